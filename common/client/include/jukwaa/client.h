@@ -1,0 +1,182 @@
+/* jukwaa/client.h: publish incidents to Jukwaa and subscribe to its feeds from a C program. Link with
+ * `pkg-config --cflags --libs jukwaa`.
+ *
+ * Threads: an object is used by one thread at a time; different objects may be used by different threads at once. The
+ * library starts threads of its own (ZeroMQ); do not fork after the first open. Block signals you want for yourself before it.
+ * Strings are UTF-8. A function that returns int gives 0 or one of JUKWAA_E_…; jukwaa_error_text says more.
+ */
+#ifndef JUKWAA_CLIENT_H
+#define JUKWAA_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JUKWAA_API __attribute__((visibility("default")))
+
+enum {
+	JUKWAA_OK = 0,
+	JUKWAA_E_TIMEOUT = 1,      /* nothing came in the time given; all is still open */
+	JUKWAA_E_REFUSED = 2,      /* the service said no: jukwaa_error() has code, field, reason */
+	JUKWAA_E_UNREACHABLE = 3,  /* nobody answers at the endpoint */
+	JUKWAA_E_WRONG_SERVER = 4, /* somebody answers, with another key than the one given */
+	JUKWAA_E_UNKNOWN_KEY = 5,  /* the service does not know, or no longer knows, our key */
+	JUKWAA_E_USAGE = 6,        /* arguments or files; nothing was sent */
+	JUKWAA_E_STORAGE = 7,      /* outbox or resume file cannot be written */
+	JUKWAA_E_ENDED = 8,        /* the service ended the session for good (revoked, replaced): see jukwaa_error() */
+};
+
+/* What went wrong last on an object; valid until its next call. code is a stable word ("NOT_PERMITTED"), or "". */
+struct jukwaa_error {
+	int status;
+	const char *code, *field, *reason;
+};
+
+struct jukwaa_connection {
+	const char *endpoint;   /* "tcp://host:7101" */
+	const char *server_key; /* 64 hex digits, or path of a .pub file */
+	const char *key_file;   /* made by `jukwaa key new` */
+	const char *client;     /* what to call us in the service's log; NULL: "libjukwaa" */
+	const char *realm;      /* "LIVE", "EXERCISE", or NULL for the key's own */
+};
+
+/* ---- publishing ------------------------------------------------------------------------------------------------- */
+
+struct jukwaa_publisher;
+
+struct jukwaa_publisher_options {
+	struct jukwaa_connection connection;
+	uint32_t window; /* most reports awaiting a receipt, 1 to 256; 0: 64 */
+	/* NULL: none. Else reports are first written durably to this SQLite file (one process at a time), then sent, and kept
+	 * until STORED or DUPLICATE; REJECTED and CONFLICT stay as dead letters. Reports left from an earlier run go first. */
+	const char *outbox;
+	uint64_t outbox_max_bytes; /* 0: 1 GiB; beyond it, send fails with JUKWAA_E_STORAGE */
+};
+
+struct jukwaa_report {
+	const char *format; /* "cap", "json", "protobuf", "csv" (a row already mapped: jukwaa/v1 Incident) */
+	const void *payload;
+	size_t payload_size;
+	const char *county; /* "047" wins over any shape in the payload; NULL: none */
+	bool strict;        /* refuse what would only be warned of */
+	bool check;         /* ask what would happen; nothing is stored */
+	const char *label;  /* the caller's name for it (a file name), given back with the receipt; NULL: "" */
+};
+
+struct jukwaa_position {
+	char stream[40];
+	uint64_t seq;
+	uint8_t chain[32];
+};
+struct jukwaa_warning {
+	const char *code, *field, *reason;
+};
+/* Valid until the next call on the publisher. */
+struct jukwaa_receipt {
+	uint64_t ticket;
+	const char *label;
+	const char *verdict; /* STORED DUPLICATE CONFLICT REJECTED VALID; never BUSY: that is retried inside */
+	const char *external_id;
+	int64_t revision;
+	char incident_id[37], event_id[37]; /* "" when there is none */
+	const struct jukwaa_position *positions;
+	size_t position_count;
+	uint32_t epoch;
+	const struct jukwaa_warning *warnings;
+	size_t warning_count;
+	const char *code, *field, *reason; /* "" unless CONFLICT or REJECTED */
+	bool retried;                      /* BUSY or silence was met on the way */
+};
+
+/* Opens; does not wait for the service. */
+JUKWAA_API int jukwaa_publisher_open(
+	const struct jukwaa_publisher_options *options, struct jukwaa_publisher **ret_publisher, char ret_reason[256]);
+JUKWAA_API void jukwaa_publisher_close(struct jukwaa_publisher **publisher_p);
+/* Takes a copy of the report (with an outbox: on disk) and sends it when the window allows; waits up to timeout_ms for room.
+ * ret_ticket may be NULL. */
+JUKWAA_API int jukwaa_publisher_send(
+	struct jukwaa_publisher *publisher, const struct jukwaa_report *report, int timeout_ms, uint64_t *ret_ticket);
+/* Next receipt, in any order. BUSY and silence are repeated inside; nothing else is. */
+JUKWAA_API int jukwaa_publisher_receive(struct jukwaa_publisher *publisher, int timeout_ms, struct jukwaa_receipt *ret_receipt);
+/* Reports sent or waiting without a receipt. */
+JUKWAA_API size_t jukwaa_publisher_outstanding(const struct jukwaa_publisher *publisher);
+JUKWAA_API const struct jukwaa_error *jukwaa_publisher_error(const struct jukwaa_publisher *publisher);
+
+/* ---- subscribing ------------------------------------------------------------------------------------------------ */
+
+struct jukwaa_subscriber;
+
+struct jukwaa_subscription {
+	const char *const *counties; /* "047", … */
+	size_t county_count;
+	bool all, neighbours, mailbox, include_test;
+	const char *const *categories; /* "FIRE", …; none: all */
+	size_t category_count;
+	const char *minimum_severity; /* "SEVERE": that or worse; NULL: all */
+	const char *from;             /* "now" (NULL), "beginning", or a token from jukwaa_subscriber_token */
+	const char *cursor;           /* name of a durable cursor kept by the service; NULL: none */
+	/* File that holds the newest token; read at start (it wins over `from` when it exists), replaced (write, fsync, rename)
+	 * by each acknowledgement, at most every 200 ms and at close. NULL: none. */
+	const char *resume_file;
+	uint32_t window; /* deliveries before an acknowledgement is due, 1 to 256; 0: 64 */
+};
+
+/* One event; valid until the next call on the subscriber. */
+struct jukwaa_event {
+	uint64_t delivery_no;
+	const char *stream;
+	uint64_t seq;
+	uint32_t epoch;
+	const char *kind; /* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR DELIVERED */
+	char event_id[37], incident_id[37];
+	int64_t revision, recorded_at_us;
+	const char *tlp, *category, *severity, *status, *agency, *headline;
+	uint8_t commitment[32], chain[32];
+	bool copy_verified; /* what is shown adds up to the commitment */
+	/* The chain of this stream adds up from the event before it in this session; false for the first event of a stream that
+	 * does not start at 1, and after events the desk may not see. chain_broken: it should have added up and did not. */
+	bool chain_verified, chain_broken;
+	const char *json; /* one line: all of the above and the incident's groups */
+	const void *body; /* packed jukwaa.v1.Deliver as received */
+	size_t body_size;
+};
+
+JUKWAA_API int jukwaa_subscriber_open(const struct jukwaa_connection *connection, const struct jukwaa_subscription *subscription,
+	struct jukwaa_subscriber **ret_subscriber, char ret_reason[256]);
+JUKWAA_API void jukwaa_subscriber_close(struct jukwaa_subscriber **subscriber_p);
+/* Next event. After a lost link it resumes from the newest position received; an event may come twice across a restart of
+ * the service when it was not acknowledged: tell by event_id. */
+JUKWAA_API int jukwaa_subscriber_next(struct jukwaa_subscriber *subscriber, int timeout_ms, struct jukwaa_event *ret_event);
+/* Everything up to and including this delivery is safe with the caller. Must be called for the feed to go on. */
+JUKWAA_API int jukwaa_subscriber_ack(struct jukwaa_subscriber *subscriber, uint64_t delivery_no);
+/* Resume token after the newest acknowledged delivery; text for `from`. Valid until the next call. NULL before any. */
+JUKWAA_API const char *jukwaa_subscriber_token(struct jukwaa_subscriber *subscriber);
+JUKWAA_API const struct jukwaa_error *jukwaa_subscriber_error(const struct jukwaa_subscriber *subscriber);
+
+/* ---- asking cases ----------------------------------------------------------------------------------------------- */
+
+struct jukwaa_case_query {
+	const char *const *counties;
+	size_t county_count;
+	const char *state; /* "NEW"; NULL: all */
+	bool include_test;
+	uint32_t limit;
+	const char *after; /* `page` of the answer before; NULL: from the newest */
+};
+/* JSON text (one object), malloc'd; the caller frees it. */
+JUKWAA_API int jukwaa_case_list(const struct jukwaa_connection *connection, const struct jukwaa_case_query *query, int timeout_ms,
+	char **ret_json, char ret_reason[256]);
+JUKWAA_API int jukwaa_case_show(
+	const struct jukwaa_connection *connection, const char *case_id, int timeout_ms, char **ret_json, char ret_reason[256]);
+
+/* "0.1.0" */
+JUKWAA_API const char *jukwaa_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

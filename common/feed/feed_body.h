@@ -1,0 +1,61 @@
+/* feed_body.h: an event's groups: building the body and its commitment, reading labels for decisions, making a copy for a
+ * recipient, checking a copy. The forms are those of proto/jukwaa/v1/feed.proto. Not here: SQL. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "authz/authz.h"
+#include "base/jk_arena.h"
+#include "base/jk_id.h"
+#include "base/jk_status.h"
+#include "crypt/crypt.h"
+#include "jukwaa/v1/feed.pb-c.h"
+#include "jukwaa/v1/incident.pb-c.h"
+
+struct jk_group {
+	const uint8_t *content;
+	size_t content_size;
+	uint8_t salt[JK_SALT_BYTES];
+};
+
+/* Gives each of the ten groups (index tag - 1) a fresh salt, computes the commitment, and packs the body with groups 9 and 10
+ * withheld (digest only). groups[8], [9] keep their salts for the protected table. Arena memory. JK_BROKEN: arena full. */
+enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_arena *arena, uint8_t ret_commitment[32],
+	const uint8_t **ret_body, size_t *ret_size) JK_MUST_CHECK;
+
+/* What decisions and filters need of a body. Texts are arena memory. */
+struct jk_event_label {
+	struct jk_label label; /* owner_agency_id is left -1: look up agency_code */
+	char agency_code[33];
+	int severity; /* jk_words */
+	int category; /* the first */
+	int status, msg_type;
+	int64_t expires_us;   /* 0: none */
+	const char *headline; /* of the first text; "" when none */
+};
+/* JK_BROKEN: not a body of ours. */
+enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret) JK_MUST_CHECK;
+
+/* A copy for a recipient, built anew: groups whose bit is set in `withheld` carry their digest alone. NULL: arena full. */
+Jukwaa__V1__EventBody *jk_body_copy(const uint8_t *body, size_t size, uint32_t withheld, struct jk_arena *arena);
+
+/* True when the groups shown and the digests withheld add up to the commitment. */
+bool jk_body_verify(const Jukwaa__V1__EventBody *body, const uint8_t commitment[32]);
+
+/* Fields of the chain hash, as listed in feed.proto. */
+struct jk_chain_link {
+	const char *stream;
+	uint64_t seq;
+	uint32_t epoch;
+	int64_t recorded_at_us;
+	struct jk_id event_id, incident_id;
+	int kind;
+	int64_t revision;
+	int tlp, category;
+	uint8_t commitment[32];
+	size_t commitment_size;
+};
+/* previous: NULL for seq 1. */
+void jk_chain_next(uint8_t ret[32], const uint8_t *previous, const struct jk_chain_link *link);

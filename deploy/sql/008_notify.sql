@@ -1,0 +1,64 @@
+-- Notify: who is told, by which channel, and what came of it.
+CREATE SCHEMA notify AUTHORIZATION jukwaa_owner;
+SET LOCAL ROLE jukwaa_owner;
+
+CREATE TABLE notify.cursor (
+  stream text PRIMARY KEY,
+  seq    bigint NOT NULL
+) WITH (fillfactor = 30);
+
+-- A rule speaks for a desk: it never tells what that desk may not see.
+CREATE TABLE notify.rule (
+  rule_id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name             text NOT NULL UNIQUE,
+  desk_id          integer NOT NULL REFERENCES registry.desk,
+  -- NULL is any.
+  county           text REFERENCES registry.county,
+  category         smallint CHECK (category BETWEEN 1 AND 12),
+  minimum_severity smallint CHECK (minimum_severity BETWEEN 1 AND 4),
+  include_test     boolean NOT NULL DEFAULT false,
+  url              text NOT NULL CHECK (url ~ '^https?://'),
+  -- File that holds "whsec_" + base64, mode 0600, readable by the notify service.
+  secret_file      text NOT NULL,
+  added_at         timestamptz NOT NULL DEFAULT now(),
+  revoked_at       timestamptz
+);
+
+CREATE TABLE notify.message (
+  -- Also the webhook-id and the CloudEvents id: the same in every attempt.
+  message_id      uuid PRIMARY KEY,
+  rule_id         integer NOT NULL REFERENCES notify.rule,
+  event_id        uuid NOT NULL,
+  incident_id     uuid NOT NULL,
+  county          text NOT NULL,
+  category        smallint NOT NULL,
+  severity        smallint NOT NULL,
+  state           text NOT NULL DEFAULT 'PENDING' CHECK (state IN ('PENDING','ACCEPTED','DEAD')),
+  attempts        integer NOT NULL DEFAULT 0,
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  next_attempt_at timestamptz NOT NULL DEFAULT now(),
+  last_error      text NOT NULL DEFAULT '',
+  UNIQUE (rule_id, event_id, county)
+);
+CREATE INDEX message_due ON notify.message (next_attempt_at) WHERE state = 'PENDING';
+
+CREATE TABLE notify.attempt (
+  message_id  uuid NOT NULL REFERENCES notify.message,
+  attempt_no  integer NOT NULL,
+  at          timestamptz NOT NULL DEFAULT now(),
+  http_status integer,
+  error       text NOT NULL DEFAULT '',
+  -- The provider may have taken it although we saw no answer.
+  uncertain   boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (message_id, attempt_no)
+);
+
+GRANT USAGE ON SCHEMA notify TO jukwaa_notify, jukwaa_admin;
+GRANT SELECT ON notify.rule TO jukwaa_notify;
+GRANT SELECT, INSERT, UPDATE ON notify.cursor, notify.message TO jukwaa_notify;
+GRANT SELECT, INSERT ON notify.attempt TO jukwaa_notify;
+GRANT SELECT ON notify.cursor, notify.message, notify.attempt TO jukwaa_admin;
+GRANT SELECT, INSERT, UPDATE ON notify.rule TO jukwaa_admin;
+-- Requeue of a dead letter.
+GRANT UPDATE (state, attempts, next_attempt_at, last_error) ON notify.message TO jukwaa_admin;
+RESET ROLE;
