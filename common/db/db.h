@@ -40,7 +40,8 @@ struct jk_db_outcome {
 };
 typedef void jk_db_done(void *arg, const struct jk_db_outcome *outcome);
 
-/* conninfo: libpq connection string; connect_timeout, keepalives and options are added by us. application_name: service. */
+/* conninfo: libpq connection string; connect timeout, keepalives, client_encoding and options are added by us.
+ * application_name: service. Starts connecting and does not wait. JK_BROKEN: the string is malformed. */
 enum jk_status jk_db_open(const char *conninfo, const char *application_name, struct jk_db **ret_db) JK_MUST_CHECK;
 void jk_db_close(struct jk_db **db_p);
 
@@ -52,14 +53,16 @@ const char *jk_db_last_error(const struct jk_db *db);
  * jk_db_on_timer, never from here). JK_RETRY: not up or busy; done will not be called. */
 enum jk_status jk_db_start(
 	struct jk_db *db, const struct jk_db_step *steps, size_t count, jk_db_done *done, void *arg) JK_MUST_CHECK;
-/* For jk_loop_add_fd. */
+/* For jk_loop_add_fd. The events are libzmq's ZMQ_POLLIN and ZMQ_POLLOUT. */
+enum { JK_DB_EVENT_IN = 1, JK_DB_EVENT_OUT = 2 };
 int jk_db_fd(void *db);
 short jk_db_events(void *db);
 void jk_db_on_ready(void *db);
 /* Call at least every 250 ms: connection attempts. */
 void jk_db_on_timer(void *db);
 
-/* The same job, waiting at most timeout_ms (then the connection is dropped and the answer is RETRY). Connects if needed. */
+/* The same job, waiting at most timeout_ms (then the connection is dropped and the answer is RETRY). Connects if needed.
+ * Returns the outcome's status; done (may be NULL) is called before that, but not when the job could not be started. */
 enum jk_status jk_db_run(struct jk_db *db, const struct jk_db_step *steps, size_t count, int timeout_ms, jk_db_done *done,
 	void *arg) JK_MUST_CHECK;
 
@@ -95,7 +98,8 @@ struct jk_db_int8 {
 void jk_db_bind_int8(struct jk_db_step *step, int index, struct jk_db_int8 *storage, int64_t value);
 void jk_db_bind_bytes(struct jk_db_step *step, int index, const void *bytes, size_t size); /* text, bytea, uuid */
 
-/* Reading binary results. timestamptz comes as microseconds since 1970. */
+/* Reading binary results. timestamptz comes as microseconds since 1970, -infinity and infinity as INT64_MIN and INT64_MAX.
+ * SQL NULL reads as 0, a zero id, a NULL pointer. */
 int64_t jk_db_get_int(const PGresult *result, int row, int column); /* int2, int4, int8, bool */
 int64_t jk_db_get_time_us(const PGresult *result, int row, int column);
 struct jk_id jk_db_get_id(const PGresult *result, int row, int column);
