@@ -1,0 +1,145 @@
+"""Figures: see tests/bench. Each round starts fresh services on a fresh database of one cluster."""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import time
+
+from jukwaa_harness import BIN, Cluster, Stack
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        model = next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
+    with open("/proc/meminfo") as f:
+        memory = int(f.readline().split()[1]) // 1024 // 1024
+    return f"{os.cpu_count()} cores {model}, {memory} GiB, kernel {os.uname().release}"
+
+
+def jukwaa_bench(stack, publisher, *args, desk=None):
+    extra = ["--desk-key", str(desk)] if desk else []
+    done = subprocess.run([BIN / "jukwaa", "--json", "bench", *map(str, args), *extra], capture_output=True, text=True,
+                          env={**os.environ, **stack.env(publisher)}, timeout=900)
+    if done.returncode:
+        raise SystemExit(f"bench {args}: {done.stdout}{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+def memory_line(stack, when):
+    parts, pss, rss = [], 0, 0
+    for name, service in stack.services.items():
+        if service.process and service.process.poll() is None:
+            one = service.pss_kib()
+            pss, rss = pss + one, rss + rss_kib(service.process.pid)
+            parts.append(f"{name} {one / 1024:.1f}")
+    print(f"memory {when}: {pss / 1024:.1f} MiB Pss ({', '.join(parts)}); {rss / 1024:.1f} MiB RSS", flush=True)
+    return pss
+
+
+def cases_lag(stack):
+    return stack.sql("""SELECT coalesce(sum(h.last_seq - coalesce(c.seq, 0)), 0) FROM feed.head h
+                        LEFT JOIN cases.cursor c USING (stream) WHERE h.stream !~ '^@'""")[0][0]
+
+
+def notify_lag(stack):
+    return stack.sql("""SELECT coalesce(sum(h.last_seq - coalesce(c.seq, 0)), 0) FROM feed.head h
+                        LEFT JOIN notify.cursor c USING (stream) WHERE h.stream !~ '^@'""")[0][0]
+
+
+def make(cluster, services):
+    stack = Stack(services=services, cluster=cluster)
+    publisher = stack.add_publisher("BENCH")
+    desk = stack.add_desk("BENCH-DESK")
+    time.sleep(1.2)  # a registry change is in force within 1 s
+    return stack, publisher, desk
+
+
+ALL = ("intake", "dispatch", "cases", "notify")
+
+
+def bench_publish(cluster, options):
+    for title, services in (("intake alone", ("intake",)), ("all services", ALL)):
+        rates, p50s, p99s, lags = [], [], [], []
+        for _ in range(options.rounds):
+            stack, publisher, _ = make(cluster, services)
+            got = jukwaa_bench(stack, publisher, "publish", "--reports", options.reports)[0]
+            rates.append(got["per_second"])
+            p50s.append(got["p50_ms"])
+            p99s.append(got["p99_ms"])
+            if services == ALL:
+                began = time.monotonic()
+                behind = cases_lag(stack)
+                while cases_lag(stack) or notify_lag(stack):
+                    time.sleep(0.02)
+                lags.append(time.monotonic() - began)
+                print(f"  round: {got['per_second']}/s, cases {behind} events behind at the end, {lags[-1]:.2f} s to catch up", flush=True)
+                memory_line(stack, "loaded")
+            stack.stop()
+        tail = f"; feed lag at the end {statistics.median(lags):.2f} s" if lags else ""
+        print(f"publish, {title}: {statistics.median(rates):.0f}/s receipted, p50 {statistics.median(p50s):.1f} ms, "
+              f"p99 {statistics.median(p99s):.1f} ms (8 clients x window 64, median of {options.rounds}){tail}", flush=True)
+
+
+def bench_deliver(cluster, options):
+    rates, p50s, p99s, lags = [], [], [], []
+    for _ in range(options.rounds):
+        stack, publisher, desk = make(cluster, ALL)
+        sent, got = jukwaa_bench(stack, publisher, "deliver", "--reports", options.reports, desk=desk)
+        rates.append(got["per_second"])
+        p50s.append(got["p50_ms"])
+        p99s.append(got["p99_ms"])
+        lags.append(got["lag_at_end_s"])
+        memory_line(stack, "loaded")
+        stack.stop()
+    print(f"deliver, as fast as it goes: {statistics.median(rates):.0f}/s at the desk, p50 {statistics.median(p50s):.1f} ms, "
+          f"p99 {statistics.median(p99s):.1f} ms, lag at the end {statistics.median(lags):.2f} s", flush=True)
+    stack, publisher, desk = make(cluster, ALL)
+    sent, got = jukwaa_bench(stack, publisher, "deliver", "--reports", 4000, "--rate", 400, "--clients", 1, desk=desk)
+    print(f"deliver, at 400/s: publish to desk p50 {got['p50_ms']:.2f} ms, p99 {got['p99_ms']:.2f} ms", flush=True)
+    stack.stop()
+
+
+def bench_latency(cluster, options):
+    for title, services in (("intake alone", ("intake",)), ("all services", ALL)):
+        p50s, p99s, rates = [], [], []
+        for _ in range(options.rounds):
+            stack, publisher, _ = make(cluster, services)
+            got = jukwaa_bench(stack, publisher, "latency", "--reports", 2000)[0]
+            p50s.append(got["p50_ms"])
+            p99s.append(got["p99_ms"])
+            rates.append(got["per_second"])
+            stack.stop()
+        print(f"latency, one client, one report at a time, {title}: p50 {statistics.median(p50s):.2f} ms, "
+              f"p99 {statistics.median(p99s):.2f} ms, {statistics.median(rates):.0f}/s", flush=True)
+
+
+def bench_memory(cluster, options):
+    stack, publisher, desk = make(cluster, ALL)
+    time.sleep(30)
+    memory_line(stack, "after 30 s idle")
+    jukwaa_bench(stack, publisher, "deliver", "--reports", options.reports, desk=desk)
+    memory_line(stack, "loaded")
+    stack.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/bench")
+    parser.add_argument("what", nargs="?", default="all", choices=["publish", "deliver", "latency", "memory", "all"])
+    parser.add_argument("--reports", type=int, default=150000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    print(f"machine: {machine()}", flush=True)
+    cluster = Cluster(["max_wal_size = 2GB"])
+    for name in ("publish", "deliver", "latency", "memory"):
+        if options.what in (name, "all"):
+            globals()[f"bench_{name}"](cluster, options)
+
+
+if __name__ == "__main__":
+    main()
