@@ -27,7 +27,7 @@ enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_ar
 
 /* What decisions and filters need of a body. Texts are arena memory. */
 struct jk_event_label {
-	struct jk_label label; /* owner_agency_id is left -1: look up agency_code */
+	struct jk_label label; /* owner_agency_id is left -1 (look up agency_code) and county "" (the stream says it) */
 	char agency_code[33];
 	int severity; /* jk_words */
 	int category; /* the first */
@@ -38,7 +38,8 @@ struct jk_event_label {
 /* JK_BROKEN: not a body of ours. */
 enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret) JK_MUST_CHECK;
 
-/* A copy for a recipient, built anew: groups whose bit is set in `withheld` carry their digest alone. NULL: arena full. */
+/* A copy for a recipient, built anew in arena memory: groups whose bit is set in `withheld` carry their digest alone. NULL: arena
+ * full, or not a body of ours. */
 Jukwaa__V1__EventBody *jk_body_copy(const uint8_t *body, size_t size, uint32_t withheld, struct jk_arena *arena);
 
 /* True when the groups shown and the digests withheld add up to the commitment. */

@@ -1,0 +1,104 @@
+/* feed_body.c: sealing, copying and verifying bodies. */
+#include "feed/feed_body.h"
+
+#include <string.h>
+
+#include "feed/feed_groups.h"
+#include "wire/wire_body.h"
+
+enum { PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS };
+
+/* Ten groups as protobuf-c wants them. `list` points into `groups`: fill in place. */
+struct packed_groups {
+	Jukwaa__V1__EventBody body;
+	Jukwaa__V1__Group groups[JK_GROUP_COUNT];
+	Jukwaa__V1__Group *list[JK_GROUP_COUNT];
+	uint8_t digests[JK_GROUP_COUNT][JK_SHA256_BYTES];
+};
+
+static ProtobufCBinaryData binary(struct jk_span span)
+{
+	/* protobuf-c's struct is not const; what it points to is only read. */
+	union {
+		const void *in;
+		uint8_t *out;
+	} data = {.in = span.data};
+
+	return (ProtobufCBinaryData){.len = span.size, .data = data.out};
+}
+
+/* Content bytes are taken as they are, although a copy is otherwise built from known fields only: the digest covers them, so
+ * altering one bit would make the copy unverifiable. Nothing foreign can be in them, because intake packs every group itself
+ * from fields it knows. Unknown fields around them (in EventBody or Group) do not pass: see feed_groups_read. */
+static void fill_groups(struct packed_groups *packed, const struct feed_group groups[JK_GROUP_COUNT], uint32_t withheld)
+{
+	jukwaa__v1__event_body__init(&packed->body);
+	packed->body.n_groups = JK_GROUP_COUNT;
+	packed->body.groups = packed->list;
+	for (size_t i = 0; i < JK_GROUP_COUNT; i++) {
+		Jukwaa__V1__Group *group = packed->list[i] = &packed->groups[i];
+		jukwaa__v1__group__init(group);
+		group->tag = (Jukwaa__V1__GroupTag)(i + 1);
+		if (groups[i].digest.size != 0 || (withheld >> (i + 1) & 1) != 0) {
+			feed_group_digest(&groups[i], packed->digests[i]);
+			group->digest = (ProtobufCBinaryData){.len = JK_SHA256_BYTES, .data = packed->digests[i]};
+		} else {
+			group->salt = binary(groups[i].salt);
+			group->content = binary(groups[i].content);
+		}
+	}
+}
+
+enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_arena *arena, uint8_t ret_commitment[32],
+	const uint8_t **ret_body, size_t *ret_size)
+{
+	uint8_t salts[JK_GROUP_COUNT][JK_SALT_BYTES];
+	struct feed_group shown[JK_GROUP_COUNT];
+	struct packed_groups packed;
+
+	jk_random(salts, sizeof salts);
+	for (size_t i = 0; i < JK_GROUP_COUNT; i++) {
+		memcpy(groups[i].salt, salts[i], sizeof groups[i].salt);
+		shown[i] = (struct feed_group){.salt = {.data = groups[i].salt, .size = sizeof groups[i].salt},
+			.content = {.data = groups[i].content, .size = groups[i].content_size}};
+	}
+	fill_groups(&packed, shown, PROTECTED);
+	/* The two digests that were just made need not be made again. */
+	for (size_t i = JK_GROUP_REPORTER - 1; i < JK_GROUP_PERSONS; i++)
+		shown[i] = (struct feed_group){.digest = {.data = packed.digests[i], .size = sizeof packed.digests[i]}};
+	feed_groups_commit(shown, ret_commitment);
+	*ret_body = jk_body_pack(&packed.body.base, arena, ret_size);
+	return *ret_body == NULL ? JK_BROKEN : JK_OK;
+}
+
+Jukwaa__V1__EventBody *jk_body_copy(const uint8_t *body, size_t size, uint32_t withheld, struct jk_arena *arena)
+{
+	struct feed_group groups[JK_GROUP_COUNT];
+	struct packed_groups *packed = jk_arena_alloc(arena, sizeof *packed);
+	/* The copy may outlive the database's result that `body` lies in. */
+	const uint8_t *kept = jk_arena_copy(arena, body, size);
+
+	if (packed == NULL || kept == NULL || !feed_groups_read((struct jk_span){.data = kept, .size = size}, groups))
+		return NULL;
+	fill_groups(packed, groups, withheld);
+	return &packed->body;
+}
+
+bool jk_body_verify(const Jukwaa__V1__EventBody *body, const uint8_t commitment[32])
+{
+	struct feed_group groups[JK_GROUP_COUNT];
+	uint8_t computed[JK_SHA256_BYTES];
+
+	if (body->n_groups != JK_GROUP_COUNT)
+		return false;
+	for (size_t i = 0; i < JK_GROUP_COUNT; i++) {
+		const Jukwaa__V1__Group *group = body->groups[i];
+		groups[i] = (struct feed_group){.salt = {.data = group->salt.data, .size = group->salt.len},
+			.content = {.data = group->content.data, .size = group->content.len},
+			.digest = {.data = group->digest.data, .size = group->digest.len}};
+		if ((size_t)group->tag != i + 1 || !feed_group_is_sound(&groups[i]))
+			return false;
+	}
+	feed_groups_commit(groups, computed);
+	return jk_bytes_equal(computed, commitment, sizeof computed);
+}

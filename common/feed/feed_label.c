@@ -1,0 +1,143 @@
+/* feed_label.c: what decisions and filters need of a body. */
+#include <string.h>
+
+#include "base/jk_text.h"
+#include "feed/feed_body.h"
+#include "feed/feed_groups.h"
+
+/* Field numbers of proto/jukwaa/v1/incident.proto, for which protobuf-c generates no names; tests/unit/feed packs with the
+ * generated code and reads here. */
+enum {
+	IDENTITY_AGENCY = 1,
+	IDENTITY_STATUS = 5,
+	IDENTITY_MSG_TYPE = 6,
+	CLASSIFICATION_CATEGORIES = 1,
+	CLASSIFICATION_SEVERITY = 4,
+	TIMES_EXPIRES = 4,
+	NARRATIVE_TEXTS = 1,
+	TEXT_HEADLINE = 2,
+	HANDLING_TLP = 1,
+	HANDLING_SCOPE = 2,
+};
+
+/* An enum's number; one that no version of ours has becomes UNSPECIFIED, which denies or filters out. */
+static int word_of(const struct feed_field *field)
+{
+	return field->is_varint && field->value <= INT8_MAX ? (int)field->value : 0;
+}
+
+static bool read_identity(struct jk_span content, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(content);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number == IDENTITY_AGENCY && field.is_bytes) {
+			if (field.bytes.size >= sizeof ret->agency_code)
+				return false;
+			memcpy(ret->agency_code, field.bytes.data, field.bytes.size);
+			ret->agency_code[field.bytes.size] = '\0';
+		} else if (field.number == IDENTITY_STATUS) {
+			ret->status = word_of(&field);
+		} else if (field.number == IDENTITY_MSG_TYPE) {
+			ret->msg_type = word_of(&field);
+		}
+	}
+	ret->label.status = (enum jk_cap_status)ret->status;
+	return walk.at != NULL;
+}
+
+static void add_category(struct jk_event_label *ret, uint64_t category)
+{
+	if (category == JK_CATEGORY_NONE || category > JK_CATEGORY_MAX)
+		return;
+	if (ret->category == JK_CATEGORY_NONE)
+		ret->category = (int)category;
+	ret->label.categories = (uint16_t)(ret->label.categories | 1U << category);
+}
+
+/* Repeated enums come packed or one by one (protobuf's parsers must take both). A number fits one byte. */
+static void add_categories(struct jk_event_label *ret, const struct feed_field *field)
+{
+	const uint8_t *packed = field->bytes.data;
+
+	if (field->is_varint)
+		add_category(ret, field->value);
+	for (size_t i = 0; field->is_bytes && i < field->bytes.size; i++)
+		add_category(ret, packed[i]);
+}
+
+static bool read_classification(struct jk_span content, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(content);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number == CLASSIFICATION_CATEGORIES)
+			add_categories(ret, &field);
+		else if (field.number == CLASSIFICATION_SEVERITY)
+			ret->severity = word_of(&field);
+	}
+	return walk.at != NULL;
+}
+
+static bool read_times(struct jk_span content, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(content);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field))
+		if (field.number == TIMES_EXPIRES && field.is_varint)
+			ret->expires_us = (int64_t)field.value;
+	return walk.at != NULL;
+}
+
+static bool read_handling(struct jk_span content, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(content);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number == HANDLING_TLP)
+			ret->label.tlp = (enum jk_tlp)word_of(&field);
+		else if (field.number == HANDLING_SCOPE)
+			ret->label.scope = (enum jk_scope)word_of(&field);
+	}
+	return walk.at != NULL;
+}
+
+/* Headline of the first text, without reading further. */
+static bool read_headline(struct jk_span content, struct jk_arena *arena, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(content);
+	struct feed_field field;
+
+	ret->headline = "";
+	while (feed_walk_next(&walk, &field) && (field.number != NARRATIVE_TEXTS || !field.is_bytes))
+		;
+	if (walk.at == NULL || content.size == 0 || field.number != NARRATIVE_TEXTS)
+		return walk.at != NULL;
+	walk = feed_walk_over(field.bytes);
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number != TEXT_HEADLINE || !field.is_bytes)
+			continue;
+		ret->headline = jk_arena_string(arena, field.bytes.data, field.bytes.size);
+		return ret->headline != NULL;
+	}
+	return walk.at != NULL;
+}
+
+enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret)
+{
+	struct feed_group groups[JK_GROUP_COUNT];
+
+	*ret = (struct jk_event_label){.label = {.owner_agency_id = -1}, .headline = ""};
+	if (feed_groups_read((struct jk_span){.data = body, .size = size}, groups) &&
+		read_identity(groups[JK_GROUP_IDENTITY - 1].content, ret) &&
+		read_classification(groups[JK_GROUP_CLASSIFICATION - 1].content, ret) &&
+		read_times(groups[JK_GROUP_TIMES - 1].content, ret) &&
+		read_handling(groups[JK_GROUP_HANDLING - 1].content, ret) &&
+		read_headline(groups[JK_GROUP_NARRATIVE - 1].content, arena, ret))
+		return JK_OK;
+	return JK_BROKEN;
+}
