@@ -5,13 +5,7 @@
 #include "base/jk_arena.h"
 #include "base/jk_refusal.h"
 #include "jukwaa/v1/incident.pb-c.h"
-
-enum { INTAKE_WARNINGS_MAX = 32 };
-
-struct intake_warnings {
-	struct jk_refusal list[INTAKE_WARNINGS_MAX];
-	size_t count; /* the 33rd and later are left out */
-};
+#include "services/intake/intake_report.h"
 
 struct intake_decoded {
 	Jukwaa__V1__Incident *incident; /* arena; groups that hold nothing may be NULL */
@@ -32,5 +26,5 @@ struct intake_decoded {
 };
 
 /* Adds a warning; under strict it is a refusal instead: fills ret_refusal with the same code and returns false. */
-bool intake_warn(struct intake_decoded *decoded, bool strict, struct jk_refusal *ret_refusal, enum jk_code code, const char *field,
-	const char *reason_format, ...) JK_PRINTF(6, 7);
+bool intake_warn(struct intake_decoded *decoded, bool strict, struct jk_refusal *ret_refusal, enum jk_code code,
+	const char *field, const char *reason_format, ...) JK_PRINTF(6, 7);
