@@ -1,0 +1,58 @@
+/* bus_internal.h: what the files of this folder share. */
+#pragma once
+
+#include <stdatomic.h>
+#include <zmq.h>
+
+#include "bus/bus_dealer.h"
+#include "bus/bus_router.h"
+#include "wire/wire_frame.h"
+
+/* Draft in 4.3.4 and therefore not in Debian's header; Debian's library honours it. Every use checks the result. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+
+enum {
+	BUS_MESSAGE_MAX_BYTES = 2 * 1024 * 1024 + 4096,
+	BUS_HANDSHAKE_MS = 2000,
+	BUS_HIGH_WATER_MESSAGES = 20000,
+	BUS_DRAIN_FRAMES_MAX = 4096, /* of one malformed message, in one turn */
+	BUS_MALFORMED_A_TURN_MAX = 256,
+};
+static const char bus_zap_domain[] = "jukwaa";
+
+struct jk_bus {
+	void *context;
+	void *stop; /* PAIR to the ZAP thread; NULL without one */
+	struct bus_zap *zap;
+	_Atomic uint64_t next_name; /* for inproc endpoints */
+};
+
+/* One option of a socket; false also when this library does not know it. */
+bool jk_bus_set(void *socket, int option, int value);
+/* What both ends of the wire have in common: sizes, IPv6, keepalive, no linger, no heartbeats. */
+bool jk_bus_set_wire(void *socket);
+/* An own monitor of `events` on `socket`; NULL on failure. high_water 0: none. */
+void *jk_bus_monitor(struct jk_bus *bus, void *socket, int events, int high_water);
+/* Next monitor event without waiting unless `wait`; false when there is none. */
+bool jk_bus_monitor_next(void *monitor, bool wait, uint16_t *ret_event, uint32_t *ret_value);
+/* Receives and drops the rest of a message, at most BUS_DRAIN_FRAMES_MAX frames; true when its end was reached. */
+bool jk_bus_drain(void *socket);
+/* Sends header and body after whatever was sent before; without waiting. */
+bool jk_bus_send_framed(void *socket, uint16_t kind, const void *body, size_t size);
+
+/* As jk_dealer_open without CURVE, for the self test. */
+enum jk_status jk_dealer_open_plain(
+	struct jk_bus *bus, const char *endpoint, struct jk_dealer **ret_dealer, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
+
+/* bus_link.c: reads the link's state from the monitor of a connecting socket. */
+struct bus_link {
+	enum jk_link state;
+	bool connected, shaken; /* TCP is up; the handshake of this connection has ended, well or badly */
+	int dropped;            /* connections in a row that the server closed in the middle of the handshake */
+	int64_t since_ms;       /* of the present attempt, or of the TCP connection */
+};
+void jk_bus_link_init(struct bus_link *link, int64_t now_ms);
+void jk_bus_link_event(struct bus_link *link, uint16_t event, uint32_t value, int64_t now_ms);
+enum jk_link jk_bus_link_state(struct bus_link *link, int64_t now_ms);
