@@ -5,7 +5,7 @@
 
 struct jk_arena;
 
-/* Arena that never holds more than limit_bytes in all; grows in chunks. NULL without memory. */
+/* Arena that never hands out more than limit_bytes in all; grows in chunks. NULL without memory. */
 struct jk_arena *jk_arena_new(size_t limit_bytes);
 /* Frees it and nulls the pointer; NULL is fine. */
 void jk_arena_free(struct jk_arena **arena_p);
