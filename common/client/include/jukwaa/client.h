@@ -3,7 +3,12 @@
  *
  * Threads: an object is used by one thread at a time; different objects may be used by different threads at once. The
  * library starts threads of its own (ZeroMQ); do not fork after the first open. Block signals you want for yourself before it.
- * Strings are UTF-8. A function that returns int gives 0 or one of JUKWAA_E_…; jukwaa_error_text says more.
+ * Strings are UTF-8. A function that returns int gives 0 or one of JUKWAA_E_…; jukwaa_publisher_error and
+ * jukwaa_subscriber_error say more. timeout_ms: 0 does not wait, negative waits without end.
+ *
+ * The library works while one of its functions is called. TIMEOUT and UNREACHABLE come at the end of the time given and leave
+ * everything open: call again. WRONG_SERVER and UNKNOWN_KEY come as soon as they are known, within 2 s of the first call that
+ * waits; later calls try again by themselves, ever more slowly.
  */
 #ifndef JUKWAA_CLIENT_H
 #define JUKWAA_CLIENT_H
@@ -96,11 +101,11 @@ struct jukwaa_receipt {
 JUKWAA_API int jukwaa_publisher_open(
 	const struct jukwaa_publisher_options *options, struct jukwaa_publisher **ret_publisher, char ret_reason[256]);
 JUKWAA_API void jukwaa_publisher_close(struct jukwaa_publisher **publisher_p);
-/* Takes a copy of the report (with an outbox: on disk) and sends it when the window allows; waits up to timeout_ms for room.
- * ret_ticket may be NULL. */
+/* Takes a copy of the report (with an outbox: on disk) and sends it when the window allows; waits up to timeout_ms for room
+ * (with an outbox: never). ret_ticket may be NULL. A payload is at most 2 MiB. */
 JUKWAA_API int jukwaa_publisher_send(
 	struct jukwaa_publisher *publisher, const struct jukwaa_report *report, int timeout_ms, uint64_t *ret_ticket);
-/* Next receipt, in any order. BUSY and silence are repeated inside; nothing else is. */
+/* Next receipt, in any order. BUSY (and a service that is stopping) and silence are repeated inside; nothing else is. */
 JUKWAA_API int jukwaa_publisher_receive(struct jukwaa_publisher *publisher, int timeout_ms, struct jukwaa_receipt *ret_receipt);
 /* Reports sent or waiting without a receipt. */
 JUKWAA_API size_t jukwaa_publisher_outstanding(const struct jukwaa_publisher *publisher);
@@ -123,11 +128,12 @@ struct jukwaa_subscription {
 	 * by each acknowledgement, at most every 200 ms and at close. NULL: none. */
 	const char *resume_file;
 	uint32_t window; /* deliveries before an acknowledgement is due, 1 to 256; 0: 64 */
+	bool skip_json;  /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
 };
 
 /* One event; valid until the next call on the subscriber. */
 struct jukwaa_event {
-	uint64_t delivery_no;
+	uint64_t delivery_no; /* 1, 2, 3 … for this object, counted on over lost links */
 	const char *stream;
 	uint64_t seq;
 	uint32_t epoch;
@@ -153,7 +159,8 @@ JUKWAA_API void jukwaa_subscriber_close(struct jukwaa_subscriber **subscriber_p)
 JUKWAA_API int jukwaa_subscriber_next(struct jukwaa_subscriber *subscriber, int timeout_ms, struct jukwaa_event *ret_event);
 /* Everything up to and including this delivery is safe with the caller. Must be called for the feed to go on. */
 JUKWAA_API int jukwaa_subscriber_ack(struct jukwaa_subscriber *subscriber, uint64_t delivery_no);
-/* Resume token after the newest acknowledged delivery; text for `from`. Valid until the next call. NULL before any. */
+/* Resume token after the newest acknowledged delivery, at first where the subscription began; text for `from`. Valid until the
+ * next call. NULL before the service has answered. */
 JUKWAA_API const char *jukwaa_subscriber_token(struct jukwaa_subscriber *subscriber);
 JUKWAA_API const struct jukwaa_error *jukwaa_subscriber_error(const struct jukwaa_subscriber *subscriber);
 

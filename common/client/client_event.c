@@ -1,0 +1,261 @@
+#include "client/client_event.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jk_id.h"
+#include "base/jk_time.h"
+#include "feed/feed_body.h"
+#include "jukwaa/v1/incident.pb-c.h"
+#include "wire/wire_body.h"
+#include "json/json_map.h"
+
+static const struct {
+	const char *name;
+	const ProtobufCMessageDescriptor *type;
+} group_types[JK_GROUP_COUNT + 1] = {
+	[JK_GROUP_IDENTITY] = {"identity", &jukwaa__v1__identity__descriptor},
+	[JK_GROUP_CLASSIFICATION] = {"classification", &jukwaa__v1__classification__descriptor},
+	[JK_GROUP_TIMES] = {"times", &jukwaa__v1__times__descriptor},
+	[JK_GROUP_PLACE] = {"place", &jukwaa__v1__place__descriptor},
+	[JK_GROUP_NARRATIVE] = {"narrative", &jukwaa__v1__narrative__descriptor},
+	[JK_GROUP_RESOURCES] = {"resources", &jukwaa__v1__resources__descriptor},
+	[JK_GROUP_REFERENCES] = {"references", &jukwaa__v1__references__descriptor},
+	[JK_GROUP_HANDLING] = {"handling", &jukwaa__v1__handling__descriptor},
+	[JK_GROUP_REPORTER] = {"reporter", &jukwaa__v1__reporter__descriptor},
+	[JK_GROUP_PERSONS] = {"persons", &jukwaa__v1__persons__descriptor},
+};
+
+/* The groups of one copy, unpacked where shown. */
+struct shown_groups {
+	const ProtobufCMessage *messages[JK_GROUP_COUNT + 1]; /* NULL: withheld, empty or malformed */
+	bool withheld[JK_GROUP_COUNT + 1];
+};
+
+static void read_groups(struct jk_arena *arena, const Jukwaa__V1__EventBody *body, struct shown_groups *ret)
+{
+	*ret = (struct shown_groups){0};
+	for (size_t i = 0; body && i < body->n_groups; i++) {
+		const Jukwaa__V1__Group *group = body->groups[i];
+		int tag = (int)group->tag;
+		struct jk_refusal refusal;
+
+		if (tag < 1 || tag > JK_GROUP_COUNT)
+			continue;
+		ret->withheld[tag] = group->digest.len > 0;
+		if (group->content.len > 0)
+			ret->messages[tag] =
+				jk_body_unpack(group_types[tag].type, group->content.data, group->content.len, arena, &refusal);
+	}
+}
+
+static void write_shown(const struct shown_groups *shown, struct jk_buffer *json)
+{
+	const char *comma = "";
+
+	for (int tag = 1; tag <= JK_GROUP_COUNT; tag++) {
+		if (!shown->messages[tag])
+			continue;
+		jk_buffer_printf(json, "%s\"%s\":", comma, group_types[tag].name);
+		jk_json_write(shown->messages[tag], json);
+		comma = ",";
+	}
+	jk_buffer_printf(json, "%s\"withheld\":[", comma);
+	comma = "";
+	for (int tag = 1; tag <= JK_GROUP_COUNT; tag++) {
+		if (!shown->withheld[tag])
+			continue;
+		jk_buffer_printf(json, "%s\"%s\"", comma, group_types[tag].name);
+		comma = ",";
+	}
+	jk_buffer_append(json, "]", 1);
+}
+
+void client_event_write_groups(struct jk_arena *arena, const Jukwaa__V1__EventBody *body, struct jk_buffer *json)
+{
+	struct shown_groups shown;
+
+	read_groups(arena, body, &shown);
+	write_shown(&shown, json);
+}
+
+/* ---- chain ------------------------------------------------------------------------------------------------------ */
+
+void client_chains_done(struct client_chains *chains)
+{
+	free(chains->items);
+	*chains = (struct client_chains){0};
+}
+
+static struct client_chain *find_chain(struct client_chains *chains, const char *stream)
+{
+	struct client_chain *chain;
+
+	for (size_t i = 0; i < chains->count; i++)
+		if (strcmp(chains->items[i].stream, stream) == 0)
+			return &chains->items[i];
+	if (chains->count == chains->capacity) {
+		size_t capacity = chains->capacity ? chains->capacity * 2 : 8;
+		struct client_chain *grown = realloc(chains->items, capacity * sizeof *grown);
+
+		if (!grown)
+			return NULL;
+		chains->items = grown;
+		chains->capacity = capacity;
+	}
+	chain = &chains->items[chains->count++];
+	*chain = (struct client_chain){0};
+	(void)jk_text_copy(chain->stream, sizeof chain->stream, stream);
+	return chain;
+}
+
+static void check_chain(struct client_chains *chains, const Jukwaa__V1__Deliver *deliver, struct jukwaa_event *event)
+{
+	struct client_chain *last = find_chain(chains, deliver->stream);
+	struct jk_chain_link link = {
+		.stream = deliver->stream,
+		.seq = deliver->seq,
+		.epoch = deliver->epoch,
+		.recorded_at_us = deliver->recorded_at_us,
+		.kind = (int)deliver->kind,
+		.revision = deliver->revision,
+		.tlp = (int)deliver->tlp,
+		.category = (int)deliver->category,
+		.commitment_size = sizeof link.commitment,
+	};
+	uint8_t expected[JK_SHA256_BYTES];
+
+	if (!last)
+		return;
+	if (deliver->seq == 1 || (last->seq > 0 && deliver->seq == last->seq + 1)) {
+		memcpy(link.event_id.bytes, deliver->event_id.data, sizeof link.event_id.bytes);
+		memcpy(link.incident_id.bytes, deliver->incident_id.data, sizeof link.incident_id.bytes);
+		memcpy(link.commitment, deliver->commitment.data, sizeof link.commitment);
+		jk_chain_next(expected, deliver->seq == 1 ? NULL : last->chain, &link);
+		event->chain_verified = memcmp(expected, deliver->chain.data, sizeof expected) == 0;
+		event->chain_broken = !event->chain_verified;
+	}
+	last->seq = deliver->seq;
+	memcpy(last->chain, deliver->chain.data, sizeof last->chain);
+}
+
+/* ---- the event -------------------------------------------------------------------------------------------------- */
+
+static void read_labels(const struct shown_groups *shown, struct jukwaa_event *event)
+{
+	const Jukwaa__V1__Identity *identity = (const void *)shown->messages[JK_GROUP_IDENTITY];
+	const Jukwaa__V1__Classification *classification = (const void *)shown->messages[JK_GROUP_CLASSIFICATION];
+	const Jukwaa__V1__Narrative *narrative = (const void *)shown->messages[JK_GROUP_NARRATIVE];
+
+	event->severity = event->status = event->agency = event->headline = "";
+	if (identity) {
+		event->status = jk_words_name(&jk_cap_statuses, (int)identity->status);
+		event->agency = identity->agency;
+	}
+	if (classification) {
+		event->severity = jk_words_name(&jk_severities, (int)classification->severity);
+		event->headline = classification->event;
+	}
+	/* The type of event stands in where no text has a headline. */
+	for (size_t i = 0; narrative && i < narrative->n_texts; i++) {
+		if (narrative->texts[i]->headline[0] == '\0')
+			continue;
+		event->headline = narrative->texts[i]->headline;
+		break;
+	}
+}
+
+static void write_text(struct jk_buffer *json, const char *name, const char *text)
+{
+	jk_buffer_printf(json, ",\"%s\":", name);
+	jk_json_quote(json, text);
+}
+
+static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_groups *shown, const struct jukwaa_event *event,
+	struct jk_buffer *json)
+{
+	/* Beyond what every JSON reader keeps exactly, it is text. */
+	const char *quote = llabs(event->revision) > 1LL << 53 ? "\"" : "";
+	char recorded_at[JK_TIME_BYTES], commitment[65], chain[65];
+
+	jk_time_format(recorded_at, event->recorded_at_us);
+	jk_hex_encode(commitment, event->commitment, sizeof event->commitment);
+	jk_hex_encode(chain, event->chain, sizeof event->chain);
+	jk_buffer_printf(json, "{\"delivery_no\":%" PRIu64, event->delivery_no);
+	write_text(json, "stream", event->stream);
+	write_text(json, "county", event->stream[0] == '@' ? "" : event->stream);
+	jk_buffer_printf(
+		json, ",\"seq\":%" PRIu64 ",\"epoch\":%" PRIu32 ",\"kind\":\"%s\"", event->seq, event->epoch, event->kind);
+	jk_buffer_printf(json, ",\"event_id\":\"%s\",\"incident_id\":\"%s\",\"revision\":%s%" PRId64 "%s,\"recorded_at\":\"%s\"",
+		event->event_id, event->incident_id, quote, event->revision, quote, recorded_at);
+	jk_buffer_printf(json, ",\"tlp\":\"%s\",\"category\":\"%s\"", event->tlp, event->category);
+	write_text(json, "severity", event->severity);
+	write_text(json, "status", event->status);
+	write_text(json, "agency", event->agency);
+	write_text(json, "headline", event->headline);
+	jk_buffer_printf(json, ",\"commitment\":\"%s\",\"chain\":\"%s\",\"copy_verified\":%s,\"chain_verified\":%s", commitment,
+		chain, event->copy_verified ? "true" : "false", event->chain_verified ? "true" : "false");
+	if (event->chain_broken)
+		jk_buffer_printf(json, ",\"chain_broken\":true");
+	write_text(json, "allowed_by", deliver->allowed_by);
+	if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
+		jk_buffer_printf(json, ",\"delivered\":");
+		jk_json_write(&deliver->delivered->base, json);
+	} else {
+		jk_buffer_printf(json, ",\"incident\":{");
+		write_shown(shown, json);
+		jk_buffer_printf(json, "}");
+	}
+	jk_buffer_printf(json, "}");
+}
+
+static bool is_sound(const Jukwaa__V1__Deliver *deliver)
+{
+	return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
+	       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == JK_SHA256_BYTES &&
+	       deliver->chain.len == JK_SHA256_BYTES && deliver->body_case != JUKWAA__V1__DELIVER__BODY__NOT_SET;
+}
+
+static void format_id(char ret[JK_ID_TEXT_BYTES], const ProtobufCBinaryData *bytes)
+{
+	struct jk_id id;
+
+	memcpy(id.bytes, bytes->data, sizeof id.bytes);
+	jk_id_format(ret, &id);
+}
+
+bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deliver, uint64_t delivery_no,
+	struct client_chains *chains, struct jk_buffer *json, struct jukwaa_event *ret)
+{
+	const Jukwaa__V1__EventBody *body = deliver->body_case == JUKWAA__V1__DELIVER__BODY_EVENT ? deliver->event : NULL;
+	struct shown_groups shown;
+
+	if (!is_sound(deliver))
+		return false;
+	*ret = (struct jukwaa_event){
+		.delivery_no = delivery_no,
+		.stream = deliver->stream,
+		.seq = deliver->seq,
+		.epoch = deliver->epoch,
+		.kind = jk_words_name(&jk_event_kinds, (int)deliver->kind),
+		.revision = deliver->revision,
+		.recorded_at_us = deliver->recorded_at_us,
+		.tlp = jk_words_name(&jk_tlps, (int)deliver->tlp),
+		.category = jk_words_name(&jk_categories, (int)deliver->category),
+	};
+	format_id(ret->event_id, &deliver->event_id);
+	format_id(ret->incident_id, &deliver->incident_id);
+	memcpy(ret->commitment, deliver->commitment.data, sizeof ret->commitment);
+	memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
+	read_groups(link->arena, body, &shown);
+	read_labels(&shown, ret);
+	ret->copy_verified = body && jk_body_verify(body, ret->commitment);
+	check_chain(chains, deliver, ret);
+	if (json) {
+		json->size = 0;
+		write_event(deliver, &shown, ret, json);
+		ret->json = json->failed ? NULL : json->data;
+	}
+	return true;
+}
