@@ -1,0 +1,303 @@
+/* registry_load_pg.c: all SQL of the registry's readers. */
+#include "registry/registry_load_pg.h"
+
+#include <string.h>
+
+enum { LOAD_TIMEOUT_MS = 2000, ROWS_MAX_BYTES = 64 * 1024 * 1024 };
+
+#define STATE_SQL                                                                                                                \
+	"SELECT version, coalesce((SELECT max(number) FROM meta.migration), 0)::int8,"                                           \
+	" coalesce((SELECT realm FROM meta.realm), '') FROM registry.version"
+
+static const struct jk_db_statement state_statement = {.name = "registry_state", .sql = STATE_SQL};
+
+/* Each statement sees the database at its own moment. The version is therefore read first and last: where both agree, nothing
+ * was changed in between, because every change moves it in its own transaction. */
+enum load_step {
+	LOAD_BEFORE,
+	LOAD_KEYS,
+	LOAD_SENDERS,
+	LOAD_ALLOW,
+	LOAD_DESKS,
+	LOAD_AGENCIES,
+	LOAD_COUNTIES,
+	LOAD_BORDERS,
+	LOAD_CONSTITUENCIES,
+	LOAD_ALIASES,
+	LOAD_AFTER,
+	LOAD_STEPS
+};
+static const struct jk_db_statement load_statements[LOAD_STEPS] = {
+	[LOAD_BEFORE] = {.name = "registry_state", .sql = STATE_SQL},
+	[LOAD_KEYS] = {.name = "registry_keys",
+		.sql = "SELECT curve_key, key_id, agency_id, coalesce(desk_id, -1), role, realm, revoked_at IS NOT NULL, "
+		       "rate_limit"
+		       " FROM registry.key"},
+	[LOAD_SENDERS] = {.name = "registry_senders",
+		.sql = "SELECT key_id, unnest(cap_senders) FROM registry.key WHERE cap_senders <> '{}'"},
+	/* Rows that never apply stay out, and so does an end at the epoch, which would read as "open". */
+	[LOAD_ALLOW] = {.name = "registry_allow",
+		.sql = "SELECT allow_id, desk_id, coalesce(agency_id, -1), coalesce(county, ''), coalesce(category, 0), "
+		       "tlp_ceiling,"
+		       " valid_from, valid_until FROM registry.allow"
+		       " WHERE revoked_at IS NULL AND (valid_until IS NULL OR valid_until > 'epoch')"},
+	[LOAD_DESKS] = {.name = "registry_desks",
+		.sql = "SELECT desk_id, agency_id, code, revoked_at IS NOT NULL FROM registry.desk"},
+	[LOAD_AGENCIES] = {.name = "registry_agencies",
+		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL FROM registry.agency"},
+	[LOAD_COUNTIES] = {.name = "registry_counties", .sql = "SELECT county, iso_3166_2 FROM registry.county"},
+	[LOAD_BORDERS] = {.name = "registry_borders", .sql = "SELECT county, neighbour FROM registry.neighbour"},
+	[LOAD_CONSTITUENCIES] = {.name = "registry_constituencies",
+		.sql = "SELECT county, constituency FROM registry.constituency"},
+	[LOAD_ALIASES] = {.name = "registry_aliases", .sql = "SELECT county, alias FROM registry.county_alias"},
+	[LOAD_AFTER] = {.name = "registry_state", .sql = STATE_SQL},
+};
+
+/* What the callback of a job has to fill. */
+struct load {
+	struct registry_state before, after;
+	struct jk_registry *registry;
+	struct jk_arena *arena; /* row arrays; their texts lie in the results */
+	struct jk_refusal refusal;
+	bool broken;
+	char *problem;
+};
+
+static void write_problem(char ret[REGISTRY_PROBLEM_BYTES], const struct jk_db_outcome *outcome)
+{
+	if (strcmp(outcome->sqlstate, "42P01") == 0 || strcmp(outcome->sqlstate, "3F000") == 0)
+		(void)jk_text_copy(
+			ret, REGISTRY_PROBLEM_BYTES, "the database has no Jukwaa schema yet: run jukwaa admin migrate");
+	else
+		(void)jk_text_format(ret, REGISTRY_PROBLEM_BYTES, "database: %s", outcome->message ? outcome->message : "");
+}
+
+static const char *text_at(const PGresult *result, int row, int column)
+{
+	size_t size;
+	const char *text = jk_db_get_bytes(result, row, column, &size);
+
+	return text == NULL ? "" : text;
+}
+
+static int word_at(const struct jk_words *words, const PGresult *result, int row, int column)
+{
+	int number = jk_words_number(words, text_at(result, row, column));
+
+	return number < 0 ? 0 : number;
+}
+
+static void read_state(const PGresult *result, struct registry_state *ret)
+{
+	*ret = (struct registry_state){0};
+	if (PQntuples(result) != 1)
+		return;
+	ret->version = jk_db_get_int(result, 0, 0);
+	ret->schema = jk_db_get_int(result, 0, 1);
+	ret->realm = (enum jk_realm)word_at(&jk_realms, result, 0, 2);
+}
+
+/* Array for the rows of one result; counts lack of memory as broken. */
+static void *rows_for(struct load *load, const PGresult *result, size_t size, size_t *ret_count)
+{
+	void *rows;
+
+	*ret_count = (size_t)PQntuples(result);
+	rows = jk_arena_alloc(load->arena, (*ret_count + 1) * size);
+	if (rows == NULL) {
+		*ret_count = 0;
+		load->broken = true;
+		(void)jk_refuse(&load->refusal, JK_CODE_UNAVAILABLE, "", "no memory for the registry's rows");
+	}
+	return rows;
+}
+
+static void read_keys(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct registry_key_row *keys = rows_for(load, result, sizeof *keys, &rows->key_count);
+	size_t size;
+
+	for (int i = 0; i < (int)rows->key_count; i++) {
+		const void *curve_key = jk_db_get_bytes(result, i, 0, &size);
+		if (curve_key != NULL && size == sizeof keys[i].curve_key)
+			memcpy(keys[i].curve_key, curve_key, size);
+		keys[i].key_id = (int32_t)jk_db_get_int(result, i, 1);
+		keys[i].agency_id = (int32_t)jk_db_get_int(result, i, 2);
+		keys[i].desk_id = (int32_t)jk_db_get_int(result, i, 3);
+		keys[i].role = (enum jk_role)word_at(&jk_roles, result, i, 4);
+		keys[i].realm = (enum jk_realm)word_at(&jk_realms, result, i, 5);
+		keys[i].revoked = jk_db_get_int(result, i, 6) != 0;
+		keys[i].rate_limit = (int32_t)jk_db_get_int(result, i, 7);
+	}
+	rows->keys = keys;
+}
+
+static void read_senders(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct registry_sender_row *senders = rows_for(load, result, sizeof *senders, &rows->sender_count);
+
+	for (int i = 0; i < (int)rows->sender_count; i++)
+		senders[i] = (struct registry_sender_row){
+			.key_id = (int32_t)jk_db_get_int(result, i, 0), .sender = text_at(result, i, 1)};
+	rows->senders = senders;
+}
+
+static void read_allow(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct jk_allow *allow = rows_for(load, result, sizeof *allow, &rows->allow_count);
+
+	for (int i = 0; i < (int)rows->allow_count; i++) {
+		allow[i] = (struct jk_allow){
+			.allow_id = (int32_t)jk_db_get_int(result, i, 0),
+			.desk_id = (int32_t)jk_db_get_int(result, i, 1),
+			.owner_agency_id = (int32_t)jk_db_get_int(result, i, 2),
+			.category = (uint8_t)jk_db_get_int(result, i, 4),
+			.tlp_ceiling = (enum jk_tlp)jk_db_get_int(result, i, 5),
+			.valid_from_us = jk_db_get_time_us(result, i, 6),
+			.valid_until_us = jk_db_get_time_us(result, i, 7),
+		};
+		(void)jk_text_copy(allow[i].county, sizeof allow[i].county, text_at(result, i, 3));
+	}
+	rows->allow = allow;
+}
+
+static void read_desks(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct jk_desk *desks = rows_for(load, result, sizeof *desks, &rows->desk_count);
+
+	for (int i = 0; i < (int)rows->desk_count; i++) {
+		desks[i].desk_id = (int32_t)jk_db_get_int(result, i, 0);
+		desks[i].agency_id = (int32_t)jk_db_get_int(result, i, 1);
+		(void)jk_text_copy(desks[i].code, sizeof desks[i].code, text_at(result, i, 2));
+		desks[i].revoked = jk_db_get_int(result, i, 3) != 0;
+	}
+	rows->desks = desks;
+}
+
+static void read_agencies(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct jk_agency *agencies = rows_for(load, result, sizeof *agencies, &rows->agency_count);
+
+	for (int i = 0; i < (int)rows->agency_count; i++) {
+		agencies[i].agency_id = (int32_t)jk_db_get_int(result, i, 0);
+		(void)jk_text_copy(agencies[i].code, sizeof agencies[i].code, text_at(result, i, 1));
+		agencies[i].strict = jk_db_get_int(result, i, 2) != 0;
+		agencies[i].refuse_expired = jk_db_get_int(result, i, 3) != 0;
+		agencies[i].revoked = jk_db_get_int(result, i, 4) != 0;
+	}
+	rows->agencies = agencies;
+}
+
+static void read_counties(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	char(*counties)[JK_COUNTY_BYTES] = rows_for(load, result, sizeof *counties, &rows->county_count);
+
+	for (int i = 0; i < (int)rows->county_count; i++)
+		(void)jk_text_copy(counties[i], sizeof counties[i], text_at(result, i, 0));
+	rows->counties = (const char(*)[JK_COUNTY_BYTES])counties;
+}
+
+static void read_borders(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct registry_border *borders = rows_for(load, result, sizeof *borders, &rows->border_count);
+
+	for (int i = 0; i < (int)rows->border_count; i++) {
+		(void)jk_text_copy(borders[i].county, sizeof borders[i].county, text_at(result, i, 0));
+		(void)jk_text_copy(borders[i].neighbour, sizeof borders[i].neighbour, text_at(result, i, 1));
+	}
+	rows->borders = borders;
+}
+
+/* Columns county, name. */
+static void read_names(struct load *load, const PGresult *result, struct registry_names *ret)
+{
+	struct registry_name *items = rows_for(load, result, sizeof *items, &ret->count);
+
+	for (int i = 0; i < (int)ret->count; i++) {
+		(void)jk_text_copy(items[i].county, sizeof items[i].county, text_at(result, i, 0));
+		items[i].name = text_at(result, i, 1);
+	}
+	ret->items = items;
+}
+
+static void build_from(struct load *load, PGresult *const *results)
+{
+	struct registry_rows rows = {.version = load->before.version, .realm = load->before.realm};
+
+	read_keys(load, results[LOAD_KEYS], &rows);
+	read_senders(load, results[LOAD_SENDERS], &rows);
+	read_allow(load, results[LOAD_ALLOW], &rows);
+	read_desks(load, results[LOAD_DESKS], &rows);
+	read_agencies(load, results[LOAD_AGENCIES], &rows);
+	read_counties(load, results[LOAD_COUNTIES], &rows);
+	read_borders(load, results[LOAD_BORDERS], &rows);
+	read_names(load, results[LOAD_COUNTIES], &rows.isos);
+	read_names(load, results[LOAD_CONSTITUENCIES], &rows.constituencies);
+	read_names(load, results[LOAD_ALIASES], &rows.aliases);
+	load->broken = load->broken || registry_build(&rows, &load->registry, &load->refusal) != JK_OK;
+}
+
+static void on_state(void *arg, const struct jk_db_outcome *outcome)
+{
+	struct load *load = arg;
+
+	if (outcome->status != JK_OK)
+		write_problem(load->problem, outcome);
+	else
+		read_state(outcome->results[0], &load->before);
+}
+
+enum jk_status registry_load_state(struct jk_db *db, struct registry_state *ret, char ret_problem[REGISTRY_PROBLEM_BYTES])
+{
+	const struct jk_db_step step = {.statement = &state_statement};
+	struct load load = {.problem = ret_problem};
+	enum jk_status status;
+
+	(void)jk_text_format(ret_problem, REGISTRY_PROBLEM_BYTES, "database: %s", jk_db_last_error(db));
+	status = jk_db_run(db, &step, 1, LOAD_TIMEOUT_MS, on_state, &load);
+	if (status == JK_OK)
+		ret_problem[0] = '\0';
+	else if (!jk_db_is_up(db))
+		(void)jk_text_format(ret_problem, REGISTRY_PROBLEM_BYTES, "database: %s", jk_db_last_error(db));
+	*ret = load.before;
+	/* A schema that is not there today may be migrated tomorrow. */
+	return status == JK_OK ? JK_OK : JK_RETRY;
+}
+
+static void on_rows(void *arg, const struct jk_db_outcome *outcome)
+{
+	struct load *load = arg;
+
+	if (outcome->status != JK_OK) {
+		write_problem(load->problem, outcome);
+		return;
+	}
+	read_state(outcome->results[LOAD_BEFORE], &load->before);
+	read_state(outcome->results[LOAD_AFTER], &load->after);
+	if (load->before.version == load->after.version)
+		build_from(load, outcome->results);
+}
+
+enum jk_status registry_load(struct jk_db *db, struct jk_registry **ret_registry, char ret_problem[REGISTRY_PROBLEM_BYTES])
+{
+	struct jk_db_step steps[LOAD_STEPS];
+	struct load load = {.problem = ret_problem, .arena = jk_arena_new(ROWS_MAX_BYTES)};
+	enum jk_status status = JK_RETRY;
+
+	*ret_registry = NULL;
+	ret_problem[0] = '\0';
+	if (load.arena == NULL)
+		return JK_RETRY;
+	for (int i = 0; i < LOAD_STEPS; i++)
+		steps[i] = (struct jk_db_step){.statement = &load_statements[i]};
+	if (jk_db_run(db, steps, LOAD_STEPS, LOAD_TIMEOUT_MS, on_rows, &load) == JK_OK && load.registry != NULL)
+		status = JK_OK;
+	if (load.broken) {
+		(void)jk_text_format(
+			ret_problem, REGISTRY_PROBLEM_BYTES, "registry: %s: %s", load.refusal.field, load.refusal.reason);
+		status = JK_BROKEN;
+	}
+	*ret_registry = load.registry;
+	jk_arena_free(&load.arena);
+	return status;
+}

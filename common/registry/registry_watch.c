@@ -1,0 +1,232 @@
+/* registry_watch.c: the thread that keeps the newest snapshot, and the counted hand-out of it. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/jk_text.h"
+#include "registry/registry_load_pg.h"
+
+enum { POLL_INTERVAL_MS = 250 };
+
+struct jk_registry_watch {
+	struct jk_db *db; /* of the thread; NULL in a fixed watch */
+	enum jk_realm realm;
+	pthread_t thread;
+	pthread_mutex_t lock; /* over everything below but `version` */
+	pthread_cond_t wake;
+	bool stopping;
+	const struct jk_registry *current;
+	_Atomic int64_t version;
+	char problem[REGISTRY_PROBLEM_BYTES];
+	bool fatal;
+};
+
+static void set_problem(struct jk_registry_watch *watch, const char *problem, bool fatal)
+{
+	pthread_mutex_lock(&watch->lock);
+	(void)jk_text_copy(watch->problem, sizeof watch->problem, problem);
+	watch->fatal = fatal;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+void registry_watch_swap(struct jk_registry_watch *watch, struct jk_registry **registry_p)
+{
+	const struct jk_registry *old;
+
+	pthread_mutex_lock(&watch->lock);
+	old = watch->current;
+	watch->current = *registry_p;
+	watch->version = watch->current == NULL ? 0 : watch->current->version;
+	pthread_mutex_unlock(&watch->lock);
+	*registry_p = NULL;
+	registry_drop(&old);
+}
+
+/* True when the database is ours; else says why not. */
+static bool check_state(struct jk_registry_watch *watch, const struct registry_state *state)
+{
+	char problem[REGISTRY_PROBLEM_BYTES];
+
+	if (state->realm != JK_REALM_NONE && state->realm != watch->realm) {
+		(void)jk_text_format(problem, sizeof problem, "the database serves realm %s, this service is set to %s",
+			jk_words_name(&jk_realms, (int)state->realm), jk_words_name(&jk_realms, (int)watch->realm));
+		set_problem(watch, problem, true);
+		return false;
+	}
+	if (state->schema < REGISTRY_SCHEMA_NEEDED || state->realm == JK_REALM_NONE) {
+		(void)jk_text_format(problem, sizeof problem,
+			"the database's schema is at migration %d, this build needs %d%s: run jukwaa admin migrate",
+			(int)state->schema, REGISTRY_SCHEMA_NEEDED, state->realm == JK_REALM_NONE ? " and a realm" : "");
+		set_problem(watch, problem, false);
+		return false;
+	}
+	return true;
+}
+
+static void poll_once(struct jk_registry_watch *watch)
+{
+	char problem[REGISTRY_PROBLEM_BYTES];
+	struct registry_state state;
+	struct jk_registry *registry;
+
+	if (registry_load_state(watch->db, &state, problem) != JK_OK) {
+		set_problem(watch, problem, false);
+		return;
+	}
+	if (!check_state(watch, &state))
+		return;
+	if (state.version != watch->version) {
+		/* RETRY without a problem: the registry moved while it was read; the next turn reads it again. */
+		if (registry_load(watch->db, &registry, problem) != JK_OK) {
+			set_problem(watch, problem, false);
+			return;
+		}
+		registry_watch_swap(watch, &registry);
+	}
+	set_problem(watch, "", false);
+}
+
+/* False when it is time to end. */
+static bool sleep_a_turn(struct jk_registry_watch *watch)
+{
+	struct timespec until;
+	bool stopping;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += POLL_INTERVAL_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	pthread_mutex_lock(&watch->lock);
+	while (!watch->stopping && pthread_cond_timedwait(&watch->wake, &watch->lock, &until) != ETIMEDOUT)
+		;
+	stopping = watch->stopping;
+	pthread_mutex_unlock(&watch->lock);
+	return !stopping;
+}
+
+static void *run_watch(void *arg)
+{
+	struct jk_registry_watch *watch = arg;
+
+	do
+		poll_once(watch);
+	while (sleep_a_turn(watch));
+	return NULL;
+}
+
+static struct jk_registry_watch *watch_new(void)
+{
+	struct jk_registry_watch *watch = calloc(1, sizeof *watch);
+	pthread_condattr_t attributes;
+
+	if (watch == NULL)
+		return NULL;
+	pthread_mutex_init(&watch->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&watch->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return watch;
+}
+
+static void watch_free(struct jk_registry_watch *watch)
+{
+	registry_drop(&watch->current);
+	jk_db_close(&watch->db);
+	pthread_cond_destroy(&watch->wake);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch);
+}
+
+enum jk_status jk_registry_watch_open(
+	const char *conninfo, const char *service, enum jk_realm realm, struct jk_registry_watch **ret_watch)
+{
+	struct jk_registry_watch *watch = watch_new();
+
+	*ret_watch = NULL;
+	if (watch == NULL)
+		return JK_BROKEN;
+	watch->realm = realm;
+	set_problem(watch, "the registry has not been read yet", false);
+	if (jk_db_open(conninfo, service, &watch->db) != JK_OK || pthread_create(&watch->thread, NULL, run_watch, watch) != 0) {
+		watch_free(watch);
+		return JK_BROKEN;
+	}
+	*ret_watch = watch;
+	return JK_OK;
+}
+
+enum jk_status registry_watch_open_fixed(struct jk_registry **registry_p, struct jk_registry_watch **ret_watch)
+{
+	*ret_watch = watch_new();
+	if (*ret_watch == NULL)
+		return JK_BROKEN;
+	registry_watch_swap(*ret_watch, registry_p);
+	return JK_OK;
+}
+
+void jk_registry_watch_close(struct jk_registry_watch **watch_p)
+{
+	struct jk_registry_watch *watch = *watch_p;
+
+	*watch_p = NULL;
+	if (watch == NULL)
+		return;
+	if (watch->db != NULL) {
+		pthread_mutex_lock(&watch->lock);
+		watch->stopping = true;
+		pthread_cond_signal(&watch->wake);
+		pthread_mutex_unlock(&watch->lock);
+		pthread_join(watch->thread, NULL);
+	}
+	watch_free(watch);
+}
+
+const struct jk_registry *jk_registry_acquire(struct jk_registry_watch *watch)
+{
+	const struct jk_registry *registry;
+
+	pthread_mutex_lock(&watch->lock);
+	registry = watch->current;
+	if (registry != NULL)
+		atomic_fetch_add(&((struct registry_index *)registry->index)->holders, 1);
+	pthread_mutex_unlock(&watch->lock);
+	return registry;
+}
+
+void jk_registry_release(struct jk_registry_watch *watch, const struct jk_registry **registry_p)
+{
+	(void)watch;
+	registry_drop(registry_p);
+}
+
+int64_t jk_registry_version(struct jk_registry_watch *watch)
+{
+	return watch->version;
+}
+
+void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], bool *ret_fatal)
+{
+	pthread_mutex_lock(&watch->lock);
+	memcpy(ret, watch->problem, sizeof watch->problem);
+	*ret_fatal = watch->fatal;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+enum jk_zap_verdict jk_registry_zap(void *arg, const uint8_t curve_public[32], const char *address)
+{
+	struct jk_registry_watch *watch = arg;
+	const struct jk_registry *registry = jk_registry_acquire(watch);
+	const struct jk_registry_key *key;
+	enum jk_zap_verdict verdict = JK_ZAP_LATER;
+
+	(void)address;
+	if (registry != NULL) {
+		key = jk_registry_find_key(registry, curve_public);
+		verdict = key != NULL && !key->revoked ? JK_ZAP_ALLOW : JK_ZAP_REFUSE;
+	}
+	jk_registry_release(watch, &registry);
+	return verdict;
+}
