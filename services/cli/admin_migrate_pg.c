@@ -1,0 +1,174 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "services/cli/admin_store_internal.h"
+
+/* Runs one statement that gives no rows we need; false: said. */
+static bool run(PGconn *link, const char *sql, const char *what, int *ret_status)
+{
+	PGresult *result = PQexec(link, sql);
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+	if (!good)
+		*ret_status = admin_fail(link, result, what);
+	PQclear(result);
+	return good;
+}
+
+int admin_store_create_database(const struct cli *cli, int wait_s)
+{
+	char *error = NULL;
+	const char *name = NULL;
+	int status = CLI_OK;
+	PQconninfoOption *options = cli->database ? PQconninfoParse(cli->database, &error) : NULL;
+	for (PQconninfoOption *option = options; option && option->keyword; option++)
+		if (!strcmp(option->keyword, "dbname"))
+			name = option->val;
+	PQfreemem(error);
+	if (!name) {
+		PQconninfoFree(options);
+		return cli_fail(CLI_USAGE, "name the database in JUKWAA_DATABASE",
+			"--create-database needs a connection string with dbname");
+	}
+	PGconn *link = admin_connect(cli->database, "postgres", wait_s, &status);
+	if (link) {
+		const char *params[] = {name};
+		PGresult *found =
+			PQexecParams(link, "SELECT FROM pg_database WHERE datname = $1", 1, NULL, params, NULL, NULL, 0);
+		/* A database's name cannot be a parameter: libpq quotes it. */
+		if (PQntuples(found) == 0) {
+			char *quoted = PQescapeIdentifier(link, name, strlen(name));
+			struct jk_buffer sql = {0};
+			jk_buffer_printf(&sql, "CREATE DATABASE %s ENCODING 'UTF8' TEMPLATE template0", quoted);
+			run(link, sql.data, "cannot make the database", &status);
+			jk_buffer_done(&sql);
+			PQfreemem(quoted);
+		}
+		PQclear(found);
+		PQfinish(link);
+	}
+	PQconninfoFree(options);
+	return status;
+}
+
+static const char prepare_sql[] =
+	"CREATE SCHEMA IF NOT EXISTS meta;"
+	"CREATE TABLE IF NOT EXISTS meta.migration (number integer PRIMARY KEY, name text NOT NULL, checksum bytea NOT NULL, "
+	"applied_at timestamptz NOT NULL DEFAULT now())";
+
+/* -1: not applied; 0: applied as it is here; 1: refused, said. */
+static int compare(PGconn *link, const struct admin_migration *migration, int *ret_status)
+{
+	char number[16], checksum[65];
+	jk_text_format(number, sizeof number, "%d", migration->number);
+	jk_hex_encode(checksum, migration->checksum, 32);
+	const char *params[] = {number, checksum};
+	PGresult *result =
+		PQexecParams(link, "SELECT checksum = decode($2, 'hex') FROM meta.migration WHERE number = $1::integer", 2, NULL,
+			params, NULL, NULL, 0);
+	int verdict = -1;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+		*ret_status = admin_fail(link, result, "cannot read meta.migration");
+		verdict = 1;
+	} else if (PQntuples(result) > 0 && *PQgetvalue(result, 0, 0) == 't') {
+		verdict = 0;
+	} else if (PQntuples(result) > 0) {
+		*ret_status = cli_fail(CLI_REFUSED, "use the release this database was migrated with, or a later one",
+			"%s was applied to this database with another content", migration->name);
+		verdict = 1;
+	}
+	PQclear(result);
+	return verdict;
+}
+
+static bool apply(PGconn *link, const struct cli *cli, const struct admin_migration *migration, int *ret_status)
+{
+	char number[16], checksum[65];
+	jk_text_format(number, sizeof number, "%d", migration->number);
+	jk_hex_encode(checksum, migration->checksum, 32);
+	const char *params[] = {number, migration->name, checksum};
+	if (!run(link, "BEGIN", migration->name, ret_status) || !run(link, migration->sql, migration->name, ret_status)) {
+		PQclear(PQexec(link, "ROLLBACK"));
+		return false;
+	}
+	PGresult *result = PQexecParams(link,
+		"INSERT INTO meta.migration (number, name, checksum) VALUES ($1::integer, $2, decode($3, 'hex'))", 3, NULL,
+		params, NULL, NULL, 0);
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
+	if (!good)
+		*ret_status = admin_fail(link, result, migration->name);
+	PQclear(result);
+	good = good && run(link, "COMMIT", migration->name, ret_status);
+	if (!good)
+		PQclear(PQexec(link, "ROLLBACK"));
+	else if (cli->json)
+		printf("{\"migration\":\"%s\",\"done\":\"applied\"}\n", migration->name);
+	else
+		printf("applied %s\n", migration->name);
+	return good;
+}
+
+static int set_realm(PGconn *link, const char *realm)
+{
+	const char *params[] = {realm};
+	PGresult *result = PQexecParams(
+		link, "INSERT INTO meta.realm (realm) VALUES ($1) ON CONFLICT DO NOTHING", 1, NULL, params, NULL, NULL, 0);
+	int status = PQresultStatus(result) == PGRES_COMMAND_OK ? CLI_OK : admin_fail(link, result, "cannot write the realm");
+	PQclear(result);
+	if (status != CLI_OK)
+		return status;
+	result = PQexec(link, "SELECT realm FROM meta.realm");
+	if (PQntuples(result) != 1 || strcmp(PQgetvalue(result, 0, 0), realm) != 0)
+		status = cli_fail(CLI_REFUSED, "use another database for it",
+			"this database serves the realm %s, not %s: that cannot be changed",
+			PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "?", realm);
+	PQclear(result);
+	return status;
+}
+
+int admin_store_migrate(
+	struct admin_store *store, const struct cli *cli, const struct admin_migration *list, int count, const char *realm)
+{
+	PGconn *link = store->link;
+	int status = CLI_OK;
+	/* Held to the end of the session; the number is "jukwaa" in ASCII. */
+	if (!run(link, "SET client_min_messages = warning", "set-up", &status) ||
+		!run(link, "SELECT pg_advisory_lock(117227763525985)", "cannot take the migration lock", &status) ||
+		!run(link, prepare_sql, "cannot make meta.migration", &status))
+		return status;
+	int applied = 0;
+	bool missing = false;
+	for (int i = 0; i < count && status == CLI_OK; i++) {
+		int verdict = compare(link, &list[i], &status);
+		if (verdict == 0 && missing)
+			return cli_fail(CLI_REFUSED, NULL, "%s is applied but one before it is not", list[i].name);
+		if (verdict < 0) {
+			missing = true;
+			applied += apply(link, cli, &list[i], &status);
+		}
+	}
+	if (status == CLI_OK)
+		status = set_realm(link, realm);
+	if (status == CLI_OK && !cli->json && !applied)
+		printf("nothing to do: %d migrations are applied, realm %s\n", count, realm);
+	return status;
+}
+
+int admin_store_set_password(struct admin_store *store, const char *role, const char *password)
+{
+	int status = CLI_OK;
+	char *verifier = PQencryptPasswordConn(store->link, password, role, NULL);
+	char *name = PQescapeIdentifier(store->link, role, strlen(role));
+	char *literal = verifier ? PQescapeLiteral(store->link, verifier, strlen(verifier)) : NULL;
+	struct jk_buffer sql = {0};
+	/* ALTER ROLE takes no parameters: libpq quotes both. */
+	jk_buffer_printf(&sql, "ALTER ROLE %s PASSWORD %s", name, literal);
+	if (!literal || sql.failed)
+		status = cli_fail(CLI_REFUSED, NULL, "cannot set a password for %s: %s", role, PQerrorMessage(store->link));
+	else
+		run(store->link, sql.data, role, &status);
+	jk_buffer_done(&sql);
+	PQfreemem(verifier);
+	PQfreemem(literal);
+	PQfreemem(name);
+	return status;
+}

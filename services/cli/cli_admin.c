@@ -1,0 +1,383 @@
+/* cli_admin.c: `jukwaa admin …`: the operator's commands, as one table of what each takes. They work on the database
+ * (JUKWAA_DATABASE); services notice a change within a second. */
+#include "services/cli/admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/jk_arena.h"
+#include "base/jk_time.h"
+#include "crypt/crypt.h"
+#include "services/cli/admin_store_pg.h"
+
+enum { VALUES_MAX = 16 };
+
+/* How an option's text becomes a statement's parameter. */
+enum form { TEXT, SWITCH, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, KEY_FILE, SENDERS, SECRET_FILE };
+
+struct parameter {
+	const char *option; /* "--name"; NULL: the next word */
+	enum form form;
+	const char *value_name, *help;
+	bool required;
+	const char *fallback;
+};
+
+struct operation {
+	const char *object, *verb; /* "agency", "add" */
+	enum admin_statement statement;
+	struct parameter parameters[11];
+	const char *what; /* for "unchanged" and "there is no such …" */
+	const char *example;
+};
+
+#define END                                                                                                                      \
+	{                                                                                                                        \
+		NULL, TEXT, NULL, NULL, false, NULL                                                                              \
+	}
+#define WORD(name, help)                                                                                                         \
+	{                                                                                                                        \
+		NULL, TEXT, name, help, true, NULL                                                                               \
+	}
+
+static const struct operation operations[] = {
+	{"agency", "add", ADMIN_AGENCY_ADD,
+		{WORD("CODE", "short name, A-Z 0-9 _ -"), {"--name", TEXT, "NAME", "full name", true, NULL},
+			{"--strict", SWITCH, NULL, "refuse what would only be warned of", false, NULL},
+			{"--refuse-expired", SWITCH, NULL, "refuse reports that have expired", false, NULL}, END},
+		"agency", "jukwaa admin agency add KPS --name 'Kenya Police Service'"},
+	{"agency", "list", ADMIN_AGENCY_LIST, {END}, "agency", NULL},
+	{"agency", "revoke", ADMIN_AGENCY_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "agency", NULL},
+	{"desk", "add", ADMIN_DESK_ADD,
+		{WORD("CODE", "short name"), {"--agency", TEXT, "CODE", "whose desk it is", true, NULL},
+			{"--name", TEXT, "NAME", "full name", true, NULL}, END},
+		"desk", "jukwaa admin desk add NAIROBI --agency KPS --name 'Nairobi control room'"},
+	{"desk", "list", ADMIN_DESK_LIST, {END}, "desk", NULL},
+	{"desk", "revoke", ADMIN_DESK_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "desk", NULL},
+	{"key", "add", ADMIN_KEY_ADD,
+		{{"--file", KEY_FILE, "FILE", "FILE.pub of the party, made by `jukwaa key new`", true, NULL},
+			{"--role", UPPER, "ROLE", "publisher, desk or operator", true, NULL},
+			{"--realm", UPPER, "REALM", "live or exercise; default: the database's", false, NULL},
+			{"--agency", TEXT, "CODE", "whose key it is", true, NULL},
+			{"--desk", TEXT, "CODE", "for role desk", false, NULL},
+			{"--cap-sender", SENDERS, "SENDER", "CAP sender it may speak for; may be given several times", false,
+				NULL},
+			{"--any-sender", SENDERS, NULL, "it may relay any CAP sender", false, NULL},
+			{"--rate-limit", NUMBER, "N", "reports a second, 0: none", false, "0"},
+			{"--note", TEXT, "TEXT", "for people", false, ""}, END},
+		"key", "jukwaa admin key add --file police.key.pub --role publisher --agency KPS --any-sender"},
+	{"key", "list", ADMIN_KEY_LIST, {END}, "key", NULL},
+	{"key", "revoke", ADMIN_KEY_REVOKE,
+		{{NULL, KEY_FILE, "FILE|HEX", "FILE.pub, or the public CURVE key in hex", true, NULL}, END}, "key", NULL},
+	{"key", "reinstate", ADMIN_KEY_REINSTATE, {{NULL, KEY_FILE, "FILE|HEX", "a revoked key works again", true, NULL}, END},
+		"key", NULL},
+	{"allow", "add", ADMIN_ALLOW_ADD,
+		{{"--desk", TEXT, "CODE", "who may have copies", true, NULL},
+			{"--agency", TEXT, "CODE", "of whose incidents; default: any", false, NULL},
+			{"--county", TEXT, "CODE", "three digits; default: any", false, NULL},
+			{"--category", CATEGORY, "WORD", "FIRE, HEALTH, …; default: any", false, NULL},
+			{"--tlp-ceiling", TLP, "LABEL", "highest label: CLEAR, GREEN, AMBER, AMBER_STRICT", false, "AMBER"},
+			{"--until", TIME, "TIME", "RFC 3339; default: no end", false, NULL}, END},
+		"desk", "jukwaa admin allow add --desk NAIROBI --county 047 --tlp-ceiling AMBER"},
+	{"allow", "list", ADMIN_ALLOW_LIST, {{"--desk", TEXT, "CODE", "of this desk only", false, NULL}, END}, "row", NULL},
+	{"allow", "revoke", ADMIN_ALLOW_REVOKE, {{NULL, NUMBER, "ID", "allow_id, see list", true, NULL}, END}, "row", NULL},
+	{"rule", "add", ADMIN_RULE_ADD,
+		{WORD("NAME", "short name"),
+			{"--desk", TEXT, "CODE", "the rule never tells what this desk may not see", true, NULL},
+			{"--county", TEXT, "CODE", "default: any", false, NULL},
+			{"--category", CATEGORY, "WORD", "default: any", false, NULL},
+			{"--min-severity", SEVERITY, "WORD", "EXTREME, SEVERE, MODERATE or MINOR", false, NULL},
+			{"--include-test", SWITCH, NULL, "also TEST and SYSTEM", false, NULL},
+			{"--url", TEXT, "URL", "http(s) webhook", true, NULL},
+			{"--secret-file", SECRET_FILE, "FILE", "signing secret (whsec_…, mode 0600), made when absent", true,
+				NULL},
+			END},
+		"rule",
+		"jukwaa admin notify rule add night --desk NAIROBI --county 047 --url https://example.ke/hook --secret-file "
+		"/etc/jukwaa/night.whsec"},
+	{"rule", "list", ADMIN_RULE_LIST, {END}, "rule", NULL},
+	{"rule", "revoke", ADMIN_RULE_REVOKE, {WORD("NAME", "nothing more is sent for it"), END}, "rule", NULL},
+	{"dead", "list", ADMIN_DEAD_LIST, {END}, "message", NULL},
+	{"dead", "requeue", ADMIN_DEAD_REQUEUE, {{NULL, TEXT, "ID", "message_id; default: all dead letters", false, NULL}, END},
+		"message", NULL},
+	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
+	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
+};
+
+/* Parameters of one call, in the order of the table; texts made here live in the arena. */
+struct call {
+	const struct operation *operation;
+	const char *values[VALUES_MAX];
+	struct jk_buffer senders;
+	struct jk_arena *arena;
+};
+
+/* A PostgreSQL array of texts: each quoted. */
+static void add_sender(struct jk_buffer *senders, const char *sender)
+{
+	jk_buffer_printf(senders, "%s\"", senders->size ? "," : "{");
+	for (; *sender; sender++)
+		jk_buffer_printf(senders, *sender == '"' || *sender == '\\' ? "\\%c" : "%c", *sender);
+	jk_buffer_printf(senders, "\"");
+}
+
+/* Reads FILE.pub or hex into two texts: the CURVE and the Ed25519 key. */
+static bool read_key(struct call *call, const char *text, const char **ret_curve, const char **ret_sign)
+{
+	uint8_t curve[JK_KEY_BYTES], sign[JK_KEY_BYTES] = {0};
+	struct jk_refusal refusal;
+	if (!jk_hex_decode(curve, sizeof curve, text) && jk_key_read_public(text, curve, sign, &refusal) != JK_OK) {
+		cli_fail(CLI_USAGE, "give the FILE.pub that `jukwaa key new` wrote", "%s", refusal.reason);
+		return false;
+	}
+	char *curve_hex = jk_arena_alloc(call->arena, JK_KEY_HEX_BYTES),
+	     *sign_hex = jk_arena_alloc(call->arena, JK_KEY_HEX_BYTES);
+	if (!curve_hex || !sign_hex)
+		return false;
+	jk_hex_encode(curve_hex, curve, sizeof curve);
+	jk_hex_encode(sign_hex, sign, sizeof sign);
+	*ret_curve = curve_hex;
+	*ret_sign = sign_hex;
+	return true;
+}
+
+static const char *word_number(struct call *call, const struct jk_words *words, const char *word)
+{
+	int number = jk_words_number(words, word);
+	if (number > 0)
+		return jk_arena_printf(call->arena, "%d", number);
+	cli_fail(CLI_USAGE, NULL, "do not know the word '%s'", word);
+	return NULL;
+}
+
+static const char *upper(struct call *call, const char *text)
+{
+	char *word = jk_arena_string(call->arena, text, strlen(text));
+	for (char *c = word; c && *c; c++)
+		*c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+	return word;
+}
+
+/* The parameter's text for SQL; NULL: said. */
+static const char *convert(struct call *call, enum form form, const char *text)
+{
+	int64_t number;
+	switch (form) {
+	case CATEGORY:
+		return word_number(call, &jk_categories, text);
+	case TLP:
+		return word_number(call, &jk_tlps, text);
+	case SEVERITY:
+		return word_number(call, &jk_severities, text);
+	case UPPER:
+		return upper(call, text);
+	case SECRET_FILE:
+		return admin_secret_file(text) == CLI_OK ? text : NULL;
+	case TIME:
+		if (!jk_time_parse(text, &number))
+			break;
+		return text;
+	case NUMBER:
+		if (!jk_text_to_int64(text, 0, INT32_MAX, &number))
+			break;
+		return text;
+	default:
+		return text;
+	}
+	cli_fail(CLI_USAGE, NULL, form == TIME ? "'%s' is no RFC 3339 time with a zone" : "'%s' is no number", text);
+	return NULL;
+}
+
+/* Takes one argument for the parameter when it is at hand. *ret_good false: said. */
+static bool take(struct call *call, struct cli_args *args, int at, bool *ret_good)
+{
+	const struct parameter *parameter = &call->operation->parameters[at];
+	const char *text = NULL;
+	bool is_switch = !parameter->value_name;
+	if (!parameter->option) {
+		if (call->values[at] || !(text = cli_args_word(args)))
+			return false;
+	} else if (!cli_args_take(args, parameter->option, is_switch ? NULL : &text)) {
+		return false;
+	} else if (!is_switch && !text) {
+		cli_usage("admin", "%s needs a value", parameter->option);
+		*ret_good = false;
+		return true;
+	}
+	if (parameter->form == SENDERS)
+		add_sender(&call->senders, text ? text : "*");
+	else if (is_switch)
+		call->values[at] = "true";
+	else
+		call->values[at] = parameter->form == KEY_FILE ? text : convert(call, parameter->form, text);
+	*ret_good = parameter->form == SENDERS || call->values[at];
+	return true;
+}
+
+static int count_parameters(const struct operation *operation)
+{
+	int count = 0;
+	while (operation->parameters[count].option || operation->parameters[count].value_name)
+		count++;
+	return count;
+}
+
+static bool read_arguments(struct call *call, struct cli_args *args)
+{
+	int count = count_parameters(call->operation);
+	while (cli_args_peek(args)) {
+		bool good = true, taken = false;
+		for (int i = 0; i < count && !taken; i++)
+			taken = take(call, args, i, &good);
+		if (!taken)
+			cli_usage("admin", "%s %s does not take '%s'", call->operation->object, call->operation->verb,
+				cli_args_peek(args));
+		if (!taken || !good)
+			return false;
+	}
+	for (int i = 0; i < count; i++) {
+		const struct parameter *parameter = &call->operation->parameters[i];
+		if (!call->values[i] && parameter->fallback)
+			call->values[i] = convert(call, parameter->form, parameter->fallback);
+		if (!call->values[i] && parameter->form == SWITCH)
+			call->values[i] = "false";
+		if (!call->values[i] && parameter->required) {
+			cli_usage("admin", "%s %s needs %s", call->operation->object, call->operation->verb,
+				parameter->option ? parameter->option : parameter->value_name);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The statement's parameters: the table's, a key file as two, the senders as one array. Returns how many; -1: said. */
+static int bind(struct call *call, const char **ret_params)
+{
+	int count = 0;
+	bool senders_bound = false;
+	for (int i = 0; i < count_parameters(call->operation); i++) {
+		enum form form = call->operation->parameters[i].form;
+		if (form == SENDERS && senders_bound)
+			continue;
+		if (form == SENDERS) {
+			jk_buffer_printf(&call->senders, call->senders.size ? "}" : "{}");
+			ret_params[count++] = call->senders.data;
+			senders_bound = true;
+		} else if (form == KEY_FILE) {
+			const char *sign;
+			if (!read_key(call, call->values[i], &ret_params[count++], &sign))
+				return -1;
+			if (call->operation->statement == ADMIN_KEY_ADD)
+				ret_params[count++] = sign;
+		} else {
+			ret_params[count++] = call->values[i];
+		}
+	}
+	return count;
+}
+
+static void print_done(const struct cli *cli, const struct operation *operation, const struct admin_rows *rows, const char *name)
+{
+	const char *done = admin_rows_count(rows) ? admin_rows_text(rows, "done") : "unchanged";
+	if (cli->json && admin_rows_count(rows))
+		admin_rows_print(cli, rows);
+	else if (cli->json)
+		printf("{\"done\":\"unchanged\"}\n");
+	else
+		printf("%s %s: %s\n", operation->object, name ? name : "", done);
+}
+
+static int run_operation(const struct cli *cli, struct call *call)
+{
+	const struct operation *operation = call->operation;
+	const char *params[VALUES_MAX];
+	int status = CLI_USAGE, count = bind(call, params);
+	struct admin_store *store = count < 0 ? NULL : admin_store_open(cli, 0, &status);
+	struct admin_rows *rows = store ? admin_store_run(store, operation->statement, params, count, &status) : NULL;
+	if (rows) {
+		bool lists = !strcmp(operation->verb, "list") || !strcmp(operation->verb, "show");
+		bool adds = !strcmp(operation->verb, "add");
+		status = CLI_OK;
+		if (lists)
+			admin_rows_print(cli, rows);
+		else if (!adds && !admin_rows_count(rows))
+			status = cli_fail(CLI_REFUSED, NULL, "there is no such %s: %s", operation->what, params[0]);
+		else
+			print_done(cli, operation, rows, operation->parameters[0].option ? NULL : call->values[0]);
+	}
+	admin_rows_free(&rows);
+	admin_store_close(&store);
+	return status;
+}
+
+static void print_operation(const struct operation *operation)
+{
+	printf("  jukwaa admin %s%s %s",
+		!strcmp(operation->object, "rule") || !strcmp(operation->object, "dead") ? "notify " : "", operation->object,
+		operation->verb);
+	for (int i = 0; i < count_parameters(operation); i++)
+		if (!operation->parameters[i].option)
+			printf(operation->parameters[i].required ? " %s" : " [%s]", operation->parameters[i].value_name);
+	printf("\n");
+	for (int i = 0; i < count_parameters(operation); i++) {
+		const struct parameter *parameter = &operation->parameters[i];
+		char left[48];
+		jk_text_format(left, sizeof left, "%s %s", parameter->option ? parameter->option : "",
+			parameter->value_name ? parameter->value_name : "");
+		printf("      %-24s %s%s\n", parameter->option ? left : parameter->value_name, parameter->help,
+			parameter->required && parameter->option ? " (required)" : "");
+	}
+	if (operation->example)
+		printf("      for example: %s\n", operation->example);
+}
+
+static int print_help(const char *object)
+{
+	printf("jukwaa admin: agencies, desks, keys, rules and the database, in JUKWAA_DATABASE.\n\n");
+	if (!object) {
+		printf("  jukwaa admin migrate [--sql DIR] [--realm live|exercise] [--passwords FILE] [--create-database] "
+		       "[--wait S]\n"
+		       "      makes or updates the schema; harmless when repeated\n");
+	}
+	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+		if (!object || !strcmp(object, operations[i].object))
+			print_operation(&operations[i]);
+	return CLI_OK;
+}
+
+static const struct operation *find_operation(const char *object, const char *verb)
+{
+	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+		if (!strcmp(operations[i].object, object) && !strcmp(operations[i].verb, verb))
+			return &operations[i];
+	return NULL;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+	return argc < 2;
+}
+
+int cli_admin(const struct cli *cli, int argc, char **argv)
+{
+	bool below_notify = argc > 1 && !strcmp(argv[1], "notify");
+	struct cli_args args = {argc, argv, below_notify ? 2 : 1, false};
+	if (wants_help(argc, argv))
+		return print_help(args.at < argc && argv[args.at][0] != '-' ? argv[args.at] : NULL);
+	const char *object = cli_args_word(&args);
+	if (object && !strcmp(object, "migrate"))
+		return admin_migrate(cli, &args);
+	const char *verb = cli_args_word(&args);
+	const struct operation *operation = object && verb ? find_operation(object, verb) : NULL;
+	if (!operation)
+		return cli_usage("admin", "do not know '%s%s%s'", object ? object : "", verb ? " " : "", verb ? verb : "");
+	struct call call = {.operation = operation, .arena = jk_arena_new(64 * 1024)};
+	int status =
+		call.arena && jk_crypt_init() == JK_OK && read_arguments(&call, &args) ? run_operation(cli, &call) : CLI_USAGE;
+	jk_buffer_done(&call.senders);
+	jk_arena_free(&call.arena);
+	return status;
+}
