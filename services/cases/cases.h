@@ -1,0 +1,77 @@
+/* cases.h: what the service cases speaks about: events as far as a case needs them, cases, lines of a timeline, queries. Plain
+ * values; not here: what an event does (cases_rules.h), messages (cases_wire.h), SQL (cases_store_pg.h). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/jk_id.h"
+#include "base/jk_words.h"
+
+/* jukwaa.v1.CaseState; cases_wire.c asserts that the numbers agree. */
+enum cases_state { CASES_STATE_NONE = 0, CASES_NEW = 1, CASES_STATE_MAX = 10 };
+
+/* jukwaa.v1.CaseEntryKind. NONE: the event leaves no line. */
+enum cases_entry_kind {
+	CASES_ENTRY_NONE = 0,
+	CASES_OPENED = 1,
+	CASES_REVISED = 2,
+	CASES_CANCELLED_BY_PUBLISHER = 3,
+	CASES_LATE_REPORT = 4,
+	CASES_ACKNOWLEDGED = 5,
+	CASES_ERROR_REPORTED = 6,
+};
+
+/* What the decision function and the list's filters ask about. */
+struct cases_labels {
+	char agency[33];
+	uint16_t categories; /* bit n: category n */
+	int category, severity, status, scope, tlp;
+};
+
+/* One event of one county stream. */
+struct cases_event {
+	struct jk_id incident_id, event_id;
+	uint64_t county; /* one bit, see cases_county_bit */
+	enum jk_event_kind kind;
+	int64_t revision, recorded_at_us;
+	struct cases_labels labels;
+};
+
+struct cases_case {
+	struct jk_id case_id;  /* the incident's id */
+	struct jk_id event_id; /* of the revision it stands at */
+	enum cases_state state;
+	int32_t version; /* 0: there is no such case yet */
+	int32_t entries;
+	uint64_t counties; /* bit n: county n */
+	struct cases_labels labels;
+	int64_t revision, opened_at_us, updated_at_us;
+};
+
+struct cases_entry {
+	struct jk_id case_id, event_id;
+	int32_t entry_no;
+	int64_t at_us;
+	enum cases_entry_kind kind;
+	int64_t revision;
+	char agency[33];
+};
+
+/* A place in the list, newest first: what comes after it is older. */
+struct cases_position {
+	int64_t opened_at_us;
+	struct jk_id case_id;
+};
+
+enum { CASES_PAGE_DEFAULT = 50, CASES_PAGE_MAX = 500 };
+
+/* A checked CaseList. */
+struct cases_filter {
+	uint64_t counties;      /* 0: every county */
+	enum cases_state state; /* NONE: every state */
+	bool include_test;
+	size_t limit;                /* 1 to CASES_PAGE_MAX */
+	struct cases_position after; /* where nothing is after: the newest */
+};

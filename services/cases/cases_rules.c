@@ -1,0 +1,143 @@
+/* cases_rules.c: the table of effects. A case follows the newest revision that any stream has shown; its counties follow each
+ * stream on its own; its timeline has one line for each report. So the end is the same in whatever order streams are read. */
+#include "cases_rules.h"
+
+#include <string.h>
+
+const struct cases_rule cases_rules[] = {
+	/* clang-format off */
+	/* kind             relation         opens  takes  county        entry                         why */
+	{JK_EVENT_INCIDENT, CASES_ABSENT,    true,  true,  CASES_JOINS,  CASES_OPENED,                 "an incident opens its case"},
+	{JK_EVENT_INCIDENT, CASES_NEWER,     false, true,  CASES_JOINS,  CASES_OPENED,                 "an older report was read first, in another stream"},
+	{JK_EVENT_INCIDENT, CASES_NOT_NEWER, false, false, CASES_JOINS,  CASES_OPENED,                 "the same event in another county, or its update was read first"},
+	{JK_EVENT_UPDATE,   CASES_ABSENT,    true,  true,  CASES_JOINS,  CASES_REVISED,                "read before its incident, which stands in another stream"},
+	{JK_EVENT_UPDATE,   CASES_NEWER,     false, true,  CASES_JOINS,  CASES_REVISED,                "the current state"},
+	{JK_EVENT_UPDATE,   CASES_NOT_NEWER, false, false, CASES_JOINS,  CASES_REVISED,                "the same event in another county, or a newer one was read first"},
+	{JK_EVENT_CANCEL,   CASES_ABSENT,    true,  true,  CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "read before its incident, which stands in another stream"},
+	{JK_EVENT_CANCEL,   CASES_NEWER,     false, true,  CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "the publisher takes it back; the work goes on until a desk ends it"},
+	{JK_EVENT_CANCEL,   CASES_NOT_NEWER, false, false, CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "the same event in another county, or a newer one was read first"},
+	{JK_EVENT_HISTORY,  CASES_ABSENT,    true,  true,  CASES_STAYS,  CASES_LATE_REPORT,            "read before the current state, which stands in another stream and names the counties"},
+	{JK_EVENT_HISTORY,  CASES_NEWER,     false, true,  CASES_STAYS,  CASES_LATE_REPORT,            "newer than what has been read so far; the current state follows"},
+	{JK_EVENT_HISTORY,  CASES_NOT_NEWER, false, false, CASES_STAYS,  CASES_LATE_REPORT,            "it came late and changes nothing but the timeline"},
+	{JK_EVENT_MOVED_AWAY, CASES_NEWER,     false, false, CASES_LEAVES, CASES_ENTRY_NONE,           "the incident left this county"},
+	{JK_EVENT_MOVED_AWAY, CASES_NOT_NEWER, false, false, CASES_LEAVES, CASES_ENTRY_NONE,           "the incident left this county; the report that moved it was read first"},
+	{JK_EVENT_ACK,      CASES_NEWER,     false, false, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
+	{JK_EVENT_ACK,      CASES_NOT_NEWER, false, false, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
+	{JK_EVENT_ERROR,    CASES_NEWER,     false, false, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
+	{JK_EVENT_ERROR,    CASES_NOT_NEWER, false, false, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
+	/* clang-format on */
+};
+const size_t cases_rules_count = sizeof cases_rules / sizeof *cases_rules;
+
+enum cases_relation cases_rules_relate(const struct cases_case *incident_case, const struct cases_event *event)
+{
+	if (incident_case->version == 0)
+		return CASES_ABSENT;
+	if (event->revision != incident_case->revision)
+		return event->revision > incident_case->revision ? CASES_NEWER : CASES_NOT_NEWER;
+	bool later = memcmp(event->event_id.bytes, incident_case->event_id.bytes, sizeof event->event_id.bytes) > 0;
+	return later && event->kind != JK_EVENT_HISTORY ? CASES_NEWER : CASES_NOT_NEWER;
+}
+
+const struct cases_rule *cases_rules_find(enum jk_event_kind kind, enum cases_relation relation)
+{
+	for (size_t i = 0; i < cases_rules_count; i++)
+		if (cases_rules[i].kind == kind && cases_rules[i].relation == relation)
+			return &cases_rules[i];
+	return NULL;
+}
+
+static uint64_t move_county(uint64_t counties, uint64_t county, enum cases_membership membership)
+{
+	switch (membership) {
+	case CASES_JOINS:
+		return counties | county;
+	case CASES_LEAVES:
+		return counties & ~county;
+	case CASES_STAYS:
+		break;
+	}
+	return counties;
+}
+
+static void fill_entry(struct cases_entry *ret_entry, struct cases_case *incident_case, const struct cases_event *event,
+	enum cases_entry_kind kind)
+{
+	*ret_entry = (struct cases_entry){
+		.case_id = incident_case->case_id,
+		.event_id = event->event_id,
+		.entry_no = ++incident_case->entries,
+		.at_us = event->recorded_at_us,
+		.kind = kind,
+		.revision = event->revision,
+	};
+	memcpy(ret_entry->agency, event->labels.agency, sizeof ret_entry->agency);
+}
+
+enum cases_entry_kind cases_rules_apply(
+	struct cases_case *incident_case, const struct cases_event *event, bool entered, struct cases_entry *ret_entry)
+{
+	const struct cases_rule *rule = cases_rules_find(event->kind, cases_rules_relate(incident_case, event));
+	if (!rule)
+		return CASES_ENTRY_NONE;
+	if (rule->opens)
+		*incident_case = (struct cases_case){
+			.case_id = event->incident_id, .state = CASES_NEW, .opened_at_us = event->recorded_at_us};
+	uint64_t counties = move_county(incident_case->counties, event->county, rule->county);
+	enum cases_entry_kind entry = entered ? CASES_ENTRY_NONE : rule->entry;
+	if (!rule->takes && counties == incident_case->counties && entry == CASES_ENTRY_NONE)
+		return CASES_ENTRY_NONE;
+
+	incident_case->counties = counties;
+	incident_case->version++;
+	if (rule->takes) {
+		incident_case->labels = event->labels;
+		incident_case->revision = event->revision;
+		incident_case->event_id = event->event_id;
+	}
+	if (event->recorded_at_us < incident_case->opened_at_us)
+		incident_case->opened_at_us = event->recorded_at_us;
+	if (event->recorded_at_us > incident_case->updated_at_us)
+		incident_case->updated_at_us = event->recorded_at_us;
+	if (entry != CASES_ENTRY_NONE)
+		fill_entry(ret_entry, incident_case, event, entry);
+	return entry;
+}
+
+uint64_t cases_county_bit(const char *county)
+{
+	if (strlen(county) != JK_COUNTY_BYTES - 1 || strspn(county, "0123456789") != JK_COUNTY_BYTES - 1)
+		return 0;
+	int number = (county[0] - '0') * 100 + (county[1] - '0') * 10 + (county[2] - '0');
+	return number >= 1 && number <= JK_COUNTY_MAX ? UINT64_C(1) << number : 0;
+}
+
+size_t cases_county_list(uint64_t counties, char ret[JK_COUNTY_MAX][JK_COUNTY_BYTES])
+{
+	size_t count = 0;
+	for (int number = 1; number <= JK_COUNTY_MAX; number++) {
+		if (!(counties >> number & 1))
+			continue;
+		ret[count][0] = '0';
+		ret[count][1] = (char)('0' + number / 10);
+		ret[count][2] = (char)('0' + number % 10);
+		ret[count++][3] = '\0';
+	}
+	return count;
+}
+
+void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld)
+{
+	struct cases_labels *labels = &incident_case->labels;
+	if (withheld >> JK_GROUP_IDENTITY & 1) {
+		labels->agency[0] = '\0';
+		labels->status = JK_CAP_STATUS_NONE;
+		incident_case->revision = 0;
+	}
+	if (withheld >> JK_GROUP_CLASSIFICATION & 1)
+		labels->category = labels->severity = labels->categories = 0;
+	if (withheld >> JK_GROUP_PLACE & 1)
+		incident_case->counties = 0;
+	if (withheld >> JK_GROUP_HANDLING & 1)
+		labels->tlp = labels->scope = 0;
+}

@@ -1,0 +1,14 @@
+/* cases_service.h: the half of cases that answers: CaseList and CaseShow, every case through the decision function. Not here:
+ * following the feed (cases_feed.h). Used from the loop's thread; a question blocks it for at most two seconds. */
+#pragma once
+
+#include "db/db.h"
+#include "session/session.h"
+
+struct cases_service;
+
+/* Everything is borrowed; the connection is for questions alone. JK_BROKEN: out of memory. */
+enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
+	struct jk_db *db, struct cases_service **ret_service) JK_MUST_CHECK;
+void cases_service_close(struct cases_service **service_p);
+struct jk_sessions *cases_service_sessions(struct cases_service *service);

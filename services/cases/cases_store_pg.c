@@ -1,0 +1,218 @@
+/* cases_store_pg.c: following the feed: what a batch meets, and storing it set by set. Queries: cases_query_pg.c. */
+#include "cases_store_pg.h"
+
+#include <string.h>
+
+#include "cases_row_pg.h"
+
+const struct jk_db_statement cases_store_positions = {
+	.name = "cases_positions", .sql = "SELECT stream, seq FROM cases.cursor", .params = 0};
+
+/* Nothing waits for this commit: lost in a crash of the database, effects and positions are lost together, and the batch is done
+ * again. What a client sees before that is at worst a case that opens a second time under the same id. */
+const struct jk_db_statement cases_store_move = {
+	.name = "cases_move",
+	.sql = "SELECT set_config('synchronous_commit', 'off', true), cases.move($1::text[], $2::int8[], $3::int8[])",
+	.params = 3,
+};
+
+/* LATERAL with OFFSET 0: one look into the index for each id. A join would be planned while the table is empty, and then read
+ * all of it with every batch until the next ANALYZE. */
+static const struct jk_db_statement load_cases = {
+	.name = "cases_load",
+	.sql = "SELECT " CASES_ROW_COLUMNS " FROM unnest($1::uuid[]) AS u (id)"
+	       " CROSS JOIN LATERAL (SELECT * FROM cases.\"case\" k WHERE k.case_id = u.id OFFSET 0) AS c",
+	.params = 1,
+};
+static const struct jk_db_statement load_entries = {
+	.name = "cases_load_entries",
+	.sql = "SELECT e.event_id FROM unnest($1::uuid[], $2::uuid[]) AS u (case_id, event_id) CROSS JOIN LATERAL"
+	       " (SELECT k.event_id FROM cases.entry k WHERE k.case_id = u.case_id AND k.event_id = u.event_id OFFSET 0) AS e",
+	.params = 2,
+};
+
+#define ROWS                                                                                                                     \
+	"unnest($1::uuid[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::int2[], $7::int2[], $8::int2[], $9::int2[],"     \
+	" $10::int2[], $11::int2[], $12::int8[], $13::uuid[], $14::timestamptz[], $15::timestamptz[], $16::int4[])"              \
+	" AS u (case_id, version, entries, agency, counties, category, categories, severity, status, scope, tlp, revision,"      \
+	" event_id, opened_at, updated_at, loaded)"
+
+static const struct jk_db_statement open_cases = {
+	.name = "cases_open",
+	.sql = "WITH put AS (INSERT INTO cases.\"case\" (case_id, incident_id, version, entries, agency, counties, category,"
+	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at)"
+	       " SELECT u.case_id, u.case_id, u.version, u.entries, u.agency, string_to_array(u.counties, ','), u.category,"
+	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at FROM " ROWS
+	       " ON CONFLICT (case_id) DO NOTHING RETURNING 1)"
+	       " SELECT cases.expect((SELECT count(*) FROM put), $17::int8)",
+	.params = 17,
+};
+static const struct jk_db_statement change_cases = {
+	.name = "cases_change",
+	.sql = "WITH put AS (UPDATE cases.\"case\" c SET version = u.version, entries = u.entries, agency = u.agency,"
+	       " counties = string_to_array(u.counties, ','), category = u.category, categories = u.categories,"
+	       " severity = u.severity, status = u.status, scope = u.scope, tlp = u.tlp, revision = u.revision,"
+	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at FROM " ROWS
+	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
+	       " SELECT cases.expect((SELECT count(*) FROM put), $17::int8)",
+	.params = 17,
+};
+static const struct jk_db_statement add_entries = {
+	.name = "cases_add_entries",
+	.sql = "INSERT INTO cases.entry (case_id, event_id, entry_no, at, kind, revision, agency)"
+	       " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::timestamptz[], $5::int2[], $6::int8[], $7::text[])",
+	.params = 7,
+};
+
+size_t cases_store_load(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *steps)
+{
+	jk_db_array_reset(&store->incidents, JK_OID_UUID);
+	jk_db_array_reset(&store->report_incidents, JK_OID_UUID);
+	jk_db_array_reset(&store->reports, JK_OID_UUID);
+	for (size_t i = 0; i < batch->case_count; i++)
+		jk_db_array_add_id(&store->incidents, &batch->cases[i].case_id);
+	for (size_t i = 0; i < batch->report_count; i++) {
+		jk_db_array_add_id(&store->report_incidents, &batch->report_incidents[i]);
+		jk_db_array_add_id(&store->reports, &batch->reports[i]);
+	}
+	steps[0] = (struct jk_db_step){.statement = &load_cases};
+	jk_db_bind_array(&steps[0], 0, &store->incidents);
+	steps[1] = (struct jk_db_step){.statement = &load_entries};
+	jk_db_bind_array(&steps[1], 0, &store->report_incidents);
+	jk_db_bind_array(&steps[1], 1, &store->reports);
+	return 2;
+}
+
+void cases_store_take(const struct jk_db_outcome *outcome, struct cases_batch *batch)
+{
+	for (int row = 0; row < PQntuples(outcome->results[0]); row++) {
+		struct cases_case known;
+		cases_row_read(outcome->results[0], row, &known);
+		cases_batch_know_case(batch, &known);
+	}
+	for (int row = 0; row < PQntuples(outcome->results[1]); row++) {
+		struct jk_id event_id = jk_db_get_id(outcome->results[1], row, 0);
+		cases_batch_know_entry(batch, &event_id);
+	}
+}
+
+static void add_time(struct jk_db_array *array, int64_t time_us)
+{
+	uint8_t bytes[8];
+	jk_put_be64(bytes, (uint64_t)cases_row_time(time_us));
+	jk_db_array_add(array, bytes, sizeof bytes);
+}
+
+static void add_counties(struct jk_db_array *array, uint64_t counties)
+{
+	char list[JK_COUNTY_MAX][JK_COUNTY_BYTES];
+	char text[JK_COUNTY_MAX * JK_COUNTY_BYTES];
+	size_t count = cases_county_list(counties, list), size = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			text[size++] = ',';
+		memcpy(text + size, list[i], JK_COUNTY_BYTES - 1);
+		size += JK_COUNTY_BYTES - 1;
+	}
+	jk_db_array_add(array, text, (int)size);
+}
+
+static void reset_rows(struct cases_store_rows *rows)
+{
+	static const unsigned oids[CASES_CASE_COLUMNS] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_TEXT, JK_OID_TEXT,
+		JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT8, JK_OID_UUID,
+		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_INT4};
+	for (size_t i = 0; i < CASES_CASE_COLUMNS; i++)
+		jk_db_array_reset(&rows->columns[i], oids[i]);
+}
+
+static void add_row(struct cases_store_rows *rows, const struct cases_case *row, int32_t loaded)
+{
+	struct jk_db_array *column = rows->columns;
+	jk_db_array_add_id(column++, &row->case_id);
+	jk_db_array_add_int(column++, row->version);
+	jk_db_array_add_int(column++, row->entries);
+	jk_db_array_add_text(column++, row->labels.agency);
+	add_counties(column++, row->counties);
+	jk_db_array_add_int(column++, row->labels.category);
+	jk_db_array_add_int(column++, row->labels.categories);
+	jk_db_array_add_int(column++, row->labels.severity);
+	jk_db_array_add_int(column++, row->labels.status);
+	jk_db_array_add_int(column++, row->labels.scope);
+	jk_db_array_add_int(column++, row->labels.tlp);
+	jk_db_array_add_int(column++, row->revision);
+	jk_db_array_add_id(column++, &row->event_id);
+	add_time(column++, row->opened_at_us);
+	add_time(column++, row->updated_at_us);
+	jk_db_array_add_int(column++, loaded);
+}
+
+/* 1 when there are rows to store, else 0. */
+static size_t rows_step(
+	struct cases_store_rows *rows, const struct jk_db_statement *statement, size_t count, struct jk_db_step *ret_step)
+{
+	if (count == 0)
+		return 0;
+	*ret_step = (struct jk_db_step){.statement = statement};
+	for (int i = 0; i < CASES_CASE_COLUMNS; i++)
+		jk_db_bind_array(ret_step, i, &rows->columns[i]);
+	jk_db_bind_int8(ret_step, CASES_CASE_COLUMNS, &rows->expected, (int64_t)count);
+	return 1;
+}
+
+static size_t entries_step(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *ret_step)
+{
+	static const unsigned oids[CASES_ENTRY_COLUMNS] = {
+		JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, CASES_OID_TIMESTAMPTZ, JK_OID_INT2, JK_OID_INT8, JK_OID_TEXT};
+	if (batch->entry_count == 0)
+		return 0;
+	for (size_t i = 0; i < CASES_ENTRY_COLUMNS; i++)
+		jk_db_array_reset(&store->entries[i], oids[i]);
+	for (size_t i = 0; i < batch->entry_count; i++) {
+		const struct cases_entry *entry = &batch->entries[i];
+		jk_db_array_add_id(&store->entries[0], &entry->case_id);
+		jk_db_array_add_id(&store->entries[1], &entry->event_id);
+		jk_db_array_add_int(&store->entries[2], entry->entry_no);
+		add_time(&store->entries[3], entry->at_us);
+		jk_db_array_add_int(&store->entries[4], entry->kind);
+		jk_db_array_add_int(&store->entries[5], entry->revision);
+		jk_db_array_add_text(&store->entries[6], entry->agency);
+	}
+	*ret_step = (struct jk_db_step){.statement = &add_entries};
+	for (int i = 0; i < CASES_ENTRY_COLUMNS; i++)
+		jk_db_bind_array(ret_step, i, &store->entries[i]);
+	return 1;
+}
+
+size_t cases_store_save(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *steps)
+{
+	size_t opened = 0, changed = 0, count = 0;
+	reset_rows(&store->opened);
+	reset_rows(&store->changed);
+	for (size_t i = 0; i < batch->case_count; i++) {
+		if (cases_batch_is_new(batch, i)) {
+			add_row(&store->opened, &batch->cases[i], 0);
+			opened++;
+		} else if (cases_batch_is_changed(batch, i)) {
+			add_row(&store->changed, &batch->cases[i], batch->loaded[i]);
+			changed++;
+		}
+	}
+	count += rows_step(&store->opened, &open_cases, opened, &steps[count]);
+	count += rows_step(&store->changed, &change_cases, changed, &steps[count]);
+	count += entries_step(store, batch, &steps[count]);
+	return count;
+}
+
+void cases_store_done(struct cases_store *store)
+{
+	jk_db_array_done(&store->incidents);
+	jk_db_array_done(&store->report_incidents);
+	jk_db_array_done(&store->reports);
+	for (size_t i = 0; i < CASES_CASE_COLUMNS; i++) {
+		jk_db_array_done(&store->opened.columns[i]);
+		jk_db_array_done(&store->changed.columns[i]);
+	}
+	for (size_t i = 0; i < CASES_ENTRY_COLUMNS; i++)
+		jk_db_array_done(&store->entries[i]);
+}

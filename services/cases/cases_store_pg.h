@@ -1,0 +1,46 @@
+/* cases_store_pg.h: all SQL of cases. Following: steps of a batch, for feed_follow. Asking: blocking queries with a time limit,
+ * on a connection of their own. Not here: what an event does, who may see what. */
+#pragma once
+
+#include "base/jk_arena.h"
+#include "cases_batch.h"
+#include "feed/feed_follow.h"
+
+extern const struct jk_db_statement cases_store_positions, cases_store_move;
+
+/* Parameters of the steps: one array a column. Zero-initialise; cases_store_done at the end. What a step borrows stays until
+ * the next call with this struct. */
+enum { CASES_CASE_COLUMNS = 16, CASES_ENTRY_COLUMNS = 7 };
+struct cases_store_rows {
+	struct jk_db_array columns[CASES_CASE_COLUMNS];
+	struct jk_db_int8 expected;
+};
+struct cases_store {
+	struct jk_db_array incidents, report_incidents, reports;
+	struct cases_store_rows opened, changed;
+	struct jk_db_array entries[CASES_ENTRY_COLUMNS];
+};
+void cases_store_done(struct cases_store *store);
+
+/* Steps that read the cases and lines the batch meets; results go to cases_store_take. */
+size_t cases_store_load(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *steps);
+void cases_store_take(const struct jk_db_outcome *outcome, struct cases_batch *batch);
+/* Steps that store a decided batch, each for all its rows. They fail with 40001 when a case was changed by somebody else. */
+size_t cases_store_save(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *steps);
+
+/* JK_RETRY: the database is away or slow. Blocks at most two seconds. Not found: ret_case->version is 0. */
+enum jk_status cases_store_find(struct jk_db *db, const struct jk_id *case_id, struct cases_case *ret_case) JK_MUST_CHECK;
+/* Looks at up to CASES_SCAN_MAX cases after the position and gives those that the filter lets through, newest first. ret_cases
+ * holds CASES_SCAN_MAX. ret_last: the last one looked at; ret_more: there are older ones. */
+enum { CASES_SCAN_MAX = 1000 };
+enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_position *after,
+	struct cases_case *ret_cases, size_t *ret_count, struct cases_position *ret_last, bool *ret_more) JK_MUST_CHECK;
+/* The timeline by time; at most CASES_ENTRIES_MAX, the newest. Arena memory. JK_BROKEN: arena full. */
+enum { CASES_ENTRIES_MAX = 2000 };
+enum jk_status cases_store_entries(struct jk_db *db, const struct jk_id *case_id, struct jk_arena *arena,
+	struct cases_entry **ret_entries, size_t *ret_count) JK_MUST_CHECK;
+/* Calls on_body for each event found, once, in any order; the body is borrowed for the call. count: at most CASES_BODIES_MAX. */
+enum { CASES_BODIES_MAX = 50 };
+typedef void cases_store_on_body(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size);
+enum jk_status cases_store_bodies(
+	struct jk_db *db, const struct jk_id *event_ids, size_t count, cases_store_on_body *on_body, void *arg) JK_MUST_CHECK;

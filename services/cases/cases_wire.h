@@ -1,0 +1,45 @@
+/* cases_wire.h: protobuf <-> the domain of cases (proto/jukwaa/v1/cases.proto and the bodies of events). Not here: decisions. */
+#pragma once
+
+#include "base/jk_arena.h"
+#include "base/jk_refusal.h"
+#include "cases.h"
+#include "feed/feed_reader.h"
+#include "session/session.h"
+
+/* False: not an event of ours in a county stream (counted by the caller, and passed over). arena: for the call. */
+bool cases_wire_read_event(const struct jk_event *event, struct jk_arena *arena, struct cases_event *ret_event);
+
+/* Number of bytes of CaseList.after and CaseListed.page. */
+enum { CASES_PAGE_BYTES = 24 };
+/* False: ret_refusal says which field is wrong. */
+bool cases_wire_read_list(const struct jk_request *request, struct cases_filter *ret_filter, struct jk_refusal *ret_refusal);
+bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct jk_refusal *ret_refusal);
+/* `request` of either. */
+uint64_t cases_wire_request(const struct jk_request *request);
+
+/* Handler rows for the session layer. */
+void cases_wire_list_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
+void cases_wire_show_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
+
+/* A case as the asker may see it. headline: "" where there is none or it is withheld. */
+struct cases_shown {
+	struct cases_case summary;
+	const char *headline;
+};
+/* last: where the next page starts; NULL: there is no more. JK_BROKEN: out of memory or gone. */
+enum jk_status cases_wire_send_listed(struct jk_sessions *sessions, const struct jk_request *request,
+	const struct cases_shown *shown, size_t count, const struct cases_position *last) JK_MUST_CHECK;
+/* body: the event's, of which the groups in `withheld` go out as digests. */
+struct cases_body {
+	const uint8_t *bytes;
+	size_t size;
+	uint32_t withheld;
+};
+enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct jk_request *request,
+	const struct cases_shown *shown, const struct cases_entry *entries, size_t entry_count,
+	const struct cases_body *body) JK_MUST_CHECK;
+/* The first headline of a body, cut to CASES_HEADLINE_BYTES; "" where it has none. scratch: for the call; arena: keeps the text.
+ */
+enum { CASES_HEADLINE_BYTES = 200 };
+const char *cases_wire_read_headline(const uint8_t *body, size_t size, struct jk_arena *scratch, struct jk_arena *arena);

@@ -1,0 +1,188 @@
+/* main.c: wiring of cases: two database connections (one follows the feed, one answers), one ROUTER, one loop. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/jk_log.h"
+#include "base/jk_text.h"
+#include "bus/bus_hint.h"
+#include "cases_feed.h"
+#include "cases_service.h"
+#include "daemon/daemon.h"
+
+enum { TIMER_MS = 250, PATHS_MAX = 8 };
+
+struct settings {
+	struct jk_daemon_settings daemon;
+	const char *listen, *database, *key_file, *hint_sockets;
+	enum jk_realm realm;
+};
+
+static const struct jk_setting table[] = {
+	JK_DAEMON_SETTINGS(struct settings, "9103"),
+	{"listen", JK_CONF_TEXT, offsetof(struct settings, listen), "tcp://127.0.0.1:7103", 0, 0, false,
+		"ZeroMQ endpoint for desks"},
+	{"database", JK_CONF_TEXT, offsetof(struct settings, database), NULL, 0, 0, true, "libpq connection string"},
+	{"key-file", JK_CONF_PATH, offsetof(struct settings, key_file), NULL, 0, 0, false, "this service's key file"},
+	{"realm", JK_CONF_REALM, offsetof(struct settings, realm), NULL, 0, 0, false, "LIVE or EXERCISE"},
+	{"hint-sockets", JK_CONF_TEXT, offsetof(struct settings, hint_sockets), "", 0, 0, false,
+		"socket files of services that append to the feed, separated by commas"},
+};
+
+struct app {
+	struct settings settings;
+	struct jk_daemon *daemon;
+	struct jk_key key;
+	struct jk_registry_watch *watch;
+	struct jk_bus *bus;
+	struct jk_hint_listener *hints;
+	struct jk_router *router;
+	struct jk_loop *loop;
+	struct jk_db *feed_db, *query_db;
+	struct cases_feed *feed;
+	struct cases_service *service;
+	bool failed;
+};
+
+static void on_hint(void *arg)
+{
+	struct app *app = arg;
+	if (jk_hint_listener_take(app->hints))
+		jk_follow_hint(cases_feed_follow(app->feed));
+}
+
+/* What keeps cases from being ready, most basic first. */
+static void report_readiness(struct app *app)
+{
+	char problem[256];
+	bool fatal;
+	jk_registry_watch_problem(app->watch, problem, &fatal);
+	if (fatal) {
+		jk_log(JK_LOG_ERROR, "registry_refused", "reason=\"%s\"", problem);
+		app->failed = true;
+		jk_loop_stop(app->loop);
+	} else if (*problem) {
+		jk_daemon_set_ready(app->daemon, problem);
+	} else if (!jk_db_is_up(app->query_db)) {
+		jk_daemon_set_ready(app->daemon, "the database is away");
+	} else if (*jk_follow_problem(cases_feed_follow(app->feed))) {
+		jk_daemon_set_ready(app->daemon, jk_follow_problem(cases_feed_follow(app->feed)));
+	} else {
+		jk_daemon_set_ready(app->daemon, jk_registry_version(app->watch) == 0 ? "the registry is not loaded yet"
+						 : jk_follow_is_started(cases_feed_follow(app->feed))
+							 ? ""
+							 : "the feed is not being followed yet");
+	}
+}
+
+static void on_timer(void *arg)
+{
+	struct app *app = arg;
+	jk_db_on_timer(app->query_db);
+	jk_follow_on_timer(cases_feed_follow(app->feed));
+	report_readiness(app);
+}
+
+static bool on_turn(void *arg)
+{
+	struct app *app = arg;
+	jk_follow_turn(cases_feed_follow(app->feed));
+	return false;
+}
+
+/* Questions are answered in one turn and a batch is one transaction: nothing is in flight that must be waited for. */
+static void on_stop(void *arg)
+{
+	struct app *app = arg;
+	jk_sessions_drain(cases_service_sessions(app->service));
+	jk_loop_stop(app->loop);
+}
+
+static bool open_outside(struct app *app, struct jk_refusal *refusal)
+{
+	const struct settings *settings = &app->settings;
+	if (jk_crypt_init() != JK_OK || jk_key_read(settings->key_file, &app->key, refusal) != JK_OK)
+		return false;
+	if (jk_db_open(settings->database, "jukwaa-cases-feed", &app->feed_db) != JK_OK ||
+		jk_db_open(settings->database, "jukwaa-cases", &app->query_db) != JK_OK ||
+		jk_registry_watch_open(settings->database, "jukwaa-cases", settings->realm, &app->watch) != JK_OK)
+		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "database", "not a connection string, or out of memory");
+	if (jk_bus_open(1, jk_registry_zap, app->watch, &app->bus) != JK_OK)
+		return jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "ZeroMQ does not start");
+	return jk_router_open(app->bus, settings->listen, &app->key, &app->router, refusal) == JK_OK &&
+	       jk_router_self_test(app->bus, app->router, refusal) == JK_OK;
+}
+
+/* Splits the setting in place of `text`; the listener copies the paths into its socket. */
+static bool open_hints(struct app *app, struct jk_refusal *refusal)
+{
+	char text[1024];
+	const char *paths[PATHS_MAX];
+	int count = 0;
+	if (!jk_text_copy(text, sizeof text, app->settings.hint_sockets))
+		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "too long");
+	for (char *at = text; *at;) {
+		if (count == PATHS_MAX)
+			return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "at most %d paths", PATHS_MAX);
+		paths[count++] = at;
+		at += strcspn(at, ",");
+		if (*at)
+			*at++ = '\0';
+	}
+	if (count == 0)
+		return true;
+	return jk_hint_listener_open(app->bus, paths, count, &app->hints) == JK_OK ||
+	       jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "a path is longer than 100 bytes, or no memory");
+}
+
+static bool add_to_loop(struct app *app)
+{
+	struct jk_loop *loop = app->loop;
+	jk_loop_set_turn(loop, on_turn, app);
+	return (!app->hints || jk_loop_add_socket(loop, jk_hint_listener_socket(app->hints), on_hint, app) == JK_OK) &&
+	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) == JK_OK &&
+	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->query_db) == JK_OK &&
+	       jk_loop_add_timer(loop, TIMER_MS, on_timer, app) == JK_OK &&
+	       jk_daemon_watch(app->daemon, loop, on_stop, app) == JK_OK;
+}
+
+static bool open_inside(struct app *app, struct jk_refusal *refusal)
+{
+	app->loop = jk_loop_new();
+	if (!app->loop || cases_feed_open(app->feed_db, &app->feed) != JK_OK ||
+		cases_service_open(app->loop, app->router, app->watch, app->query_db, &app->service) != JK_OK ||
+		!open_hints(app, refusal) || !add_to_loop(app))
+		return refusal->code == JK_CODE_NONE && jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");
+	return jk_daemon_serve_http(app->daemon, refusal) == JK_OK;
+}
+
+static void close_all(struct app *app)
+{
+	cases_service_close(&app->service);
+	cases_feed_close(&app->feed);
+	jk_loop_free(&app->loop);
+	jk_router_close(&app->router);
+	jk_hint_listener_close(&app->hints);
+	jk_bus_close(&app->bus);
+	jk_registry_watch_close(&app->watch);
+	jk_db_close(&app->query_db);
+	jk_db_close(&app->feed_db);
+	jk_key_wipe(&app->key);
+}
+
+int main(int argc, char **argv)
+{
+	struct app app = {0};
+	struct jk_refusal refusal = {0};
+	int status;
+	if (!jk_daemon_start(argc, argv, "cases", table, sizeof table / sizeof *table, &app.settings, &app.daemon, &status))
+		return status;
+	if (open_outside(&app, &refusal) && open_inside(&app, &refusal)) {
+		jk_log(JK_LOG_INFO, "listening", "endpoint=%s", jk_router_endpoint(app.router));
+		jk_loop_run(app.loop);
+	} else {
+		jk_log(JK_LOG_ERROR, "start_failed", "field=%s reason=\"%s\"", refusal.field, refusal.reason);
+		app.failed = true;
+	}
+	close_all(&app);
+	return jk_daemon_end(&app.daemon, app.failed ? 1 : 0);
+}
