@@ -224,9 +224,10 @@ static void write_line(enum jk_log_level level, const char *event, uint64_t swal
 		(void)jk_text_format(text, sizeof text, "%llu", (unsigned long long)swallowed);
 		put_field(&line, "swallowed", text, true);
 	}
-	memcpy(line.text + line.size, log_json ? "}\n" : "\n", 3);
+	const char *end = log_json ? "}\n" : "\n";
+	memcpy(line.text + line.size, end, strlen(end));
 	/* Nobody is left to tell when standard error is gone. */
-	ssize_t ignored = write(STDERR_FILENO, line.text, line.size + (log_json ? 2 : 1));
+	ssize_t ignored = write(STDERR_FILENO, line.text, line.size + strlen(end));
 	(void)ignored;
 }
 
