@@ -5,11 +5,11 @@
 
 enum { LOAD_TIMEOUT_MS = 2000, ROWS_MAX_BYTES = 64 * 1024 * 1024 };
 
-#define STATE_SQL                                                                                                                \
-	"SELECT version, coalesce((SELECT max(number) FROM meta.migration), 0)::int8,"                                           \
-	" coalesce((SELECT realm FROM meta.realm), '') FROM registry.version"
-
-static const struct jk_db_statement state_statement = {.name = "registry_state", .sql = STATE_SQL};
+static const struct jk_db_statement state_statement = {
+	.name = "registry_state",
+	.sql = "SELECT version, coalesce((SELECT max(number) FROM meta.migration), 0)::int8,"
+	       " coalesce((SELECT realm FROM meta.realm), '') FROM registry.version",
+};
 
 /* Each statement sees the database at its own moment. The version is therefore read first and last: where both agree, nothing
  * was changed in between, because every change moves it in its own transaction. */
@@ -27,8 +27,7 @@ enum load_step {
 	LOAD_AFTER,
 	LOAD_STEPS
 };
-static const struct jk_db_statement load_statements[LOAD_STEPS] = {
-	[LOAD_BEFORE] = {.name = "registry_state", .sql = STATE_SQL},
+static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_KEYS] = {.name = "registry_keys",
 		.sql = "SELECT curve_key, key_id, agency_id, coalesce(desk_id, -1), role, realm, revoked_at IS NOT NULL, "
 		       "rate_limit"
@@ -50,7 +49,6 @@ static const struct jk_db_statement load_statements[LOAD_STEPS] = {
 	[LOAD_CONSTITUENCIES] = {.name = "registry_constituencies",
 		.sql = "SELECT county, constituency FROM registry.constituency"},
 	[LOAD_ALIASES] = {.name = "registry_aliases", .sql = "SELECT county, alias FROM registry.county_alias"},
-	[LOAD_AFTER] = {.name = "registry_state", .sql = STATE_SQL},
 };
 
 /* What the callback of a job has to fill. */
@@ -288,8 +286,9 @@ enum jk_status registry_load(struct jk_db *db, struct jk_registry **ret_registry
 	ret_problem[0] = '\0';
 	if (load.arena == NULL)
 		return JK_RETRY;
-	for (int i = 0; i < LOAD_STEPS; i++)
+	for (int i = LOAD_KEYS; i < LOAD_AFTER; i++)
 		steps[i] = (struct jk_db_step){.statement = &load_statements[i]};
+	steps[LOAD_BEFORE] = steps[LOAD_AFTER] = (struct jk_db_step){.statement = &state_statement};
 	if (jk_db_run(db, steps, LOAD_STEPS, LOAD_TIMEOUT_MS, on_rows, &load) == JK_OK && load.registry != NULL)
 		status = JK_OK;
 	if (load.broken) {
