@@ -38,7 +38,7 @@ struct intake_code {
 
 /* Where it happened, as far as the report says. */
 struct intake_place {
-	const char *county; /* Publish.county; "" when the publisher named none */
+	struct intake_code county; /* Publish.county; its code is "" when the publisher named none */
 	const struct intake_code *codes;
 	size_t code_count;
 	bool has_point;

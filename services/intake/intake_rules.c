@@ -86,25 +86,30 @@ static bool lies_outside(const struct intake_located *located, uint64_t named)
 	return (located->has_point && !(located->point & named)) || (located->has_shapes && !(located->shapes & named));
 }
 
-bool intake_rules_place(const struct intake_located *located, uint64_t *ret_counties, struct intake_warnings *warnings,
-	struct jk_refusal *ret_refusal)
+static uint64_t first_found(const struct intake_located *located)
+{
+	if (located->point)
+		return located->point;
+	if (located->shapes)
+		return located->shapes;
+	return located->constituencies ? located->constituencies : located->names;
+}
+
+bool intake_rules_place(const struct intake_located *located, bool strict, uint64_t *ret_counties,
+	struct intake_warnings *warnings, struct jk_refusal *ret_refusal)
 {
 	if (located->unknown)
 		return jk_refuse(ret_refusal, JK_CODE_UNKNOWN_COUNTY, located->unknown->field, "no %s has the code \"%.32s\"",
 			located->unknown->scheme == JK_PLACE_CONSTITUENCY ? "constituency" : "county", located->unknown->code);
+	if (located->bad_shape && strict)
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "place", "a shape crosses itself");
+	if (located->bad_shape)
+		intake_rules_warn(warnings, JK_CODE_BAD_SHAPE, "place", "a shape crosses itself and was passed over");
 	uint64_t named = located->publisher ? located->publisher : located->codes;
-	if (named) {
-		if (lies_outside(located, named))
-			intake_rules_warn(warnings, JK_CODE_PLACE_OUTSIDE_COUNTY, "place",
-				"the place lies outside the county that is named");
-		*ret_counties = named;
-	} else if (located->point) {
-		*ret_counties = located->point;
-	} else if (located->shapes) {
-		*ret_counties = located->shapes;
-	} else {
-		*ret_counties = located->constituencies ? located->constituencies : located->names;
-	}
+	if (named && lies_outside(located, named))
+		intake_rules_warn(
+			warnings, JK_CODE_PLACE_OUTSIDE_COUNTY, "place", "the place lies outside the county that is named");
+	*ret_counties = named ? named : first_found(located);
 	return true;
 }
 

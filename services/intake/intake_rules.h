@@ -38,14 +38,15 @@ struct intake_located {
 	/* With boundaries only; an empty set: in no county. */
 	bool has_point, has_shapes;
 	uint64_t point, shapes;
+	bool bad_shape; /* one crosses itself beyond repair and was passed over */
 };
 
 /* The counties a report is routed to, in this order: named by the publisher, by a county code, point, shapes, constituency or
  * known spelling. Nothing found is no refusal here: a report that joins a known incident may do without
- * (intake_rules_route). Refuses UNKNOWN_COUNTY; warns PLACE_OUTSIDE_COUNTY when the place named by code and the place shown
- * have nothing in common. */
-bool intake_rules_place(const struct intake_located *located, uint64_t *ret_counties, struct intake_warnings *warnings,
-	struct jk_refusal *ret_refusal);
+ * (intake_rules_accept). Refuses UNKNOWN_COUNTY. Warns PLACE_OUTSIDE_COUNTY when the place named by code and the place shown
+ * have nothing in common, and BAD_SHAPE, which strict refuses as RULE_VIOLATION. */
+bool intake_rules_place(const struct intake_located *located, bool strict, uint64_t *ret_counties,
+	struct intake_warnings *warnings, struct jk_refusal *ret_refusal);
 
 /* After "seen before?", so that a repetition gets its first answer: refuses EXPIRED where the agency's policy says so, else warns
  * ALREADY_EXPIRED; refuses UNROUTABLE when `counties` (its own, or those of the incident it joins) is empty. */

@@ -1,0 +1,299 @@
+#include "services/intake/intake_batch.h"
+
+#include <stdlib.h>
+
+#include "base/jk_log.h"
+#include "base/jk_text.h"
+#include "base/jk_time.h"
+#include "services/intake/intake_meter.h"
+#include "services/intake/intake_wire.h"
+
+enum {
+	BATCH_MAX_BYTES = 4 * 1024 * 1024, /* as received; one report may be larger than that alone */
+	LEDGER_MAX_BYTES = 64 * 1024 * 1024,
+	PATIENCE_MS = 3000, /* then the publishers are told BUSY and keep their reports */
+	AGAIN_AFTER_MS = 20,
+};
+
+enum batch_state {
+	BATCH_IDLE,
+	BATCH_LOADING,
+	BATCH_COMMITTING,
+	BATCH_WAITING, /* to be loaded again */
+};
+
+/* items[from .. from + span) is under way: all that is left of the batch, or the part of it in which a poison row is sought. */
+struct intake_batch {
+	struct intake_batch_options options;
+	enum batch_state state;
+	struct intake_item *items[INTAKE_BATCH_MAX];
+	size_t count, from, span;
+	struct jk_arena *arena;
+	struct intake_ledger *ledger;
+	int64_t started_ms, again_ms, commit_us;
+	int64_t down_since_ms; /* 0: the database is up */
+	char problem[160];
+	struct intake_warnings warnings; /* scratch */
+};
+
+static void load(struct intake_batch *batch);
+
+enum jk_status intake_batch_open(const struct intake_batch_options *options, struct intake_batch **ret_batch)
+{
+	struct intake_batch *batch = calloc(1, sizeof *batch);
+
+	if (!batch)
+		return JK_BROKEN;
+	batch->options = *options;
+	batch->arena = jk_arena_new(LEDGER_MAX_BYTES);
+	if (!batch->arena) {
+		free(batch);
+		return JK_BROKEN;
+	}
+	*ret_batch = batch;
+	return JK_OK;
+}
+
+void intake_batch_close(struct intake_batch **batch_p)
+{
+	struct intake_batch *batch = *batch_p;
+
+	if (!batch)
+		return;
+	for (size_t i = batch->from; i < batch->count && batch->state != BATCH_IDLE; i++) {
+		batch->items[i]->verdict = JK_VERDICT_BUSY;
+		batch->options.on_reply(batch->options.arg, batch->items[i]);
+	}
+	jk_arena_free(&batch->arena);
+	free(batch);
+	*batch_p = NULL;
+}
+
+bool intake_batch_is_idle(const struct intake_batch *batch)
+{
+	return batch->state == BATCH_IDLE;
+}
+
+const char *intake_batch_problem(const struct intake_batch *batch)
+{
+	return batch->problem;
+}
+
+static struct intake_work work_of(struct intake_batch *batch)
+{
+	return (struct intake_work){batch->items + batch->from, batch->span, batch->ledger, batch->arena};
+}
+
+/* Answers the part under way and turns to what is left. */
+static void finish(struct intake_batch *batch)
+{
+	for (size_t i = 0; i < batch->span; i++)
+		batch->options.on_reply(batch->options.arg, batch->items[batch->from + i]);
+	batch->from += batch->span;
+	batch->span = batch->count - batch->from;
+	batch->started_ms = jk_time_mono_ms();
+	batch->state = BATCH_IDLE;
+	if (batch->span)
+		load(batch);
+}
+
+static void give_up(struct intake_batch *batch, const char *why)
+{
+	jk_text_copy(batch->problem, sizeof batch->problem, why);
+	jk_log_limited(1000, JK_LOG_ERROR, "batch_not_stored", "reports=%zu why=%s", batch->span, why);
+	for (size_t i = 0; i < batch->span; i++)
+		batch->items[batch->from + i]->verdict = JK_VERDICT_BUSY;
+	finish(batch);
+}
+
+static void again(struct intake_batch *batch, const char *why)
+{
+	int64_t now_ms = jk_time_mono_ms();
+
+	intake_meter_again();
+	if (now_ms - batch->started_ms >= PATIENCE_MS) {
+		give_up(batch, why);
+		return;
+	}
+	jk_log_limited(1000, JK_LOG_WARN, "batch_repeated", "reports=%zu why=%s", batch->span, why);
+	batch->again_ms = now_ms + AGAIN_AFTER_MS;
+	batch->state = BATCH_WAITING;
+}
+
+/* Only the row itself is refused; its neighbours are stored. */
+static void halve(struct intake_batch *batch, const char *why)
+{
+	if (batch->span > 1) {
+		batch->span /= 2;
+		load(batch);
+		return;
+	}
+	struct intake_item *item = batch->items[batch->from];
+	jk_log(JK_LOG_WARN, "poison_report", "agency=%s why=%s", item->agency, why);
+	item->verdict = JK_VERDICT_REJECTED;
+	item->refusal = jk_arena_alloc(item->arena, sizeof *item->refusal);
+	if (item->refusal)
+		jk_refuse(item->refusal, JK_CODE_INVALID_SCHEMA, "", "the database refuses this report: %s", why);
+	finish(batch);
+}
+
+/* ---- deciding ---- */
+
+static bool reject(struct intake_item *item, const struct jk_refusal *refusal)
+{
+	item->verdict = JK_VERDICT_REJECTED;
+	item->refusal = jk_arena_copy(item->arena, refusal, sizeof *refusal);
+	return false;
+}
+
+static bool accept(struct intake_batch *batch, struct intake_item *item, int64_t now_us)
+{
+	const struct intake_policy policy = {.agency = item->agency, .refuse_expired = item->refuse_expired};
+	struct intake_warnings *warnings = &batch->warnings;
+	const struct intake_decision *decision = &item->decision;
+	struct jk_refusal refusal;
+
+	warnings->count = 0;
+	for (size_t i = 0; i < item->warning_count; i++)
+		warnings->list[warnings->count++] = item->warnings[i];
+	if (!intake_rules_accept(&item->report, &policy, decision->counties, now_us, warnings, &refusal))
+		return reject(item, &refusal);
+	if (decision->orphan)
+		intake_rules_warn(warnings, JK_CODE_ORPHAN, "references", "none of the reports it refers to is known yet");
+	if (decision->late)
+		intake_rules_warn(warnings, JK_CODE_LATE_REVISION, "revision", "a newer revision is known and stays current");
+	item->answer.warnings = intake_wire_pack_warnings(warnings, batch->arena, &item->answer.warnings_size);
+	return true;
+}
+
+static void decide(struct intake_batch *batch, struct intake_item *item, int64_t now_us)
+{
+	intake_ledger_decide(batch->ledger, &item->candidate, &item->decision);
+	item->verdict = item->decision.verdict;
+	if (item->verdict != JK_VERDICT_STORED || !accept(batch, item, now_us))
+		return;
+	if (item->check) {
+		item->verdict = JK_VERDICT_VALID;
+		return;
+	}
+	item->answer.incident_id = item->decision.after.incident_id;
+	item->answer.event_id = item->candidate.event_id;
+	if (intake_wire_seal(item, batch->arena) != JK_OK ||
+		!intake_ledger_record(batch->ledger, &item->candidate, &item->decision))
+		item->verdict = JK_VERDICT_BUSY; /* the batch's memory is full; alone it will fit */
+}
+
+static size_t decide_all(struct intake_batch *batch)
+{
+	int64_t now_us = jk_time_now_us();
+	size_t stored = 0;
+
+	for (size_t i = 0; i < batch->span; i++) {
+		struct intake_item *item = batch->items[batch->from + i];
+		decide(batch, item, now_us);
+		stored += item->verdict == JK_VERDICT_STORED;
+	}
+	return stored;
+}
+
+/* ---- the two jobs ---- */
+
+static void on_committed(void *arg, enum intake_outcome outcome, const char *why)
+{
+	struct intake_batch *batch = arg;
+
+	switch (outcome) {
+	case INTAKE_DONE:
+		break;
+	case INTAKE_AGAIN:
+		again(batch, why);
+		return;
+	case INTAKE_POISON:
+		halve(batch, why);
+		return;
+	case INTAKE_REFUSED:
+		give_up(batch, why);
+		return;
+	}
+	size_t stored = 0;
+	for (size_t i = 0; i < batch->span; i++)
+		stored += batch->items[batch->from + i]->verdict == JK_VERDICT_STORED;
+	batch->problem[0] = '\0';
+	batch->options.on_stored(batch->options.arg, stored, jk_time_now_us() - batch->commit_us);
+	finish(batch);
+}
+
+static void commit(struct intake_batch *batch)
+{
+	const struct intake_work work = work_of(batch);
+
+	batch->state = BATCH_COMMITTING;
+	batch->commit_us = jk_time_now_us();
+	enum jk_status status = intake_store_commit(batch->options.store, &work, on_committed, batch);
+	if (status == JK_RETRY)
+		again(batch, "no connection to the database");
+	else if (status == JK_BROKEN)
+		give_up(batch, "out of memory");
+}
+
+static void on_loaded(void *arg, enum intake_outcome outcome, const char *why)
+{
+	struct intake_batch *batch = arg;
+
+	if (outcome == INTAKE_AGAIN)
+		again(batch, why);
+	else if (outcome != INTAKE_DONE)
+		give_up(batch, why);
+	else if (decide_all(batch))
+		commit(batch);
+	else
+		finish(batch);
+}
+
+static void load(struct intake_batch *batch)
+{
+	jk_arena_reset(batch->arena);
+	batch->ledger = intake_ledger_new(batch->arena);
+	batch->state = BATCH_LOADING;
+	const struct intake_work work = work_of(batch);
+	enum jk_status status = batch->ledger ? intake_store_load(batch->options.store, &work, on_loaded, batch) : JK_BROKEN;
+	if (status == JK_RETRY)
+		again(batch, "no connection to the database");
+	else if (status == JK_BROKEN)
+		give_up(batch, "out of memory");
+}
+
+static void take(struct intake_batch *batch)
+{
+	size_t bytes = 0;
+
+	batch->count = 0;
+	while (batch->count < INTAKE_BATCH_MAX && bytes < BATCH_MAX_BYTES) {
+		struct intake_item *item = intake_queue_take(batch->options.queue);
+		if (!item)
+			break;
+		batch->items[batch->count++] = item;
+		bytes += item->size;
+	}
+	batch->from = 0;
+	batch->span = batch->count;
+	/* What waited through the patience for the database is answered without another wait. */
+	batch->started_ms = batch->down_since_ms ? batch->down_since_ms : jk_time_mono_ms();
+}
+
+void intake_batch_run(struct intake_batch *batch)
+{
+	const struct jk_db *db = intake_store_db(batch->options.store);
+
+	if (jk_db_is_up(db))
+		batch->down_since_ms = 0;
+	else if (!batch->down_since_ms)
+		batch->down_since_ms = jk_time_mono_ms();
+	if (batch->state == BATCH_WAITING && jk_time_mono_ms() >= batch->again_ms)
+		load(batch);
+	if (batch->state != BATCH_IDLE || (jk_db_is_up(db) && !jk_db_is_idle(db)))
+		return;
+	take(batch);
+	if (batch->count)
+		load(batch);
+}

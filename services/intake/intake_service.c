@@ -1,0 +1,439 @@
+#include "services/intake/intake_service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jk_log.h"
+#include "base/jk_text.h"
+#include "base/jk_time.h"
+#include "jukwaa/v1/intake.pb-c.h"
+#include "jukwaa/v1/session.pb-c.h"
+#include "services/intake/intake_batch.h"
+#include "services/intake/intake_locate.h"
+#include "services/intake/intake_meter.h"
+#include "services/intake/intake_wire.h"
+#include "session/session.h"
+
+enum {
+	MEMORY_MAX_BYTES = 64 * 1024 * 1024, /* reports in flight, all sessions */
+	SESSION_MAX_BYTES = 4 * 1024 * 1024, /* the same of one session, as received */
+	ITEM_MAX_BYTES = 16 * 1024 * 1024,   /* one report decoded; a protobuf message can unpack to 60 times its size */
+	ITEM_MIN_BYTES = 16 * 1024,          /* what its arena takes at least */
+	MESSAGE_MAX_BYTES = 4 * 1024 * 1024, /* PUBLISH unpacked, the payload within */
+	SPARE_ARENAS_MAX = 256,
+	TICK_MS = 50,
+	WINDOW_DEFAULT = 64,
+	WINDOW_MAX = 256,
+};
+
+struct intake_service {
+	struct intake_parts parts;
+	struct jk_sessions *sessions;
+	struct intake_queue *queue;
+	struct intake_batch *batch;
+	struct jk_arena *spare[SPARE_ARENAS_MAX];
+	size_t spare_count;
+	struct intake_decoded decoded; /* scratch of on_publish */
+	bool was_up, beginning, stopping;
+	int ticks, exit;
+};
+
+/* ---- items ---- */
+
+static struct intake_item *item_new(
+	struct intake_service *service, const struct jk_request *request, const struct intake_publish *publish)
+{
+	struct jk_arena *arena = service->spare_count ? service->spare[--service->spare_count] : jk_arena_new(ITEM_MAX_BYTES);
+	struct intake_item *item = arena ? jk_arena_alloc(arena, sizeof *item) : NULL;
+
+	if (!item) {
+		jk_arena_free(&arena);
+		return NULL;
+	}
+	const struct jk_agency *agency = request->key->agency;
+	item->arena = arena;
+	item->session = request->session->number;
+	item->request = publish->request;
+	item->key_id = request->key->key_id;
+	item->candidate.agency_id = agency->agency_id;
+	jk_text_copy(item->agency, sizeof item->agency, agency->code);
+	item->refuse_expired = agency->refuse_expired;
+	item->check = publish->check;
+	item->format = publish->format;
+	return item;
+}
+
+static void item_free(struct intake_service *service, struct intake_item **item_p)
+{
+	struct jk_arena *arena = (*item_p)->arena;
+
+	*item_p = NULL;
+	if (service->spare_count == SPARE_ARENAS_MAX) {
+		jk_arena_free(&arena);
+		return;
+	}
+	jk_arena_reset(arena);
+	service->spare[service->spare_count++] = arena;
+}
+
+/* Sends the receipt and frees the item. A receipt that cannot be sent is lost: the publisher hears nothing, repeats the report
+ * and is answered DUPLICATE. */
+static void item_answer(struct intake_service *service, struct intake_item *item)
+{
+	struct jk_session *session = jk_session_find(service->sessions, item->session);
+	const ProtobufCMessage *receipt = session ? intake_wire_receipt(item) : NULL;
+
+	intake_meter_receipt(item);
+	if (!receipt || jk_session_send(service->sessions, session, JUKWAA__V1__KIND__KIND_RECEIPT, receipt) != JK_OK)
+		intake_meter_receipt_lost();
+	item_free(service, &item);
+}
+
+static void item_reject(struct intake_service *service, struct intake_item *item, const struct jk_refusal *refusal)
+{
+	item->verdict = JK_VERDICT_REJECTED;
+	item->refusal = (struct jk_refusal *)refusal;
+	jk_log(JK_LOG_INFO, "report_refused", "agency=%s key=%d code=%s field=%s", item->agency, item->key_id,
+		jk_words_name(&jk_codes, refusal->code), refusal->field);
+	item_answer(service, item);
+}
+
+static void item_busy(struct intake_service *service, struct intake_item *item)
+{
+	item->verdict = JK_VERDICT_BUSY;
+	item_answer(service, item);
+}
+
+/* ---- arrival ---- */
+
+static void hash_key(struct intake_key *ret, const struct intake_item *item, const char *external_id)
+{
+	uint8_t sizes[3][4], format[4], digest[JK_SHA256_BYTES];
+	const struct jk_span spans[] = {{sizes[0], 4}, {item->agency, strlen(item->agency)}, {sizes[1], 4}, {format, 4},
+		{sizes[2], 4}, {external_id, strlen(external_id)}};
+
+	jk_put_be32(format, (uint32_t)item->format);
+	for (int i = 0; i < 3; i++)
+		jk_put_be32(sizes[i], (uint32_t)spans[2 * i + 1].size);
+	jk_sha256(digest, spans, sizeof spans / sizeof *spans);
+	memcpy(ret->bytes, digest, sizeof ret->bytes);
+}
+
+static bool fill_candidate(struct intake_service *service, struct intake_item *item)
+{
+	struct intake_candidate *candidate = &item->candidate;
+	const struct intake_report *report = &item->report;
+	const struct jk_span content = {service->decoded.canonical, service->decoded.canonical_size};
+	size_t count = report->reference_count < INTAKE_REFERENCES_MAX ? report->reference_count : INTAKE_REFERENCES_MAX;
+	struct intake_key *references = count ? jk_arena_alloc(item->arena, count * sizeof *references) : NULL;
+
+	if (count && !references)
+		return false;
+	hash_key(&candidate->key, item, report->external_id);
+	for (size_t i = 0; i < count; i++)
+		hash_key(&references[i], item, report->references[report->reference_count - count + i]);
+	jk_keyed_hash(candidate->content, sizeof candidate->content, intake_store_content_key(service->parts.store), &content, 1);
+	candidate->report = report;
+	candidate->references = references;
+	candidate->reference_count = count;
+	candidate->event_id = jk_id_new();
+	candidate->incident_id = jk_id_new();
+	candidate->answer = &item->answer;
+	return true;
+}
+
+static bool keep_warnings(struct intake_item *item, const struct intake_warnings *warnings)
+{
+	if (warnings->count == 0)
+		return true;
+	item->warnings = jk_arena_copy(item->arena, warnings->list, warnings->count * sizeof *warnings->list);
+	item->warning_count = warnings->count;
+	return item->warnings != NULL;
+}
+
+/* Everything that can be said of the report by itself. */
+static bool examine(struct intake_service *service, const struct jk_request *request, const struct intake_publish *publish,
+	struct intake_item *item, struct jk_refusal *ret_refusal)
+{
+	const struct jk_registry_key *key = request->key;
+	const struct intake_policy policy = {
+		.realm = request->registry->realm,
+		.agency = item->agency,
+		.any_sender = key->any_sender,
+		.cap_senders = key->cap_senders,
+		.cap_sender_count = key->cap_sender_count,
+	};
+	struct intake_decoded *decoded = &service->decoded;
+	struct intake_located located;
+
+	decoded->warnings.count = 0;
+	memset(decoded, 0, offsetof(struct intake_decoded, warnings));
+	if (!intake_wire_read(service->parts.cap, publish, item->arena, decoded, ret_refusal) ||
+		!intake_wire_report(decoded, publish->county, item->arena, &item->report, &item->message, ret_refusal) ||
+		!intake_rules_admit(&item->report, &policy, ret_refusal))
+		return false;
+	intake_locate(request->registry, service->parts.boundaries, &item->report.place, &located);
+	if (!intake_rules_place(&located, publish->strict, &item->candidate.counties, &decoded->warnings, ret_refusal))
+		return false;
+	if (!fill_candidate(service, item) || !keep_warnings(item, &decoded->warnings))
+		return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "payload", "it unpacks to more than is allowed");
+	return true;
+}
+
+static bool can_take(const struct intake_service *service, const struct intake_lane *lane, size_t size)
+{
+	return jk_db_is_up(intake_store_db(service->parts.store)) && intake_store_content_key(service->parts.store) && lane &&
+	       intake_queue_has_room(service->queue, lane, size);
+}
+
+static void on_publish(void *arg, const struct jk_request *request)
+{
+	struct intake_service *service = arg;
+	struct intake_lane *lane = request->session->user;
+	struct intake_publish publish;
+	struct jk_refusal refusal;
+
+	intake_wire_publish(request->message, &publish);
+	struct intake_item *item = item_new(service, request, &publish);
+	if (!item)
+		return; /* out of memory: silence, the client repeats */
+	if (!can_take(service, lane, publish.payload_size)) {
+		item_busy(service, item);
+		return;
+	}
+	item->bytes = publish.payload = jk_arena_copy(item->arena, publish.payload, publish.payload_size);
+	item->size = publish.payload_size;
+	publish.strict = publish.strict || request->key->agency->strict;
+	if (!item->bytes) {
+		item_busy(service, item);
+		return;
+	}
+	if (!examine(service, request, &publish, item, &refusal)) {
+		item_reject(service, item, &refusal);
+		return;
+	}
+	size_t used = jk_arena_used(item->arena);
+	item->cost_bytes = used > ITEM_MIN_BYTES ? used : ITEM_MIN_BYTES;
+	intake_queue_put(service->queue, lane, item);
+}
+
+static void on_open(void *arg, struct jk_session *session)
+{
+	struct intake_service *service = arg;
+
+	session->user = intake_queue_join(service->queue);
+}
+
+static void on_end(void *arg, struct jk_session *session)
+{
+	struct intake_service *service = arg;
+	struct intake_lane *lane = session->user;
+
+	session->user = NULL;
+	intake_queue_leave(service->queue, &lane);
+}
+
+static uint32_t epoch_of(void *arg)
+{
+	const struct intake_service *service = arg;
+
+	return intake_store_epoch(service->parts.store);
+}
+
+/* ---- after the commit ---- */
+
+static void on_reply(void *arg, struct intake_item *item)
+{
+	struct intake_service *service = arg;
+
+	intake_queue_done(service->queue, item);
+	item_answer(service, item);
+}
+
+static void on_stored(void *arg, size_t stored, int64_t commit_us)
+{
+	struct intake_service *service = arg;
+
+	intake_meter_batch(stored, commit_us);
+	if (service->parts.hint)
+		jk_hint_send(service->parts.hint);
+}
+
+/* ---- time ---- */
+
+static void on_begun(void *arg, enum intake_outcome outcome, const char *why)
+{
+	struct intake_service *service = arg;
+
+	service->beginning = false;
+	if (outcome == INTAKE_DONE && intake_store_epoch(service->parts.store) == 0)
+		jk_log_limited(10000, JK_LOG_ERROR, "epoch_not_confirmed", "do=%s", "jukwaa admin epoch confirm");
+	else if (outcome == INTAKE_REFUSED)
+		jk_log_limited(10000, JK_LOG_ERROR, "database_refuses", "why=%s", why);
+}
+
+/* Key and epoch are read again with every new connection: it may lead to another server. */
+static void begin_when_needed(struct intake_service *service)
+{
+	struct intake_store *store = service->parts.store;
+	bool up = jk_db_is_up(intake_store_db(store));
+	bool known = service->was_up && intake_store_content_key(store) && intake_store_epoch(store);
+
+	if (!up || known || service->beginning || !intake_batch_is_idle(service->batch)) {
+		service->was_up = service->was_up && up;
+		return;
+	}
+	service->beginning = intake_store_begin(store, on_begun, service) == JK_OK;
+	service->was_up = service->beginning;
+}
+
+static void tell_ready(struct intake_service *service)
+{
+	const struct intake_store *store = service->parts.store;
+	const char *reason = intake_batch_problem(service->batch);
+	char problem[256];
+	bool fatal;
+
+	jk_registry_watch_problem(service->parts.watch, problem, &fatal);
+	if (fatal) {
+		jk_log(JK_LOG_ERROR, "cannot_serve", "why=%s", problem);
+		service->exit = EXIT_FAILURE;
+		jk_loop_stop(service->parts.loop);
+	}
+	if (problem[0])
+		reason = problem;
+	else if (jk_registry_version(service->parts.watch) == 0)
+		reason = "waiting for the registry";
+	else if (!jk_db_is_up(intake_store_db(service->parts.store)))
+		reason = "no connection to the database";
+	else if (!intake_store_content_key(store) || !intake_store_epoch(store))
+		reason = "the database is not prepared, or its epoch is not confirmed";
+	jk_daemon_set_ready(service->parts.daemon, service->stopping ? "stopping" : reason);
+}
+
+static void on_tick(void *arg)
+{
+	enum { TELL_EVERY_TICKS = 5, METER_EVERY_TICKS = 10 };
+	struct intake_service *service = arg;
+
+	service->ticks++;
+	begin_when_needed(service);
+	if (service->ticks % TELL_EVERY_TICKS == 0) {
+		jk_db_on_timer(intake_store_db(service->parts.store));
+		tell_ready(service);
+	}
+	if (service->ticks % METER_EVERY_TICKS == 0)
+		intake_meter_refresh(service->parts.bus, service->parts.router, service->sessions,
+			intake_queue_count(service->queue), intake_queue_bytes(service->queue));
+}
+
+static bool on_turn(void *arg)
+{
+	struct intake_service *service = arg;
+
+	intake_batch_run(service->batch);
+	if (service->stopping && intake_batch_is_idle(service->batch) && intake_queue_count(service->queue) == 0)
+		jk_loop_stop(service->parts.loop);
+	return false;
+}
+
+/* ---- the room itself ---- */
+
+void intake_service_stop(void *arg)
+{
+	struct intake_service *service = arg;
+
+	service->stopping = true;
+	jk_sessions_drain(service->sessions);
+}
+
+int intake_service_exit(const struct intake_service *service)
+{
+	return service->exit;
+}
+
+static enum jk_status open_sessions(struct intake_service *service)
+{
+	static const struct jk_handler handlers[] = {
+		{
+			.kind = JUKWAA__V1__KIND__KIND_PUBLISH,
+			.type = &jukwaa__v1__publish__descriptor,
+			.roles = 1u << JK_ROLE_PUBLISHER,
+			.on_message = on_publish,
+			.session_offset = offsetof(Jukwaa__V1__Publish, session),
+			.request_offset = offsetof(Jukwaa__V1__Publish, request),
+		},
+	};
+	const struct jk_service face = {
+		.name = "intake",
+		.handlers = handlers,
+		.handler_count = sizeof handlers / sizeof *handlers,
+		.service = service,
+		.on_open = on_open,
+		.on_end = on_end,
+		.roles = 1u << JK_ROLE_PUBLISHER,
+		.window_default = WINDOW_DEFAULT,
+		.window_max = WINDOW_MAX,
+		.arena_bytes = MESSAGE_MAX_BYTES,
+		.epoch = epoch_of,
+	};
+
+	return jk_sessions_open(&face, service->parts.loop, service->parts.router, service->parts.watch, &service->sessions);
+}
+
+static enum jk_status join_loop(struct intake_service *service)
+{
+	struct jk_loop *loop = service->parts.loop;
+	struct jk_db *db = intake_store_db(service->parts.store);
+
+	jk_loop_set_turn(loop, on_turn, service);
+	if (jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, db) != JK_OK)
+		return JK_BROKEN;
+	return jk_loop_add_timer(loop, TICK_MS, on_tick, service);
+}
+
+enum jk_status intake_service_open(const struct intake_parts *parts, struct intake_service **ret_service)
+{
+	struct intake_service *service = calloc(1, sizeof *service);
+
+	if (!service)
+		return JK_BROKEN;
+	service->parts = *parts;
+	intake_meter_open();
+	service->queue = intake_queue_new(MEMORY_MAX_BYTES, SESSION_MAX_BYTES);
+	const struct intake_batch_options options = {
+		.store = parts->store, .queue = service->queue, .on_reply = on_reply, .on_stored = on_stored, .arg = service};
+	if (!service->queue || intake_batch_open(&options, &service->batch) != JK_OK || open_sessions(service) != JK_OK ||
+		join_loop(service) != JK_OK) {
+		intake_service_close(&service);
+		return JK_BROKEN;
+	}
+	*ret_service = service;
+	return JK_OK;
+}
+
+/* Reports still in flight here were never receipted; their publishers repeat them. */
+static void drop_items(struct intake_service *service)
+{
+	intake_batch_close(&service->batch);
+	for (struct intake_item *item; (item = intake_queue_take(service->queue));) {
+		intake_queue_done(service->queue, item);
+		item_free(service, &item);
+	}
+}
+
+void intake_service_close(struct intake_service **service_p)
+{
+	struct intake_service *service = *service_p;
+
+	if (!service)
+		return;
+	if (service->batch)
+		drop_items(service);
+	jk_sessions_close(&service->sessions);
+	intake_queue_free(&service->queue);
+	while (service->spare_count)
+		jk_arena_free(&service->spare[--service->spare_count]);
+	free(service);
+	*service_p = NULL;
+}

@@ -1,0 +1,101 @@
+/* From the decided report to the sealed body of its event. */
+#include <string.h>
+
+#include "feed/feed_body.h"
+#include "services/intake/intake_wire.h"
+#include "wire/wire_body.h"
+
+/* What struct intake_message stands for. */
+static Jukwaa__V1__Incident *incident_of(const struct intake_item *item)
+{
+	return (Jukwaa__V1__Incident *)item->message;
+}
+
+static bool fill_counties(Jukwaa__V1__Place *place, uint64_t counties, struct jk_arena *arena)
+{
+	char codes[JK_COUNTY_MAX][JK_COUNTY_BYTES];
+	size_t count = intake_county_list(counties, codes);
+	char **list = jk_arena_alloc(arena, count * sizeof *list);
+	char *text = jk_arena_copy(arena, codes, count * sizeof *codes);
+
+	if (count && (!list || !text))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		list[i] = text + i * sizeof *codes;
+	place->counties = list;
+	place->n_counties = count;
+	for (size_t i = 0; i < place->n_codes && !*place->constituency; i++) {
+		if ((int)place->codes[i]->scheme == JK_PLACE_CONSTITUENCY)
+			place->constituency = place->codes[i]->code;
+	}
+	return true;
+}
+
+/* An update or a cancellation without classification carries that of its incident: every event is the full state. */
+static bool fill_classification(
+	Jukwaa__V1__Classification *classification, const struct intake_incident *incident, struct jk_arena *arena)
+{
+	Jukwaa__V1__Category *categories = jk_arena_alloc(arena, JK_CATEGORY_MAX * sizeof *categories);
+	if (!categories)
+		return false;
+	size_t count = 0;
+	categories[count++] = (Jukwaa__V1__Category)incident->category;
+	for (int category = JK_CATEGORY_GEO; category <= JK_CATEGORY_MAX; category++) {
+		if (category != incident->category && incident->categories >> category & 1)
+			categories[count++] = (Jukwaa__V1__Category)category;
+	}
+	classification->categories = categories;
+	classification->n_categories = count;
+	classification->severity = (Jukwaa__V1__Severity)incident->severity;
+	return true;
+}
+
+static bool fill_decided(struct intake_item *item, Jukwaa__V1__Incident *incident, struct jk_arena *arena)
+{
+	const struct intake_decision *decision = &item->decision;
+
+	incident->identity->agency = item->agency;
+	if (incident->references)
+		incident->references->orphan = decision->orphan;
+	/* HISTORY tells where things were when it was written; the stream it stands in tells where they are now. */
+	uint64_t counties = decision->late && item->candidate.counties ? item->candidate.counties : decision->after.counties;
+	if (!fill_counties(incident->place, counties, arena))
+		return false;
+	return item->report.categories || fill_classification(incident->classification, &decision->after, arena);
+}
+
+/* A group that is there but says nothing is the same as none. */
+static bool pack_group(struct jk_group *group, const ProtobufCMessage *message, struct jk_arena *arena)
+{
+	if (!message || protobuf_c_message_get_packed_size(message) == 0)
+		return true;
+	group->content = jk_body_pack(message, arena, &group->content_size);
+	return group->content != NULL;
+}
+
+static void keep_apart(struct intake_protected *ret, const struct jk_group *group)
+{
+	ret->content = group->content;
+	ret->size = group->content_size;
+	memcpy(ret->salt, group->salt, sizeof ret->salt);
+}
+
+enum jk_status intake_wire_seal(struct intake_item *item, struct jk_arena *arena)
+{
+	Jukwaa__V1__Incident *incident = incident_of(item);
+	struct jk_group groups[JK_GROUP_COUNT] = {0};
+
+	if (!fill_decided(item, incident, arena))
+		return JK_BROKEN;
+	const void *const messages[JK_GROUP_COUNT] = {/* by tag */
+		incident->identity, incident->classification, incident->times, incident->place, incident->narrative,
+		incident->resources, incident->references, incident->handling, incident->reporter, incident->persons};
+	for (int i = 0; i < JK_GROUP_COUNT; i++) {
+		if (!pack_group(&groups[i], messages[i], arena))
+			return JK_BROKEN;
+	}
+	enum jk_status status = jk_body_seal(groups, arena, item->answer.commitment, &item->sealed.body, &item->sealed.body_size);
+	keep_apart(&item->sealed.reporter, &groups[JK_GROUP_REPORTER - 1]);
+	keep_apart(&item->sealed.persons, &groups[JK_GROUP_PERSONS - 1]);
+	return status;
+}
