@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/cli/admin_store_internal.h"
+#include "services/cli/admin_store_pg_internal.h"
 
 /* Runs one statement that gives no rows we need; false: said. */
 static bool run(PGconn *link, const char *sql, const char *what, int *ret_status)

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/jk_time.h"
-#include "services/cli/admin_store_internal.h"
+#include "services/cli/admin_store_pg_internal.h"
 
 #define DONE "CASE WHEN xmax = 0 THEN 'added' ELSE 'changed' END AS done"
 

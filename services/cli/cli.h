@@ -49,12 +49,13 @@ struct cli_command {
 	bool own_help;                    /* the command answers --help itself (admin, key) */
 };
 
-/* Walks a command's arguments: `struct cli_args args = {argc, argv, 1};` then cli_args_next in a loop. */
+/* Walks a command's arguments: `struct cli_args args = {.argc = argc, .argv = argv, .at = 1};` then cli_args_next in a loop. */
 struct cli_args {
 	int argc;
 	char **argv;
 	int at;
-	bool plain; /* "--" was met */
+	bool plain;          /* "--" was met */
+	const char *missing; /* an option at the end that wants a value; NULL: none */
 };
 /* True when the argument at hand is option `name` ("--out"); ret_value then points to its value ("--out X" and "--out=X"),
  * for a switch give NULL. Advances past what it took. A missing value ends in *ret_value == NULL. */

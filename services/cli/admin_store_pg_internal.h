@@ -1,4 +1,4 @@
-/* admin_store_internal.h: shared by admin_store_pg.c and admin_migrate_pg.c only. */
+/* admin_store_pg_internal.h: shared by admin_store_pg.c and admin_migrate_pg.c only. */
 #pragma once
 
 #include <libpq-fe.h>
