@@ -24,7 +24,7 @@ struct jk_session {
 	int32_t key_id, agency_id, desk_id; /* desk_id -1: none */
 	uint32_t window;
 	int64_t last_heard_ms;
-	bool ended; /* BYE was sent; freed at the end of the turn */
+	bool ended; /* nothing more is sent or received; on_end and freeing follow when no handler is running */
 	void *user; /* the service's own state; freed by its on_end */
 };
 
@@ -44,8 +44,10 @@ struct jk_handler {
 	const ProtobufCMessageDescriptor *type;
 	unsigned roles;
 	void (*on_message)(void *service, const struct jk_request *request);
-	/* Offset of `uint64_t session` and `uint64_t request` in the unpacked struct (offsetof). */
+	/* Offset of `uint64_t session` and `uint64_t request` in the unpacked struct (offsetof). request_offset 0: the message
+	 * has none; such a message (an Ack) is taken while draining too. */
 	size_t session_offset, request_offset;
+	bool rate_limited; /* counts against the key's rate_limit; beyond it the answer is RATE_LIMITED */
 };
 
 struct jk_service {
@@ -54,11 +56,13 @@ struct jk_service {
 	size_t handler_count;
 	void *service;                                              /* first argument of the callbacks */
 	void (*on_open)(void *service, struct jk_session *session); /* may be NULL */
-	void (*on_end)(void *service, struct jk_session *session);  /* may be NULL */
-	unsigned roles;                                             /* who may say HELLO */
+	/* May be NULL. Never called from within a handler or jk_session_send, but soon after, before the next message. */
+	void (*on_end)(void *service, struct jk_session *session);
+	unsigned roles; /* who may say HELLO */
 	uint32_t window_default, window_max;
 	size_t arena_bytes;               /* limit for one message unpacked; at least 64 KiB */
 	uint32_t sessions_max;            /* 0: 4,096 */
+	uint32_t sessions_per_key_max;    /* 0: 64 */
 	uint32_t (*epoch)(void *service); /* for WELCOME; may be NULL */
 };
 
@@ -67,8 +71,8 @@ enum jk_status jk_sessions_open(const struct jk_service *service, struct jk_loop
 	struct jk_registry_watch *watch, struct jk_sessions **ret_sessions) JK_MUST_CHECK;
 void jk_sessions_close(struct jk_sessions **sessions_p);
 
-/* Packs and sends. JK_RETRY: pipe full, keep it; JK_BROKEN: peer gone (the session is ended). Checks that the key is still
- * good in the newest snapshot before every message. */
+/* Packs and sends. JK_RETRY: pipe full, keep it; JK_BROKEN: peer gone, key revoked or message too large (the session is ended).
+ * Checks that the key is still good in the newest snapshot before every message. */
 enum jk_status jk_session_send(
 	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const ProtobufCMessage *message) JK_MUST_CHECK;
 void jk_session_refuse(
@@ -80,7 +84,7 @@ struct jk_session *jk_session_find(struct jk_sessions *sessions, uint64_t number
 /* Calls visit for each open session, starting one further each time (round robin). */
 void jk_sessions_each(struct jk_sessions *sessions, void (*visit)(void *arg, struct jk_session *session), void *arg);
 size_t jk_sessions_count(const struct jk_sessions *sessions);
-/* The snapshot of this turn; NULL before the first. */
+/* The newest snapshot; NULL before the first. Stays valid until the caller returns to the loop. */
 const struct jk_registry *jk_sessions_registry(struct jk_sessions *sessions);
 /* Stop taking new work: HELLO and commands are answered STOPPING; what is in flight goes on. */
 void jk_sessions_drain(struct jk_sessions *sessions);
