@@ -8,6 +8,10 @@
 #include "base/jk_status.h"
 
 struct jk_loop;
+
+/* What a descriptor waits for; the numbers of libzmq's ZMQ_POLLIN and ZMQ_POLLOUT. */
+enum { JK_LOOP_IN = 1, JK_LOOP_OUT = 2 };
+
 typedef void jk_loop_ready(void *arg);
 
 struct jk_loop *jk_loop_new(void);
@@ -15,7 +19,7 @@ void jk_loop_free(struct jk_loop **loop_p);
 
 /* zmq_socket: a void * of libzmq. The callback must read until EAGAIN or a bound of its own; the loop is level-triggered. */
 enum jk_status jk_loop_add_socket(struct jk_loop *loop, void *zmq_socket, jk_loop_ready *on_ready, void *arg) JK_MUST_CHECK;
-/* events(arg) is asked before each turn: ZMQ_POLLIN | ZMQ_POLLOUT or 0; fd(arg) likewise, -1 for "none now" (a database
+/* events(arg) is asked before each turn: JK_LOOP_IN | JK_LOOP_OUT or 0; fd(arg) likewise, -1 for "none now" (a database
  * connection's descriptor changes with every reconnect). */
 enum jk_status jk_loop_add_fd(
 	struct jk_loop *loop, int (*fd)(void *arg), short (*events)(void *arg), jk_loop_ready *on_ready, void *arg) JK_MUST_CHECK;

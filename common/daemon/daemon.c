@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include "base/jk_text.h"
 #include "base/jk_time.h"
@@ -75,7 +74,7 @@ static int signal_fd_of(void *arg)
 static short signal_events(void *arg)
 {
 	(void)arg;
-	return ZMQ_POLLIN;
+	return JK_LOOP_IN;
 }
 
 static void on_signal(void *arg)
