@@ -22,7 +22,8 @@ CREATE TABLE dispatch.cursor (
   PRIMARY KEY (holder, name, stream)
 ) WITH (fillfactor = 30);
 
--- Written before anything of the range is sent. closed_at NULL: possibly disclosed up to to_seq.
+-- Written before anything of the range is sent. closed_at NULL: possibly disclosed up to to_seq. Closed: acknowledged up to
+-- acked_seq, sent up to sent_seq (below from_seq: nothing); what lies between was possibly disclosed.
 CREATE TABLE dispatch.disclosure (
   disclosure_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   session        bigint NOT NULL,
@@ -35,6 +36,7 @@ CREATE TABLE dispatch.disclosure (
   filter         bytea NOT NULL,
   reserved_at    timestamptz NOT NULL DEFAULT now(),
   acked_seq      bigint,
+  sent_seq       bigint,
   closed_at      timestamptz
 );
 CREATE INDEX disclosure_by_holder ON dispatch.disclosure (holder, stream, from_seq);

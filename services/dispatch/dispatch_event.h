@@ -1,0 +1,46 @@
+/* dispatch_event.h: one stored event in memory: what decisions and filters look at, read from the body once, and the packed
+ * copies made of it so far, so that a hundred desks on one event cost one rebuilding of its groups. Not here: who may have it
+ * (authz), where it is kept (dispatch_cache.h). */
+#pragma once
+
+#include "authz/authz.h"
+#include "base/jk_arena.h"
+#include "dispatch_rules.h"
+#include "feed/feed_reader.h"
+
+/* One form in which the event leaves: the message's field as it stands on the wire after its tag (length, then content). */
+struct dispatch_copy {
+	struct dispatch_copy *next;
+	uint32_t withheld; /* bit n: group n */
+	size_t size;
+	const uint8_t *bytes;
+	uint8_t own[]; /* what bytes points to, unless the stored body serves */
+};
+
+struct dispatch_event {
+	uint64_t seq;
+	uint32_t epoch;
+	struct jk_id event_id, incident_id;
+	int kind, tlp, category;
+	int64_t recorded_at_us, revision;
+	uint8_t commitment[32], chain[32];
+	bool mailbox;          /* the body is a mailbox message, not groups */
+	bool readable;         /* false: not a body of ours; nobody gets it */
+	struct jk_label label; /* owner_agency_id stays -1 until somebody has looked up agency */
+	char agency[33];       /* code of the owner */
+	struct dispatch_projection projection;
+	struct dispatch_copy *copies;
+	size_t body_offset, body_size; /* of stored */
+	uint8_t stored[];              /* length and body */
+};
+
+/* Copies the event out of the database's result and reads its label. scratch is reset. NULL without memory. */
+struct dispatch_event *dispatch_event_new(const struct jk_event *from, struct jk_arena *scratch);
+/* Nulls the pointer. */
+void dispatch_event_free(struct dispatch_event **event_p);
+/* Bytes of memory it takes, its copies included. */
+size_t dispatch_event_bytes(const struct dispatch_event *event);
+
+/* The copy with these groups withheld, made on first use from known fields alone; borrowed from the event. scratch is reset.
+ * NULL: not readable, or without memory. */
+const struct dispatch_copy *dispatch_event_copy(struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);

@@ -1,0 +1,130 @@
+/* dispatch_evidence.c: what dispatch itself adds to the record: DELIVERED receipts in the publishers' mailboxes, and signed
+ * heads. Both keep what flies until it is committed. Two dispatches may say the same: harmless. */
+#include "base/jk_log.h"
+#include "base/jk_time.h"
+#include "dispatch_heads.h"
+#include "dispatch_internal.h"
+
+#include <string.h>
+
+/* ---- DELIVERED ---- */
+
+static const struct jk_agency *find_agency(const struct jk_registry *registry, int32_t agency_id)
+{
+	for (size_t i = 0; i < registry->agency_count; i++)
+		if (registry->agencies[i].agency_id == agency_id)
+			return &registry->agencies[i];
+	return NULL;
+}
+
+static void add_mail(struct dispatch *dispatch, const struct jk_registry *registry, const struct dispatch_receipt *receipt)
+{
+	const struct jk_agency *agency = find_agency(registry, receipt->agency_id);
+	const struct jk_desk *desk = jk_registry_find_desk(registry, receipt->desk_id);
+	struct dispatch_mail *mail;
+	struct jk_span body;
+
+	if (agency == NULL || desk == NULL)
+		return;
+	mail = dispatch_list_add(&dispatch->ledger.mails, sizeof *mail);
+	if (mail == NULL)
+		return;
+	(void)jk_text_format(mail->stream, sizeof mail->stream, "@%s", agency->code);
+	mail->event_id = jk_id_new();
+	mail->incident_id = jk_id_new();
+	mail->body_size =
+		dispatch_wire_write_delivered(mail->body, sizeof mail->body, desk->code, receipt->stream, receipt->up_to_seq);
+	body = (struct jk_span){.data = mail->body, .size = mail->body_size};
+	jk_sha256(mail->commitment, &body, 1);
+}
+
+bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms)
+{
+	const struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	return now_ms >= ledger->append_at_ms && (ledger->mails.count > 0 || dispatch_receipts_count(ledger->receipts) > 0);
+}
+
+enum jk_status dispatch_evidence_append(struct dispatch *dispatch, const struct dispatch_store_done *done)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	const struct jk_registry *registry = jk_sessions_registry(dispatch->sessions);
+	struct dispatch_receipt receipts[DISPATCH_MAILS_MAX];
+	size_t count;
+
+	if (registry == NULL)
+		return JK_RETRY;
+	ledger->append_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
+	if (ledger->mails.count == 0) {
+		count = dispatch_receipts_take(ledger->receipts, receipts, DISPATCH_MAILS_MAX);
+		for (size_t i = 0; i < count; i++)
+			add_mail(dispatch, registry, &receipts[i]);
+	}
+	if (ledger->mails.count == 0)
+		return JK_RETRY;
+	return dispatch_store_append(dispatch->store, ledger->mails.items, ledger->mails.count, done);
+}
+
+void dispatch_evidence_appended(struct dispatch *dispatch)
+{
+	jk_metric_add(dispatch->metrics.receipts, dispatch->ledger.mails.count);
+	dispatch_list_clear(&dispatch->ledger.mails);
+	dispatch->feed.heads_due = true;
+}
+
+/* ---- signed heads ---- */
+
+bool dispatch_evidence_head_is_due(const struct dispatch *dispatch, int64_t now_ms)
+{
+	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	uint64_t total = dispatch->feed.total_seq;
+	uint64_t new_events = total >= ledger->head_total ? total - ledger->head_total : DISPATCH_HEAD_EVERY_EVENTS;
+
+	return !dispatch->feed.reading && dispatch_heads_is_due(new_events, now_ms - ledger->head_at_ms);
+}
+
+static bool load_heads(struct dispatch *dispatch)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	size_t count;
+	struct dispatch_stream *const *streams = dispatch_cache_streams(dispatch->cache, &count);
+
+	dispatch_list_clear(&ledger->heads);
+	dispatch_list_clear(&ledger->leaves);
+	for (size_t i = 0; i < count; i++) {
+		struct jk_head *head;
+
+		if (streams[i]->last_seq == 0)
+			continue;
+		head = dispatch_list_add(&ledger->heads, sizeof *head);
+		if (head == NULL || dispatch_list_add(&ledger->leaves, sizeof(uint8_t[32])) == NULL)
+			return false;
+		memcpy(head->stream, streams[i]->name, sizeof head->stream);
+		head->last_seq = streams[i]->last_seq;
+		memcpy(head->last_chain, streams[i]->last_chain, sizeof head->last_chain);
+	}
+	return ledger->heads.count > 0;
+}
+
+enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct dispatch_store_done *done)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	if (!load_heads(dispatch))
+		return JK_RETRY;
+	ledger->head_flying_total = dispatch->feed.total_seq;
+	dispatch_heads_sign(ledger->heads.items, ledger->heads.count, dispatch->around.key, jk_time_now_us(),
+		ledger->leaves.items, &ledger->head_flying);
+	return dispatch_store_add_head(dispatch->store, &ledger->head_flying, ledger->heads.items, ledger->heads.count, done);
+}
+
+void dispatch_evidence_signed(struct dispatch *dispatch)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	ledger->head = ledger->head_flying;
+	ledger->head_total = ledger->head_flying_total;
+	ledger->head_at_ms = jk_time_mono_ms();
+	ledger->head_number++;
+	jk_metric_add(dispatch->metrics.heads_signed, 1);
+}

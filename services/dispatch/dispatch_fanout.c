@@ -1,0 +1,243 @@
+/* dispatch_fanout.c: every session is visited in turn and takes the next events of its streams while it has credit. Replay and
+ * live are the same walk over the same numbers, so there is no seam between them. A session that cannot go on (no credit, a
+ * block or a range under way) costs nothing until the generation moves, and holds up nobody. */
+#include "base/jk_log.h"
+#include "base/jk_time.h"
+#include "dispatch_internal.h"
+
+#include <string.h>
+
+/* One visit's bounds, so that a session far behind does not keep the others waiting. */
+enum { VISIT_DELIVERIES = 32, VISIT_STEPS = 256, STREAM_DELIVERIES = 8 };
+
+enum step { STEP_DONE, STEP_WAIT, STEP_STOP /* the whole session */ };
+
+struct round {
+	struct dispatch *dispatch;
+	const struct jk_registry *registry;
+	int64_t now_us;
+	bool more;
+};
+
+struct visit {
+	struct dispatch *dispatch;
+	struct jk_session *session;
+	struct dispatch_subscription *subscription;
+	const struct jk_registry *registry;
+	const struct jk_registry_key *key;
+	int64_t now_us;
+	int deliveries, steps; /* left */
+};
+
+static struct dispatch_position position_of(const struct dispatch_event *event)
+{
+	struct dispatch_position position = {.seq = event->seq};
+
+	memcpy(position.chain8, event->chain, sizeof position.chain8);
+	return position;
+}
+
+/* The owner is looked up once for all sessions; a snapshot that does not know it yet denies. */
+static void find_owner(const struct visit *visit, struct dispatch_event *event)
+{
+	const struct jk_agency *agency;
+
+	if (event->label.owner_agency_id >= 0 || !event->readable)
+		return;
+	agency = jk_registry_find_agency(visit->registry, event->agency);
+	if (agency != NULL)
+		event->label.owner_agency_id = agency->agency_id;
+}
+
+/* May this session have a copy now, and does it want one? ret_decision: of the copy. */
+static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_decision *ret_decision)
+{
+	struct dispatch_metrics *metrics = &visit->dispatch->metrics;
+
+	if (!event->readable) {
+		jk_metric_add(metrics->unreadable, 1);
+		return false;
+	}
+	find_owner(visit, event);
+	*ret_decision = jk_registry_decide(visit->registry, visit->key, &event->label, visit->now_us);
+	if (ret_decision->effect == JK_DENY) {
+		jk_metric_add(metrics->denied, 1);
+		return false;
+	}
+	if (!event->mailbox &&
+		!dispatch_rules_filter_passes(&visit->subscription->filter, &event->projection, ret_decision->withheld)) {
+		jk_metric_add(metrics->filtered, 1);
+		return false;
+	}
+	return true;
+}
+
+static bool has_room(const struct visit *visit)
+{
+	return dispatch_subscription_has_credit(visit->subscription) && visit->dispatch->flight_bytes < DISPATCH_FLIGHT_MAX_BYTES;
+}
+
+/* Sends the copy and moves on; STEP_STOP: not now, or never again. */
+static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
+	const struct jk_decision *decision)
+{
+	struct dispatch *dispatch = visit->dispatch;
+	struct dispatch_subscription *subscription = visit->subscription;
+	const char *stream = subscription->places[place_no].stream->name;
+	struct dispatch_position position = position_of(event);
+	uint8_t seal[DISPATCH_SEAL_BYTES];
+	struct dispatch_delivery delivery = {.delivery_no = subscription->delivery_no + 1,
+		.stream = stream,
+		.seal = seal,
+		.event = event,
+		.allow_id = decision->allow_id};
+
+	delivery.copy = dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
+	if (delivery.copy == NULL) {
+		jk_metric_add(dispatch->metrics.unreadable, 1);
+		dispatch_subscription_passed(subscription, place_no, &position);
+		return STEP_DONE;
+	}
+	dispatch_seal_write(seal, dispatch->seal_key, &subscription->holder, stream, &position);
+	if (dispatch_wire_send_deliver(dispatch->sessions, visit->session, &delivery) != JK_OK)
+		return STEP_STOP;
+	dispatch_subscription_sent(subscription, place_no, &position, delivery.copy->size, event->label.owner_agency_id);
+	dispatch->flight_bytes += delivery.copy->size;
+	subscription->recorded_at_us = event->recorded_at_us;
+	visit->deliveries--;
+	jk_metric_add(dispatch->metrics.delivered, 1);
+	return STEP_DONE;
+}
+
+/* The block with the next number in it; NULL: asked for. Asks for the one after it in good time. */
+static struct dispatch_block *block_for(struct visit *visit, struct dispatch_place *place)
+{
+	struct dispatch *dispatch = visit->dispatch;
+	uint64_t next = place->at.seq + 1, number = dispatch_rules_block_of(next);
+	uint64_t following = dispatch_rules_block_first(number + 1);
+	struct dispatch_block *block = dispatch_cache_find(dispatch->cache, place->stream, number);
+
+	if (block == NULL || block->loaded_to < next) {
+		jk_metric_add(dispatch->metrics.misses, 1);
+		dispatch_feed_want(
+			dispatch, place->stream, block == NULL ? dispatch_rules_block_first(number) - 1 : block->loaded_to);
+		return NULL;
+	}
+	if (following - next == DISPATCH_BLOCK_EVENTS / 2 && place->stream->last_seq >= following &&
+		dispatch_cache_find(dispatch->cache, place->stream, number + 1) == NULL)
+		dispatch_feed_want(dispatch, place->stream, following - 1);
+	return block;
+}
+
+/* The next number of one stream. */
+static enum step take_next(struct visit *visit, size_t place_no)
+{
+	struct dispatch_subscription *subscription = visit->subscription;
+	struct dispatch_place *place = &subscription->places[place_no];
+	struct dispatch_block *block = block_for(visit, place);
+	struct dispatch_position next = {.seq = place->at.seq + 1};
+	struct dispatch_event *event;
+	struct jk_decision decision;
+
+	if (block == NULL)
+		return STEP_WAIT;
+	event = block->events[next.seq - dispatch_rules_block_first(block->number)];
+	if (event == NULL || !is_for(visit, event, &decision)) {
+		if (event != NULL) {
+			next = position_of(event);
+			subscription->recorded_at_us = event->recorded_at_us;
+		}
+		dispatch_subscription_passed(subscription, place_no, &next);
+		return STEP_DONE;
+	}
+	jk_metric_add(visit->dispatch->metrics.hits, 1);
+	if (dispatch_rules_should_reserve(next.seq, place->reserved_to))
+		dispatch_ledger_reserve(visit->dispatch, subscription, place_no);
+	if (next.seq > place->reserved_to)
+		return STEP_WAIT;
+	return deliver(visit, place_no, block, event, &decision);
+}
+
+/* Takes what one stream has, up to a bound. ret_left: the bound was reached, there is more. */
+static enum step take_stream(struct visit *visit, size_t place_no, bool *ret_left)
+{
+	const struct dispatch_place *place = &visit->subscription->places[place_no];
+	int floor = visit->deliveries > STREAM_DELIVERIES ? visit->deliveries - STREAM_DELIVERIES : 0;
+
+	while (place->at.seq < place->stream->last_seq) {
+		enum step step;
+
+		if (!has_room(visit))
+			return STEP_STOP;
+		if (visit->deliveries == floor || visit->steps == 0) {
+			*ret_left = true;
+			return STEP_DONE;
+		}
+		visit->steps--;
+		step = take_next(visit, place_no);
+		if (step != STEP_DONE)
+			return step;
+	}
+	return STEP_DONE;
+}
+
+/* Goes round the session's streams once, from where the last visit ended. True when it could go on at once. */
+static bool visit_streams(struct visit *visit)
+{
+	struct dispatch_subscription *subscription = visit->subscription;
+	bool left = false;
+
+	for (size_t i = 0; i < subscription->place_count; i++) {
+		size_t place_no = subscription->next_place;
+
+		subscription->next_place = (place_no + 1) % subscription->place_count;
+		if (take_stream(visit, place_no, &left) == STEP_STOP)
+			return false;
+		if (visit->deliveries == 0 || visit->steps == 0)
+			return true;
+	}
+	return left;
+}
+
+static void visit_session(void *arg, struct jk_session *session)
+{
+	struct round *round = arg;
+	struct dispatch *dispatch = round->dispatch;
+	struct dispatch_subscription *subscription = session->user;
+	struct visit visit = {.dispatch = dispatch,
+		.session = session,
+		.subscription = subscription,
+		.registry = round->registry,
+		.now_us = round->now_us,
+		.deliveries = VISIT_DELIVERIES,
+		.steps = VISIT_STEPS};
+
+	if (subscription == NULL || session->ended || subscription->idle_since == dispatch->generation)
+		return;
+	visit.key = jk_registry_find_key(round->registry, session->curve_key);
+	if (visit.key == NULL || visit.key->revoked)
+		return;
+	if (subscription->policy_version != round->registry->version)
+		dispatch_subscription_revoke_ranges(subscription, round->registry->version);
+	if (visit_streams(&visit))
+		round->more = true;
+	else
+		subscription->idle_since = dispatch->generation;
+	if (visit.deliveries < VISIT_DELIVERIES)
+		subscription->beat_ms = jk_time_mono_ms();
+}
+
+bool dispatch_fanout_turn(struct dispatch *dispatch)
+{
+	struct round round = {
+		.dispatch = dispatch, .registry = jk_sessions_registry(dispatch->sessions), .now_us = jk_time_now_us()};
+
+	if (round.registry == NULL || !dispatch->has_secret || dispatch->draining)
+		return false;
+	if (dispatch->registry_version != round.registry->version) {
+		dispatch->registry_version = round.registry->version;
+		dispatch->generation++;
+	}
+	jk_sessions_each(dispatch->sessions, visit_session, &round);
+	return round.more;
+}

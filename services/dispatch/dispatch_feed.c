@@ -1,0 +1,153 @@
+/* dispatch_feed.c: the reading lane. Heads say how far the streams have grown; blocks are read only when a session waits for
+ * them, once for all that wait. One job at a time; the next takes everything wanted meanwhile. */
+#include "base/jk_log.h"
+#include "base/jk_time.h"
+#include "dispatch_internal.h"
+
+#include <string.h>
+
+static bool is_among(const struct dispatch_wanted *list, size_t count, const struct dispatch_stream *stream, uint64_t block)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].stream == stream && dispatch_rules_block_of(list[i].after + 1) == block)
+			return true;
+	return false;
+}
+
+void dispatch_feed_want(struct dispatch *dispatch, struct dispatch_stream *stream, uint64_t after)
+{
+	struct dispatch_feed *feed = &dispatch->feed;
+	uint64_t block = dispatch_rules_block_of(after + 1);
+
+	if (feed->wanted_count == DISPATCH_WANTS_MAX || is_among(feed->wanted, feed->wanted_count, stream, block) ||
+		is_among(feed->flying, feed->flying_count, stream, block))
+		return;
+	feed->wanted[feed->wanted_count++] = (struct dispatch_wanted){.stream = stream, .after = after, .seen = after};
+}
+
+static void end_with_resync(void *arg, struct jk_session *session)
+{
+	struct dispatch *dispatch = arg;
+
+	if (!session->ended)
+		jk_session_end(dispatch->sessions, session, JK_CODE_RESYNC, "the feed's database has changed; subscribe again");
+}
+
+void dispatch_feed_changed(struct dispatch *dispatch)
+{
+	jk_log(JK_LOG_WARN, "feed_changed", "epoch=%u", dispatch->epoch);
+	dispatch_cache_forget(dispatch->cache);
+	jk_sessions_each(dispatch->sessions, end_with_resync, dispatch);
+}
+
+static void on_head(void *arg, const struct jk_head *head)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_stream *stream = dispatch_cache_stream(dispatch->cache, head->stream);
+
+	if (stream == NULL)
+		return;
+	dispatch->feed.sum_seq += head->last_seq;
+	/* A head never goes back in one database: this is another one (a standby promoted without all commits). */
+	if (head->last_seq < stream->last_seq ||
+		(head->last_seq == stream->last_seq &&
+			memcmp(head->last_chain, stream->last_chain, sizeof head->last_chain) != 0))
+		dispatch_feed_changed(dispatch);
+	if (head->last_seq != stream->last_seq)
+		dispatch->feed.moved = true;
+	stream->last_seq = head->last_seq;
+	memcpy(stream->last_chain, head->last_chain, sizeof stream->last_chain);
+}
+
+/* Rows of two wants for one stream come in one run: a row belongs to the want that asked for the nearest number before it. */
+static struct dispatch_wanted *want_of(struct dispatch_feed *feed, const struct jk_event *event)
+{
+	struct dispatch_wanted *best = NULL;
+
+	for (size_t i = 0; i < feed->flying_count; i++) {
+		struct dispatch_wanted *wanted = &feed->flying[i];
+
+		if (wanted->after < event->seq && (best == NULL || wanted->after > best->after) &&
+			strcmp(wanted->stream->name, event->stream) == 0)
+			best = wanted;
+	}
+	return best;
+}
+
+static void on_event(void *arg, const struct jk_event *row)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_wanted *wanted = want_of(&dispatch->feed, row);
+	struct dispatch_event *event;
+
+	if (wanted == NULL || row->chain == NULL)
+		return;
+	event = dispatch_event_new(row, dispatch->scratch);
+	if (event == NULL)
+		return;
+	dispatch_cache_put(dispatch->cache, wanted->stream, wanted->seen, &event);
+	if (row->seq > wanted->seen)
+		wanted->seen = row->seq;
+	jk_metric_add(dispatch->metrics.events_read, 1);
+}
+
+/* Numbers below a head that no reading finds were removed: sessions pass over them. */
+static void note_missing(struct dispatch *dispatch)
+{
+	struct dispatch_feed *feed = &dispatch->feed;
+
+	for (size_t i = 0; i < feed->flying_count; i++) {
+		const struct dispatch_wanted *wanted = &feed->flying[i];
+		uint64_t block = dispatch_rules_block_of(wanted->after + 1);
+		uint64_t last = dispatch_rules_block_first(block) + DISPATCH_BLOCK_EVENTS - 1;
+
+		if (wanted->seen == wanted->after && wanted->head > wanted->after)
+			dispatch_cache_put_nothing(
+				dispatch->cache, wanted->stream, wanted->after, wanted->head < last ? wanted->head : last);
+	}
+}
+
+static void on_read(void *arg, enum jk_status status)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_feed *feed = &dispatch->feed;
+
+	feed->reading = false;
+	if (status == JK_OK) {
+		note_missing(dispatch);
+		if (feed->sum_seq > 0)
+			feed->total_seq = feed->sum_seq;
+		if (feed->moved || feed->flying_count > 0)
+			dispatch->generation++;
+		jk_metric_observe_us(dispatch->metrics.read_time, jk_time_now_us() - feed->began_us);
+	} else {
+		jk_metric_add(dispatch->metrics.failures, 1);
+		jk_log_limited(5000, JK_LOG_WARN, "reading_failed", "status=%s problem=\"%s\"", jk_status_name(status),
+			dispatch_store_problem(dispatch->store));
+	}
+	feed->flying_count = 0;
+}
+
+void dispatch_feed_turn(struct dispatch *dispatch)
+{
+	struct dispatch_feed *feed = &dispatch->feed;
+	const struct dispatch_reader reader = {.on_head = on_head, .on_event = on_event, .done = {dispatch, on_read}};
+	struct dispatch_want wants[DISPATCH_WANTS_MAX];
+
+	if (feed->reading || (!feed->heads_due && feed->wanted_count == 0) || !dispatch_store_can_read(dispatch->store))
+		return;
+	for (size_t i = 0; i < feed->wanted_count; i++) {
+		feed->flying[i] = feed->wanted[i];
+		feed->flying[i].head = feed->flying[i].stream->last_seq;
+		wants[i] = (struct dispatch_want){.stream = feed->wanted[i].stream->name, .after = feed->wanted[i].after};
+	}
+	feed->began_us = jk_time_now_us();
+	feed->sum_seq = 0;
+	feed->moved = false;
+	if (dispatch_store_read(dispatch->store, feed->heads_due, wants, feed->wanted_count, &reader) != JK_OK)
+		return;
+	feed->reading = true;
+	feed->flying_count = feed->wanted_count;
+	feed->wanted_count = 0;
+	feed->heads_due = false;
+}

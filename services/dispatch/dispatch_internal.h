@@ -1,0 +1,167 @@
+/* dispatch_internal.h: what the files of the shell share. One thread, one loop; each turn of it goes
+ *   messages and results -> fan-out to sessions -> next reading job -> next writing job.
+ *
+ *   dispatch_service.c    opening, timers, the turn, acknowledgements, beats
+ *   dispatch_subscribe.c  SUBSCRIBE: from the ask to the first position
+ *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
+ *   dispatch_fanout.c     who gets the next event of each stream
+ *   dispatch_ledger.c     writing lane: disclosure, cursors; which job is next
+ *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
+ *   dispatch_lag.c        how far desks are behind */
+#pragma once
+
+#include "daemon/metrics.h"
+#include "dispatch_cache.h"
+#include "dispatch_list.h"
+#include "dispatch_receipts.h"
+#include "dispatch_service.h"
+#include "dispatch_store_pg.h"
+#include "dispatch_subscription.h"
+#include "dispatch_wire.h"
+
+enum {
+	DISPATCH_TICK_MS = 250,
+	DISPATCH_IDLE_BEAT_MS = 4500, /* "at least every 5 s", looked at every tick */
+	DISPATCH_HEAD_BEAT_MS = 1000, /* a new head is told no more often */
+	DISPATCH_SAVE_MS = 1000,
+	DISPATCH_RETRY_MS = 500,
+	DISPATCH_FIND_MAX = 16,
+	DISPATCH_MAILS_MAX = 1024,
+	DISPATCH_SCRATCH_BYTES = 32 * 1024 * 1024,
+	DISPATCH_FLIGHT_MAX_BYTES = 64 * 1024 * 1024, /* unacknowledged, all sessions together */
+};
+
+/* A block that somebody waits for. */
+struct dispatch_wanted {
+	struct dispatch_stream *stream;
+	uint64_t after, seen; /* asked for what follows; newest row of it that came */
+	uint64_t head;        /* of the stream when the reading began */
+};
+
+struct dispatch_feed {
+	bool heads_due, reading, moved;
+	struct dispatch_wanted wanted[DISPATCH_WANTS_MAX], flying[DISPATCH_WANTS_MAX];
+	size_t wanted_count, flying_count;
+	uint64_t total_seq; /* of all streams, as last read */
+	uint64_t sum_seq;   /* of the reading under way */
+	int64_t began_us;
+};
+
+/* A SUBSCRIBE on its way. */
+struct dispatch_pending {
+	struct dispatch_pending *next;
+	uint64_t session, request;
+	int32_t key_id, desk_id;
+	struct dispatch_holder holder;
+	struct dispatch_filter filter;
+	enum dispatch_start start;
+	char cursor[DISPATCH_CURSOR_BYTES];
+	uint32_t window;
+	struct dispatch_streams streams;
+	bool sealed[DISPATCH_STREAMS_MAX];
+	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
+	struct dispatch_found found[DISPATCH_STREAMS_MAX];
+	size_t first_question, matching, held;
+};
+
+enum dispatch_job { /* in flight on the writing lane */
+	DISPATCH_JOB_NONE,
+	DISPATCH_JOB_SECRET,
+	DISPATCH_JOB_FIND,
+	DISPATCH_JOB_RESERVE,
+	DISPATCH_JOB_SAVE,
+	DISPATCH_JOB_HEAD,
+	DISPATCH_JOB_APPEND,
+};
+
+/* Each kind of job has a list that is collected and one that flies; what flies stays until it is committed. */
+struct dispatch_ledger {
+	enum dispatch_job job;
+	bool secret_due;       /* read anew with every connection: the epoch may be another one */
+	int64_t not_before_ms; /* after a failure */
+	int64_t save_at_ms, append_at_ms, head_at_ms;
+	struct dispatch_pending *pending, *finding; /* subscriptions */
+	struct dispatch_question questions[DISPATCH_FIND_MAX * DISPATCH_STREAMS_MAX];
+	size_t question_count;
+	struct dispatch_list reserve, reserve_flying;   /* struct dispatch_reservation */
+	struct dispatch_list renewed, renewed_flying;   /* struct dispatch_cursor_row */
+	struct dispatch_list cursors, cursors_flying;   /* struct dispatch_cursor_row */
+	struct dispatch_list closings, closings_flying; /* struct dispatch_closing */
+	struct dispatch_receipts *receipts;
+	struct dispatch_list mails;         /* struct dispatch_mail, flying */
+	struct dispatch_list heads, leaves; /* struct jk_head, hashes */
+	struct dispatch_signed_head head, head_flying;
+	uint64_t head_number; /* of head; 0: none yet */
+	uint64_t head_total, head_flying_total;
+};
+
+struct dispatch_metrics {
+	struct jk_metric *delivered, *denied, *filtered, *unreadable, *acked;
+	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
+	struct jk_metric *sessions, *flight_bytes;
+	struct jk_metric *heads_signed, *receipts, *reservations, *failures;
+};
+
+struct dispatch {
+	struct dispatch_surroundings around;
+	struct jk_sessions *sessions;
+	struct dispatch_store *store;
+	struct dispatch_cache *cache;
+	struct jk_arena *scratch;
+	uint64_t generation; /* moves when a session that waits may be able to go on */
+	uint64_t serial;
+	int64_t registry_version;
+	size_t flight_bytes;
+	bool has_secret, was_up, draining, fatal;
+	uint8_t seal_key[DISPATCH_SEAL_KEY_BYTES];
+	uint32_t epoch;
+	struct dispatch_feed feed;
+	struct dispatch_ledger ledger;
+	struct dispatch_metrics metrics;
+	struct dispatch_list lags; /* dispatch_lag.c */
+};
+
+/* dispatch_subscribe.c */
+void dispatch_on_subscribe(void *service, const struct jk_request *request);
+/* Starts the job that looks the next subscriptions up. */
+enum jk_status dispatch_subscribe_find(struct dispatch *dispatch, const struct dispatch_cursor_batch *cursors,
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
+/* The job ended: answers them (or keeps them for the next try). */
+void dispatch_subscribe_found(struct dispatch *dispatch, enum jk_status status);
+void dispatch_subscribe_done(struct dispatch *dispatch);
+/* Takes the session's subscription away, keeping what has to be written. */
+void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *session);
+
+/* dispatch_feed.c */
+/* Somebody waits for what follows `after` in the stream. */
+void dispatch_feed_want(struct dispatch *dispatch, struct dispatch_stream *stream, uint64_t after);
+/* The database behind the feed is another one: nothing cached counts, and every session shows its positions again. */
+void dispatch_feed_changed(struct dispatch *dispatch);
+/* Starts the next reading job, if there is one and the lane is free. */
+void dispatch_feed_turn(struct dispatch *dispatch);
+
+/* dispatch_fanout.c */
+/* Goes round the sessions once; true when more could be done at once. */
+bool dispatch_fanout_turn(struct dispatch *dispatch);
+
+/* dispatch_ledger.c */
+void dispatch_ledger_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place);
+/* Notes the cursor's positions that moved, and the ranges that ended (all of them, when the subscription ends). */
+void dispatch_ledger_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends);
+/* The cursor starts anew: nothing noted for it so far counts. */
+void dispatch_ledger_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription);
+void dispatch_ledger_turn(struct dispatch *dispatch);
+/* Nothing is waiting to be written but receipts. */
+bool dispatch_ledger_is_clear(const struct dispatch *dispatch);
+void dispatch_ledger_done(struct dispatch *dispatch);
+
+/* dispatch_lag.c */
+void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);
+
+/* dispatch_evidence.c */
+bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms);
+enum jk_status dispatch_evidence_append(struct dispatch *dispatch, const struct dispatch_store_done *done) JK_MUST_CHECK;
+void dispatch_evidence_appended(struct dispatch *dispatch);
+bool dispatch_evidence_head_is_due(const struct dispatch *dispatch, int64_t now_ms);
+enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct dispatch_store_done *done) JK_MUST_CHECK;
+void dispatch_evidence_signed(struct dispatch *dispatch);

@@ -1,0 +1,327 @@
+/* dispatch_ledger.c: the writing lane. What may be disclosed is written before it is sent; cursors and ended ranges once a
+ * second; one job at a time, the most urgent first. A list that flies is kept until its job is committed. */
+#include "base/jk_log.h"
+#include "base/jk_time.h"
+#include "dispatch_internal.h"
+
+#include <string.h>
+
+/* ---- collecting ---- */
+
+void dispatch_ledger_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
+{
+	struct dispatch_place *place = &subscription->places[place_no];
+	struct dispatch_reservation *reservation;
+	uint64_t next = place->at.seq + 1;
+
+	if (place->reserving)
+		return;
+	reservation = dispatch_list_add(&dispatch->ledger.reserve, sizeof *reservation);
+	if (reservation == NULL)
+		return;
+	place->reserving = true;
+	*reservation = (struct dispatch_reservation){.session = subscription->session,
+		.serial = subscription->serial,
+		.holder = subscription->holder,
+		.key_id = subscription->key_id,
+		.place = (uint16_t)place_no,
+		.stream = place->stream->name,
+		.from_seq = next > place->reserved_to ? next : place->reserved_to + 1,
+		.policy_version = subscription->policy_version};
+	reservation->to_seq = reservation->from_seq + DISPATCH_RESERVE_EVENTS - 1;
+}
+
+static uint64_t within(const struct dispatch_range *range, uint64_t seq)
+{
+	if (seq < range->from_seq)
+		return range->from_seq - 1;
+	return seq < range->to_seq ? seq : range->to_seq;
+}
+
+/* place NULL: nothing of the range was sent. */
+static void note_closing(struct dispatch *dispatch, const struct dispatch_place *place, const struct dispatch_range *range)
+{
+	struct dispatch_closing *closing = dispatch_list_add(&dispatch->ledger.closings, sizeof *closing);
+
+	if (closing == NULL)
+		return;
+	closing->disclosure_id = range->disclosure_id;
+	closing->sent_seq = within(range, place == NULL ? 0 : place->sent_seq);
+	closing->acked_seq = within(range, place == NULL ? 0 : place->acked.seq);
+}
+
+static void note_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription, struct dispatch_place *place)
+{
+	struct dispatch_cursor_row *row = dispatch_list_add(&dispatch->ledger.cursors, sizeof *row);
+
+	if (row == NULL)
+		return;
+	row->holder = subscription->holder;
+	(void)jk_text_copy(row->name, sizeof row->name, subscription->cursor);
+	(void)jk_text_copy(row->stream, sizeof row->stream, place->stream->name);
+	row->position = place->acked;
+	place->unsaved = false;
+}
+
+void dispatch_ledger_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends)
+{
+	struct dispatch_range range;
+
+	for (size_t i = 0; i < subscription->place_count; i++) {
+		struct dispatch_place *place = &subscription->places[i];
+
+		if (subscription->cursor[0] != '\0' && place->unsaved)
+			note_cursor(dispatch, subscription, place);
+		while (dispatch_subscription_take_closed(place, ends, &range))
+			note_closing(dispatch, place, &range);
+	}
+}
+
+void dispatch_ledger_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_cursor_row *rows = ledger->cursors.items, *renewed;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ledger->cursors.count; i++)
+		if (strcmp(rows[i].name, subscription->cursor) != 0 ||
+			strcmp(rows[i].holder.name, subscription->holder.name) != 0)
+			rows[kept++] = rows[i];
+	ledger->cursors.count = kept;
+	renewed = dispatch_list_add(&ledger->renewed, sizeof *renewed);
+	if (renewed == NULL)
+		return;
+	renewed->holder = subscription->holder;
+	(void)jk_text_copy(renewed->name, sizeof renewed->name, subscription->cursor);
+}
+
+static void collect_session(void *arg, struct jk_session *session)
+{
+	struct dispatch_subscription *subscription = session->user;
+
+	if (subscription != NULL)
+		dispatch_ledger_collect(arg, subscription, false);
+}
+
+/* Everything noted for cursors and ranges gets ready to fly, unless something still does. */
+static struct dispatch_cursor_batch load_cursors(struct dispatch *dispatch)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	jk_sessions_each(dispatch->sessions, collect_session, dispatch);
+	if (ledger->cursors_flying.count == 0 && ledger->renewed_flying.count == 0) {
+		(void)dispatch_list_move(&ledger->renewed_flying, &ledger->renewed, sizeof(struct dispatch_cursor_row));
+		(void)dispatch_list_move(&ledger->cursors_flying, &ledger->cursors, sizeof(struct dispatch_cursor_row));
+	}
+	return (struct dispatch_cursor_batch){.renewed = ledger->renewed_flying.items,
+		.rows = ledger->cursors_flying.items,
+		.renewed_count = ledger->renewed_flying.count,
+		.row_count = ledger->cursors_flying.count};
+}
+
+/* ---- jobs ---- */
+
+static void on_secret(void *arg, const uint8_t *key, uint32_t epoch)
+{
+	struct dispatch *dispatch = arg;
+
+	memcpy(dispatch->seal_key, key, sizeof dispatch->seal_key);
+	dispatch->has_secret = true;
+	dispatch->ledger.secret_due = false;
+	if (dispatch->epoch == epoch)
+		return;
+	jk_log(JK_LOG_INFO, "epoch", "epoch=%u", epoch);
+	if (dispatch->epoch != 0)
+		dispatch_feed_changed(dispatch);
+	dispatch->epoch = epoch;
+}
+
+static void on_id(void *arg, size_t index, int64_t disclosure_id)
+{
+	struct dispatch *dispatch = arg;
+	const struct dispatch_reservation *r =
+		&((const struct dispatch_reservation *)dispatch->ledger.reserve_flying.items)[index];
+	const struct dispatch_range range = {.disclosure_id = disclosure_id, .from_seq = r->from_seq, .to_seq = r->to_seq};
+	struct jk_session *session = jk_session_find(dispatch->sessions, r->session);
+	struct dispatch_subscription *subscription = session == NULL ? NULL : session->user;
+	struct dispatch_range closed;
+	struct dispatch_place *place;
+
+	if (subscription == NULL || subscription->serial != r->serial) {
+		note_closing(dispatch, NULL, &range);
+		return;
+	}
+	place = &subscription->places[r->place];
+	if (subscription->policy_version != r->policy_version) {
+		place->reserving = false;
+		note_closing(dispatch, NULL, &range);
+		return;
+	}
+	while (dispatch_subscription_take_closed(place, false, &closed))
+		note_closing(dispatch, place, &closed);
+	dispatch_subscription_grant(place, &range);
+}
+
+static void forget_flying(struct dispatch_ledger *ledger)
+{
+	dispatch_list_clear(&ledger->renewed_flying);
+	dispatch_list_clear(&ledger->cursors_flying);
+}
+
+/* The job did what it was for. */
+static void on_committed(struct dispatch *dispatch, enum dispatch_job job)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	switch (job) {
+	case DISPATCH_JOB_RESERVE:
+		jk_metric_add(dispatch->metrics.reservations, ledger->reserve_flying.count);
+		dispatch_list_clear(&ledger->reserve_flying);
+		break;
+	case DISPATCH_JOB_FIND:
+		forget_flying(ledger);
+		break;
+	case DISPATCH_JOB_SAVE:
+		forget_flying(ledger);
+		dispatch_list_clear(&ledger->closings_flying);
+		break;
+	case DISPATCH_JOB_APPEND:
+		dispatch_evidence_appended(dispatch);
+		break;
+	case DISPATCH_JOB_HEAD:
+		dispatch_evidence_signed(dispatch);
+		break;
+	default:
+		break;
+	}
+	dispatch->generation++;
+}
+
+static void on_done(void *arg, enum jk_status status)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	enum dispatch_job job = ledger->job;
+
+	ledger->job = DISPATCH_JOB_NONE;
+	if (status == JK_OK) {
+		on_committed(dispatch, job);
+	} else {
+		ledger->not_before_ms = jk_time_mono_ms() + DISPATCH_RETRY_MS;
+		jk_metric_add(dispatch->metrics.failures, 1);
+		jk_log_limited(5000, status == JK_RETRY ? JK_LOG_WARN : JK_LOG_ERROR, "writing_failed",
+			"job=%d status=%s problem=\"%s\"", (int)job, jk_status_name(status),
+			dispatch_store_problem(dispatch->store));
+	}
+	if (job == DISPATCH_JOB_FIND)
+		dispatch_subscribe_found(dispatch, status);
+}
+
+static enum jk_status start_reserve(struct dispatch *dispatch, const struct dispatch_store_done *done)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	if (ledger->reserve_flying.count == 0 &&
+		!dispatch_list_move(&ledger->reserve_flying, &ledger->reserve, sizeof(struct dispatch_reservation)))
+		return JK_RETRY;
+	return dispatch_store_reserve(dispatch->store, ledger->reserve_flying.items, ledger->reserve_flying.count, on_id, done);
+}
+
+static enum jk_status start_save(struct dispatch *dispatch, const struct dispatch_store_done *done)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_cursor_batch cursors = load_cursors(dispatch);
+
+	if (ledger->closings_flying.count == 0)
+		(void)dispatch_list_move(&ledger->closings_flying, &ledger->closings, sizeof(struct dispatch_closing));
+	ledger->save_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
+	if (cursors.row_count == 0 && cursors.renewed_count == 0 && ledger->closings_flying.count == 0)
+		return JK_RETRY;
+	return dispatch_store_save(dispatch->store, &cursors, ledger->closings_flying.items, ledger->closings_flying.count, done);
+}
+
+static enum jk_status start_find(struct dispatch *dispatch, const struct dispatch_store_done *done)
+{
+	struct dispatch_cursor_batch cursors = load_cursors(dispatch);
+
+	return dispatch_subscribe_find(dispatch, &cursors, done);
+}
+
+static enum jk_status start_secret(struct dispatch *dispatch, const struct dispatch_store_done *done)
+{
+	return dispatch_store_read_secret(dispatch->store, on_secret, done);
+}
+
+/* The most urgent thing there is to write. */
+static enum dispatch_job next_job(const struct dispatch *dispatch, int64_t now_ms)
+{
+	const struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	if (ledger->secret_due)
+		return DISPATCH_JOB_SECRET;
+	if (ledger->reserve_flying.count > 0 || ledger->reserve.count > 0)
+		return DISPATCH_JOB_RESERVE;
+	if (ledger->finding != NULL || ledger->pending != NULL)
+		return DISPATCH_JOB_FIND;
+	if (now_ms >= ledger->save_at_ms || dispatch->draining)
+		return DISPATCH_JOB_SAVE;
+	if (dispatch_evidence_head_is_due(dispatch, now_ms))
+		return DISPATCH_JOB_HEAD;
+	return dispatch_evidence_append_is_due(dispatch, now_ms) ? DISPATCH_JOB_APPEND : DISPATCH_JOB_NONE;
+}
+
+static enum jk_status start(struct dispatch *dispatch, enum dispatch_job job)
+{
+	const struct dispatch_store_done done = {dispatch, on_done};
+
+	switch (job) {
+	case DISPATCH_JOB_SECRET:
+		return start_secret(dispatch, &done);
+	case DISPATCH_JOB_RESERVE:
+		return start_reserve(dispatch, &done);
+	case DISPATCH_JOB_FIND:
+		return start_find(dispatch, &done);
+	case DISPATCH_JOB_SAVE:
+		return start_save(dispatch, &done);
+	case DISPATCH_JOB_HEAD:
+		return dispatch_evidence_sign(dispatch, &done);
+	case DISPATCH_JOB_APPEND:
+		return dispatch_evidence_append(dispatch, &done);
+	default:
+		return JK_RETRY;
+	}
+}
+
+void dispatch_ledger_turn(struct dispatch *dispatch)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	int64_t now_ms = jk_time_mono_ms();
+	enum dispatch_job job;
+
+	if (ledger->job != DISPATCH_JOB_NONE || now_ms < ledger->not_before_ms || !dispatch_store_can_write(dispatch->store))
+		return;
+	job = next_job(dispatch, now_ms);
+	if (start(dispatch, job) == JK_OK)
+		ledger->job = job;
+}
+
+bool dispatch_ledger_is_clear(const struct dispatch *dispatch)
+{
+	const struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	return ledger->job == DISPATCH_JOB_NONE && ledger->cursors.count + ledger->cursors_flying.count == 0 &&
+	       ledger->renewed.count + ledger->renewed_flying.count == 0 &&
+	       ledger->closings.count + ledger->closings_flying.count == 0;
+}
+
+void dispatch_ledger_done(struct dispatch *dispatch)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_list *lists[] = {&ledger->reserve, &ledger->reserve_flying, &ledger->renewed, &ledger->renewed_flying,
+		&ledger->cursors, &ledger->cursors_flying, &ledger->closings, &ledger->closings_flying, &ledger->mails,
+		&ledger->heads, &ledger->leaves};
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+		dispatch_list_done(lists[i]);
+	dispatch_receipts_free(&ledger->receipts);
+}

@@ -1,0 +1,310 @@
+/* dispatch_service.c: opening and closing, the turn of the loop, acknowledgements and beats. */
+#include "dispatch_service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jk_log.h"
+#include "base/jk_time.h"
+#include "dispatch_internal.h"
+
+/* ---- acknowledgements ---- */
+
+/* A desk has an event: its publisher shall know. What a publisher fetches itself, and mailboxes, need no receipt. */
+static void on_acked(void *arg, const struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery)
+{
+	struct dispatch *dispatch = arg;
+	const struct dispatch_stream *stream = subscription->places[delivery->place].stream;
+	const struct dispatch_receipt receipt = {.desk_id = subscription->desk_id,
+		.agency_id = delivery->agency_id,
+		.stream = stream->name,
+		.up_to_seq = delivery->position.seq};
+
+	jk_metric_add(dispatch->metrics.acked, 1);
+	if (subscription->desk_id >= 0 && delivery->agency_id >= 0 && stream->name[0] != '@')
+		(void)dispatch_receipts_add(dispatch->ledger.receipts, &receipt);
+}
+
+static void on_ack(void *service, const struct jk_request *request)
+{
+	struct dispatch *dispatch = service;
+	struct dispatch_subscription *subscription = request->session->user;
+	struct jk_refusal refusal;
+	size_t before;
+	bool sent;
+
+	if (subscription == NULL)
+		return;
+	before = subscription->unacked_bytes;
+	sent = dispatch_subscription_ack(subscription, dispatch_wire_read_ack(request), on_acked, dispatch);
+	dispatch->flight_bytes -= before - subscription->unacked_bytes;
+	if (!sent) {
+		(void)jk_refuse(&refusal, JK_CODE_RULE_VIOLATION, "delivery_no", "this delivery was never sent");
+		jk_session_refuse(dispatch->sessions, request->session, 0, &refusal);
+		return;
+	}
+	if (subscription->unacked_bytes < before)
+		subscription->idle_since = 0;
+}
+
+/* ---- beats ---- */
+
+/* Positions that moved without a delivery. Those with deliveries on their way wait: a seal says "I have everything". */
+static void collect_told(struct dispatch *dispatch, struct dispatch_subscription *subscription, struct dispatch_told *ret_told)
+{
+	ret_told->count = 0;
+	for (size_t i = 0; i < subscription->place_count; i++) {
+		struct dispatch_place *place = &subscription->places[i];
+
+		if (place->unacked > 0 || place->at.seq == place->told_seq)
+			continue;
+		ret_told->streams[ret_told->count] = place->stream->name;
+		dispatch_seal_write(ret_told->seals[ret_told->count++], dispatch->seal_key, &subscription->holder,
+			place->stream->name, &place->at);
+		place->told_seq = place->at.seq;
+	}
+}
+
+static void beat_session(void *arg, struct jk_session *session)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_subscription *subscription = session->user;
+	int64_t now_ms = jk_time_mono_ms();
+	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_told told;
+	bool new_head;
+
+	if (subscription == NULL || session->ended)
+		return;
+	new_head = subscription->told_head != ledger->head_number && now_ms - subscription->head_beat_ms >= DISPATCH_HEAD_BEAT_MS;
+	if (!new_head && now_ms - subscription->beat_ms < DISPATCH_IDLE_BEAT_MS)
+		return;
+	collect_told(dispatch, subscription, &told);
+	if (dispatch_wire_send_beat(dispatch->sessions, session, subscription->delivery_no, &told,
+		    ledger->head_number == 0 ? NULL : &ledger->head) != JK_OK)
+		return;
+	subscription->beat_ms = now_ms;
+	if (new_head) {
+		subscription->told_head = ledger->head_number;
+		subscription->head_beat_ms = now_ms;
+	}
+}
+
+/* ---- the loop ---- */
+
+static void on_hint(void *arg)
+{
+	struct dispatch *dispatch = arg;
+
+	if (jk_hint_listener_take(dispatch->around.hints))
+		dispatch->feed.heads_due = true;
+}
+
+/* What keeps the registry from loading; a wrong realm or schema ends the process: waiting would not help. */
+static void look_at_registry(struct dispatch *dispatch, char ret_problem[256])
+{
+	jk_registry_watch_problem(dispatch->around.watch, ret_problem, &dispatch->fatal);
+	if (!dispatch->fatal)
+		return;
+	jk_log(JK_LOG_ERROR, "wrong_database", "why=\"%s\"", ret_problem);
+	jk_loop_stop(dispatch->around.loop);
+}
+
+static void set_ready(struct dispatch *dispatch, bool up)
+{
+	char problem[256];
+	const char *reason = "";
+
+	look_at_registry(dispatch, problem);
+	if (dispatch->draining)
+		reason = "stopping";
+	else if (jk_registry_version(dispatch->around.watch) == 0)
+		reason = problem[0] != '\0' ? problem : "the registry is not loaded yet";
+	else if (!up)
+		reason = "the database is away; deliveries pause";
+	else if (!dispatch->has_secret)
+		reason = "the key of the positions is not loaded yet";
+	jk_daemon_set_ready(dispatch->around.daemon, reason);
+}
+
+static void set_gauges(struct dispatch *dispatch)
+{
+	const struct dispatch_metrics *metrics = &dispatch->metrics;
+
+	jk_metric_set(metrics->sessions, (int64_t)jk_sessions_count(dispatch->sessions));
+	jk_metric_set(metrics->cache_bytes, (int64_t)dispatch_cache_bytes(dispatch->cache));
+	jk_metric_set(metrics->flight_bytes, (int64_t)dispatch->flight_bytes);
+	dispatch_lag_measure(dispatch, jk_time_now_us());
+}
+
+/* A database that comes back may be another one: its epoch is read anew, and a new epoch ends all sessions, whose clients then
+ * show their positions again. */
+static void look_at_database(struct dispatch *dispatch, bool up)
+{
+	if (up && !dispatch->was_up)
+		dispatch->ledger.secret_due = true;
+	if (up != dispatch->was_up)
+		jk_log(up ? JK_LOG_INFO : JK_LOG_WARN, up ? "database_up" : "database_away", "problem=\"%s\"",
+			up ? "" : dispatch_store_problem(dispatch->store));
+	dispatch->was_up = up;
+}
+
+static void on_tick(void *arg)
+{
+	struct dispatch *dispatch = arg;
+	bool up = dispatch_store_is_up(dispatch->store);
+
+	dispatch->feed.heads_due = true;
+	dispatch->generation++;
+	look_at_database(dispatch, up);
+	set_ready(dispatch, up);
+	set_gauges(dispatch);
+	if (dispatch->has_secret && !dispatch->draining)
+		jk_sessions_each(dispatch->sessions, beat_session, dispatch);
+}
+
+static bool on_turn(void *arg)
+{
+	struct dispatch *dispatch = arg;
+	bool more = dispatch_fanout_turn(dispatch);
+
+	dispatch_feed_turn(dispatch);
+	dispatch_ledger_turn(dispatch);
+	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
+		(dispatch_ledger_is_clear(dispatch) || !dispatch->was_up))
+		jk_loop_stop(dispatch->around.loop);
+	return more;
+}
+
+static void end_stopping(void *arg, struct jk_session *session)
+{
+	struct dispatch *dispatch = arg;
+
+	if (!session->ended)
+		jk_session_end(dispatch->sessions, session, JK_CODE_STOPPING, "the service is stopping; come again");
+}
+
+void dispatch_drain(void *arg)
+{
+	struct dispatch *dispatch = arg;
+
+	dispatch->draining = true;
+	jk_sessions_drain(dispatch->sessions);
+	jk_sessions_each(dispatch->sessions, end_stopping, dispatch);
+}
+
+/* ---- opening ---- */
+
+static void on_end(void *service, struct jk_session *session)
+{
+	dispatch_subscription_end(service, session);
+}
+
+static uint32_t epoch_of(void *service)
+{
+	return ((struct dispatch *)service)->epoch;
+}
+
+static void register_metrics(struct dispatch_metrics *m)
+{
+	m->delivered = jk_metric_counter("jukwaa_dispatch_deliveries_total", "", "Copies sent to sessions.");
+	m->acked = jk_metric_counter("jukwaa_dispatch_acknowledged_total", "", "Copies acknowledged.");
+	m->denied = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"denied\"", "Events passed over for a session.");
+	m->filtered = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"filtered\"", "Events passed over for a session.");
+	m->unreadable =
+		jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"unreadable\"", "Events passed over for a session.");
+	m->hits =
+		jk_metric_counter("jukwaa_dispatch_cache_total", "result=\"hit\"", "Events taken from the cache, or not there.");
+	m->misses =
+		jk_metric_counter("jukwaa_dispatch_cache_total", "result=\"miss\"", "Events taken from the cache, or not there.");
+	m->cache_bytes = jk_metric_gauge("jukwaa_dispatch_cache_bytes", "", "Memory the cache takes.");
+	m->events_read = jk_metric_counter("jukwaa_dispatch_events_read_total", "", "Events read from the database.");
+	m->read_time = jk_metric_histogram("jukwaa_dispatch_read_seconds", "", "Time of one reading job.");
+	m->sessions = jk_metric_gauge("jukwaa_dispatch_sessions", "", "Open sessions.");
+	m->flight_bytes = jk_metric_gauge("jukwaa_dispatch_unacknowledged_bytes", "", "Bytes sent and not acknowledged.");
+	m->heads_signed = jk_metric_counter("jukwaa_dispatch_heads_signed_total", "", "Heads signed and stored.");
+	m->receipts = jk_metric_counter("jukwaa_dispatch_receipts_total", "", "DELIVERED receipts appended to mailboxes.");
+	m->reservations = jk_metric_counter("jukwaa_dispatch_disclosures_total", "", "Ranges written down before sending.");
+	m->failures = jk_metric_counter(
+		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
+}
+
+static enum jk_status open_sessions(struct dispatch *dispatch)
+{
+	static struct jk_handler handlers[2];
+	const struct jk_service service = {.name = "dispatch",
+		.handlers = handlers,
+		.handler_count = 2,
+		.service = dispatch,
+		.on_end = on_end,
+		.roles = 1U << JK_ROLE_DESK | 1U << JK_ROLE_PUBLISHER,
+		.window_default = DISPATCH_WINDOW_DEFAULT,
+		.window_max = DISPATCH_WINDOW_MAX,
+		.arena_bytes = 256 * 1024,
+		.epoch = epoch_of};
+
+	dispatch_wire_subscribe_handler(&handlers[0], dispatch_on_subscribe);
+	dispatch_wire_ack_handler(&handlers[1], on_ack);
+	return jk_sessions_open(
+		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
+}
+
+static enum jk_status open_parts(struct dispatch *dispatch)
+{
+	const struct dispatch_surroundings *around = &dispatch->around;
+
+	dispatch->cache = dispatch_cache_new(around->cache_max_bytes);
+	dispatch->scratch = jk_arena_new(DISPATCH_SCRATCH_BYTES);
+	dispatch->ledger.receipts = dispatch_receipts_new();
+	if (dispatch->cache == NULL || dispatch->scratch == NULL || dispatch->ledger.receipts == NULL)
+		return JK_BROKEN;
+	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK)
+		return JK_BROKEN;
+	if (around->hints != NULL &&
+		jk_loop_add_socket(around->loop, jk_hint_listener_socket(around->hints), on_hint, dispatch) != JK_OK)
+		return JK_BROKEN;
+	return jk_loop_add_timer(around->loop, DISPATCH_TICK_MS, on_tick, dispatch);
+}
+
+enum jk_status dispatch_open(const struct dispatch_surroundings *surroundings, struct dispatch **ret_dispatch)
+{
+	struct dispatch *dispatch = calloc(1, sizeof *dispatch);
+
+	*ret_dispatch = NULL;
+	if (dispatch == NULL)
+		return JK_BROKEN;
+	dispatch->around = *surroundings;
+	dispatch->generation = 1;
+	dispatch->ledger.secret_due = true;
+	register_metrics(&dispatch->metrics);
+	if (open_parts(dispatch) != JK_OK) {
+		dispatch_close(&dispatch);
+		return JK_BROKEN;
+	}
+	jk_loop_set_turn(surroundings->loop, on_turn, dispatch);
+	*ret_dispatch = dispatch;
+	return JK_OK;
+}
+
+void dispatch_close(struct dispatch **dispatch_p)
+{
+	struct dispatch *dispatch = *dispatch_p;
+
+	if (dispatch == NULL)
+		return;
+	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
+	if (dispatch->sessions != NULL)
+		jk_sessions_close(&dispatch->sessions);
+	dispatch_subscribe_done(dispatch);
+	dispatch_ledger_done(dispatch);
+	dispatch_cache_free(&dispatch->cache);
+	jk_arena_free(&dispatch->scratch);
+	dispatch_list_done(&dispatch->lags);
+	free(dispatch);
+	*dispatch_p = NULL;
+}
+
+int dispatch_exit_status(const struct dispatch *dispatch)
+{
+	return dispatch->fatal ? EXIT_FAILURE : EXIT_SUCCESS;
+}

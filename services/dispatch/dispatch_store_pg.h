@@ -1,0 +1,125 @@
+/* dispatch_store_pg.h: all of dispatch's SQL, on two connections of its own so that reading the feed and writing never wait for
+ * each other. Each connection has one job in flight; a call that finds it busy or away answers JK_RETRY and has done nothing.
+ * What is passed in is borrowed until `done`. done(JK_OK): committed. JK_RETRY: perhaps not; the same call may be made again.
+ * JK_BROKEN: the database refuses it (see dispatch_store_problem). Not here: what to do about it. */
+#pragma once
+
+#include "bus/bus_loop.h"
+#include "dispatch_rules.h"
+#include "dispatch_seal.h"
+#include "feed/feed_reader.h"
+
+struct dispatch_store;
+
+struct dispatch_store_done {
+	void *arg;
+	void (*done)(void *arg, enum jk_status status);
+};
+
+/* Opens both lanes and adds them to the loop with a timer. */
+enum jk_status dispatch_store_open(const char *conninfo, struct jk_loop *loop, struct dispatch_store **ret_store) JK_MUST_CHECK;
+void dispatch_store_close(struct dispatch_store **store_p);
+bool dispatch_store_can_read(const struct dispatch_store *store);
+bool dispatch_store_can_write(const struct dispatch_store *store);
+/* True while both connections stand. */
+bool dispatch_store_is_up(const struct dispatch_store *store);
+/* What the database said last, for logs. */
+const char *dispatch_store_problem(const struct dispatch_store *store);
+
+/* ---- reading lane ---- */
+
+/* Events of a stream after a number. */
+struct dispatch_want {
+	const char *stream;
+	uint64_t after;
+};
+enum { DISPATCH_READ_MAX_BYTES = 8 * 1024 * 1024, DISPATCH_WANTS_MAX = 64 };
+
+struct dispatch_reader {
+	void (*on_head)(void *arg, const struct jk_head *head);    /* ascending */
+	void (*on_event)(void *arg, const struct jk_event *event); /* by stream, then seq */
+	struct dispatch_store_done done;
+};
+/* Reads all heads (where asked), then up to DISPATCH_BLOCK_EVENTS events for each want, at least one and no more than its share
+ * of DISPATCH_READ_MAX_BYTES. Callbacks come only when all of it was read, before done. */
+enum jk_status dispatch_store_read(struct dispatch_store *store, bool heads, const struct dispatch_want *wants, size_t count,
+	const struct dispatch_reader *reader) JK_MUST_CHECK;
+
+/* ---- writing lane ---- */
+
+/* Key of the seals, and the feed's epoch (0: not confirmed). */
+enum jk_status dispatch_store_read_secret(struct dispatch_store *store,
+	void (*on_secret)(void *arg, const uint8_t *key, uint32_t epoch), const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* A cursor's position in one stream. */
+struct dispatch_cursor_row {
+	struct dispatch_holder holder;
+	char name[DISPATCH_CURSOR_BYTES];
+	char stream[DISPATCH_STREAM_BYTES];
+	struct dispatch_position position;
+};
+/* Cursors are saved without waiting for the disk and never lowered; those in `renewed` (stream unused) are removed before. */
+struct dispatch_cursor_batch {
+	const struct dispatch_cursor_row *renewed, *rows;
+	size_t renewed_count, row_count;
+};
+/* A disclosure row's end. */
+struct dispatch_closing {
+	int64_t disclosure_id;
+	uint64_t sent_seq, acked_seq;
+};
+enum jk_status dispatch_store_save(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
+	const struct dispatch_closing *closings, size_t closing_count, const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* What a subscription asks about one of its streams. */
+struct dispatch_question {
+	const struct dispatch_holder *holder;
+	const char *cursor; /* "": none */
+	const char *stream;
+	bool asked; /* seq is a token's */
+	uint64_t seq;
+};
+struct dispatch_answer {
+	struct dispatch_found found; /* claim: the cursor's, when it has one under this filter and no token asked */
+	bool cursor_fits;            /* the cursor has a position here under this filter */
+	size_t cursor_held;          /* positions the cursor has in all */
+};
+/* Saves the cursors first, so that the answers know them. on_answer comes in the order of the questions, before done. */
+enum jk_status dispatch_store_find(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
+	const struct dispatch_question *questions, size_t count,
+	void (*on_answer)(void *arg, size_t index, const struct dispatch_answer *answer),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* Numbers that are about to be sent. */
+struct dispatch_reservation {
+	uint64_t session, serial;
+	struct dispatch_holder holder;
+	int32_t key_id;
+	uint16_t place;
+	const char *stream;
+	uint64_t from_seq, to_seq;
+	int64_t policy_version;
+};
+/* on_id comes in the order of the reservations, before done. */
+enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,
+	void (*on_id)(void *arg, size_t index, int64_t disclosure_id), const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* A signed head over all streams. */
+struct dispatch_signed_head {
+	uint8_t root[32], public_key[32], signature[64];
+	int64_t signed_at_us;
+};
+enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct dispatch_signed_head *head,
+	const struct jk_head *streams, size_t count, const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* An event for a mailbox. */
+struct dispatch_mail {
+	char stream[DISPATCH_STREAM_BYTES];
+	struct jk_id event_id, incident_id;
+	uint8_t commitment[32];
+	uint8_t body[160];
+	size_t body_size;
+};
+/* Appends EVENT_KIND_DELIVERED events. */
+enum jk_status dispatch_store_append(struct dispatch_store *store, const struct dispatch_mail *mails, size_t count,
+	const struct dispatch_store_done *done) JK_MUST_CHECK;

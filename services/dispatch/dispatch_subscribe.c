@@ -1,0 +1,401 @@
+/* dispatch_subscribe.c: SUBSCRIBE, from the ask to the first position: shape, streams, seals; then one look at the database for
+ * all that wait; then the decision where each stream starts. Nothing of the session changes before all of it is allowed. */
+#include "base/jk_log.h"
+#include "base/jk_time.h"
+#include "dispatch_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the ask ---- */
+
+static bool add_county(const struct jk_request *request, struct dispatch_streams *streams, const char *county, bool neighbours)
+{
+	size_t count = 0;
+	const char(*list)[JK_COUNTY_BYTES];
+
+	if (!dispatch_streams_add(streams, county))
+		return false;
+	if (!neighbours)
+		return true;
+	list = jk_registry_neighbours(request->registry, county, &count);
+	for (size_t i = 0; i < count; i++)
+		if (!dispatch_streams_add(streams, list[i]))
+			return false;
+	return true;
+}
+
+static bool add_mailbox(const struct jk_request *request, struct dispatch_streams *streams)
+{
+	char name[DISPATCH_STREAM_BYTES];
+
+	return jk_text_format(name, sizeof name, "@%s", request->key->agency->code) && dispatch_streams_add(streams, name);
+}
+
+/* The streams that are meant. The mailbox is the agency's own: there is no way to name another's. */
+static bool resolve_streams(const struct jk_request *request, const struct dispatch_ask *ask, struct dispatch_streams *streams,
+	struct jk_refusal *ret_refusal)
+{
+	size_t all_count = 0;
+	const char(*all)[JK_COUNTY_BYTES] = jk_registry_counties(request->registry, &all_count);
+	bool fits = !ask->mailbox || add_mailbox(request, streams);
+
+	for (size_t i = 0; i < ask->county_count; i++) {
+		char field[32];
+
+		if (!jk_registry_county_exists(request->registry, ask->counties[i])) {
+			(void)jk_text_format(field, sizeof field, "counties[%zu]", i);
+			return jk_refuse(ret_refusal, JK_CODE_UNKNOWN_COUNTY, field,
+				"no such county; national codes are three digits, as in 047");
+		}
+		fits = fits && add_county(request, streams, ask->counties[i], ask->neighbours);
+	}
+	for (size_t i = 0; ask->all && i < all_count; i++)
+		fits = fits && dispatch_streams_add(streams, all[i]);
+	return fits || jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "counties", "more streams than there can be");
+}
+
+/* Positions of streams that are not asked for are passed over: a token may serve a narrower subscription. */
+static bool keep_seals(const struct dispatch_ask *ask, struct dispatch_pending *pending, struct jk_refusal *ret_refusal)
+{
+	for (size_t i = 0; i < ask->position_count; i++) {
+		const struct dispatch_sealed *sealed = &ask->positions[i];
+		int index = dispatch_streams_find(&pending->streams, sealed->stream);
+
+		if (sealed->size != DISPATCH_SEAL_BYTES)
+			return jk_refuse(ret_refusal, JK_CODE_NOT_WELL_FORMED, "positions", "a sealed position is %d bytes long",
+				DISPATCH_SEAL_BYTES);
+		if (index < 0)
+			continue;
+		memcpy(pending->seals[index], sealed->seal, DISPATCH_SEAL_BYTES);
+		pending->sealed[index] = true;
+	}
+	return true;
+}
+
+static bool fill_pending(const struct jk_request *request, const struct dispatch_ask *ask, struct dispatch_pending *pending,
+	struct jk_refusal *ret_refusal)
+{
+	const struct jk_session *session = request->session;
+	bool any = ask->county_count > 0 || ask->all || ask->mailbox;
+
+	if (!dispatch_rules_check_ask(&ask->filter, ask->start, ask->cursor, ask->window, any, ret_refusal) ||
+		!resolve_streams(request, ask, &pending->streams, ret_refusal))
+		return false;
+	if (ask->start == DISPATCH_START_TOKEN && !keep_seals(ask, pending, ret_refusal))
+		return false;
+	pending->session = session->number;
+	pending->request = ask->request;
+	pending->key_id = session->key_id;
+	pending->desk_id = session->desk_id;
+	pending->filter = ask->filter;
+	pending->start = ask->start;
+	pending->window = dispatch_rules_window(ask->window);
+	(void)jk_text_copy(pending->cursor, sizeof pending->cursor, ask->cursor);
+	dispatch_seal_holder(&pending->holder, session->desk_id, session->agency_id, &pending->filter);
+	return true;
+}
+
+static bool is_waiting(const struct dispatch_pending *list, uint64_t session)
+{
+	while (list != NULL && list->session != session)
+		list = list->next;
+	return list != NULL;
+}
+
+static void append_pending(struct dispatch_pending **list, struct dispatch_pending *pending)
+{
+	while (*list != NULL)
+		list = &(*list)->next;
+	*list = pending;
+}
+
+static bool accept_ask(struct dispatch *dispatch, const struct jk_request *request, const struct dispatch_ask *ask,
+	struct jk_refusal *ret_refusal)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_pending *pending;
+
+	if (is_waiting(ledger->pending, request->session->number) || is_waiting(ledger->finding, request->session->number))
+		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "the subscription before this one is not answered yet");
+	pending = calloc(1, sizeof *pending);
+	if (pending == NULL)
+		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");
+	if (!fill_pending(request, ask, pending, ret_refusal)) {
+		free(pending);
+		return false;
+	}
+	append_pending(&ledger->pending, pending);
+	return true;
+}
+
+void dispatch_on_subscribe(void *service, const struct jk_request *request)
+{
+	struct dispatch *dispatch = service;
+	struct jk_refusal refusal = {.code = JK_CODE_NONE};
+	struct dispatch_ask ask = {.request = 0};
+
+	if (!dispatch_wire_read_subscribe(request, &ask))
+		(void)jk_refuse(&refusal, JK_CODE_OVERSIZE, "positions", "too many positions");
+	else if (accept_ask(dispatch, request, &ask, &refusal))
+		return;
+	jk_session_refuse(dispatch->sessions, request->session, ask.request, &refusal);
+}
+
+/* ---- the look ---- */
+
+/* Claims of a token, opened; false: one of them is not ours. */
+static bool open_seals(struct dispatch *dispatch, struct dispatch_pending *pending, struct jk_refusal *ret_refusal)
+{
+	for (size_t i = 0; i < pending->streams.count; i++) {
+		const struct dispatch_sealed sealed = {
+			.stream = pending->streams.names[i], .seal = pending->seals[i], .size = DISPATCH_SEAL_BYTES};
+
+		if (!pending->sealed[i])
+			continue;
+		if (!dispatch_seal_read(dispatch->seal_key, &pending->holder, &sealed, &pending->found[i].claim, ret_refusal))
+			return false;
+		pending->found[i].claimed = true;
+	}
+	return true;
+}
+
+static void refuse_pending(struct dispatch *dispatch, struct dispatch_pending *pending, const struct jk_refusal *refusal)
+{
+	struct jk_session *session = jk_session_find(dispatch->sessions, pending->session);
+
+	if (session != NULL && !session->ended)
+		jk_session_refuse(dispatch->sessions, session, pending->request, refusal);
+}
+
+/* Moves the next of those waiting to the job. */
+static void take_pending(struct dispatch *dispatch)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	for (int taken = 0; taken < DISPATCH_FIND_MAX && ledger->pending != NULL; taken++) {
+		struct dispatch_pending *pending = ledger->pending;
+		struct jk_refusal refusal;
+
+		ledger->pending = pending->next;
+		pending->next = NULL;
+		if (open_seals(dispatch, pending, &refusal)) {
+			append_pending(&ledger->finding, pending);
+		} else {
+			refuse_pending(dispatch, pending, &refusal);
+			free(pending);
+		}
+	}
+}
+
+static void put_questions(struct dispatch_ledger *ledger)
+{
+	ledger->question_count = 0;
+	for (struct dispatch_pending *pending = ledger->finding; pending != NULL; pending = pending->next) {
+		pending->first_question = ledger->question_count;
+		pending->matching = pending->held = 0;
+		for (size_t i = 0; i < pending->streams.count; i++)
+			ledger->questions[ledger->question_count++] = (struct dispatch_question){.holder = &pending->holder,
+				.cursor = pending->cursor,
+				.stream = pending->streams.names[i],
+				.asked = pending->sealed[i],
+				.seq = pending->found[i].claim.seq};
+	}
+}
+
+static void on_answer(void *arg, size_t index, const struct dispatch_answer *answer)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_pending *pending = dispatch->ledger.finding;
+	struct dispatch_found *found;
+
+	while (index >= pending->first_question + pending->streams.count)
+		pending = pending->next;
+	found = &pending->found[index - pending->first_question];
+	pending->held = answer->cursor_held;
+	pending->matching += answer->cursor_fits;
+	found->first_seq = answer->found.first_seq;
+	found->last = answer->found.last;
+	found->kept = answer->found.kept;
+	memcpy(found->kept_chain8, answer->found.kept_chain8, sizeof found->kept_chain8);
+	if (pending->start == DISPATCH_START_CURSOR && answer->found.claimed) {
+		found->claimed = true;
+		found->claim = answer->found.claim;
+	}
+}
+
+enum jk_status dispatch_subscribe_find(
+	struct dispatch *dispatch, const struct dispatch_cursor_batch *cursors, const struct dispatch_store_done *done)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	if (ledger->finding == NULL)
+		take_pending(dispatch);
+	if (ledger->finding == NULL)
+		return JK_RETRY;
+	put_questions(ledger);
+	return dispatch_store_find(dispatch->store, cursors, ledger->questions, ledger->question_count, on_answer, done);
+}
+
+/* ---- the answer ---- */
+
+struct rival {
+	struct dispatch *dispatch;
+	const struct dispatch_subscription *newest;
+};
+
+static void end_rival(void *arg, struct jk_session *session)
+{
+	struct rival *rival = arg;
+	struct dispatch_subscription *subscription = session->user;
+
+	if (subscription == NULL || session->ended || session->number == rival->newest->session ||
+		strcmp(subscription->cursor, rival->newest->cursor) != 0 ||
+		strcmp(subscription->holder.name, rival->newest->holder.name) != 0)
+		return;
+	dispatch_subscription_end(rival->dispatch, session);
+	jk_session_end(rival->dispatch->sessions, session, JK_CODE_REPLACED, "a newer session has taken this cursor over");
+}
+
+static bool decide_starts(
+	const struct dispatch_pending *pending, struct dispatch_position *starts, struct jk_refusal *ret_refusal)
+{
+	for (size_t i = 0; i < pending->streams.count; i++)
+		if (!dispatch_rules_decide_start(
+			    pending->start, pending->streams.names[i], &pending->found[i], &starts[i], ret_refusal))
+			return false;
+	return true;
+}
+
+static struct dispatch_subscription *build_subscription(
+	struct dispatch *dispatch, const struct dispatch_pending *pending, const struct dispatch_position *starts)
+{
+	struct dispatch_subscription *subscription =
+		dispatch_subscription_new(dispatch->cache, &pending->streams, pending->window);
+
+	if (subscription == NULL)
+		return NULL;
+	subscription->session = pending->session;
+	subscription->serial = ++dispatch->serial;
+	subscription->key_id = pending->key_id;
+	subscription->desk_id = pending->desk_id;
+	subscription->holder = pending->holder;
+	subscription->filter = pending->filter;
+	(void)jk_text_copy(subscription->cursor, sizeof subscription->cursor, pending->cursor);
+	subscription->beat_ms = jk_time_mono_ms();
+	subscription->recorded_at_us = jk_time_now_us();
+	for (size_t i = 0; i < pending->streams.count; i++)
+		dispatch_subscription_start(subscription, i, &starts[i]);
+	return subscription;
+}
+
+static void tell_starts(struct dispatch *dispatch, struct jk_session *session, const struct dispatch_pending *pending,
+	const struct dispatch_position *starts)
+{
+	struct dispatch_told told = {.count = pending->streams.count};
+
+	for (size_t i = 0; i < told.count; i++) {
+		told.streams[i] = pending->streams.names[i];
+		dispatch_seal_write(told.seals[i], dispatch->seal_key, &pending->holder, told.streams[i], &starts[i]);
+	}
+	if (dispatch_wire_send_subscribed(dispatch->sessions, session, pending->request, &told) != JK_OK && !session->ended)
+		jk_session_end(dispatch->sessions, session, JK_CODE_UNAVAILABLE, "the link is full");
+}
+
+/* Puts the subscription in the place of the one before it; deliveries go on being numbered. */
+static void install(struct dispatch *dispatch, struct jk_session *session, struct dispatch_subscription *subscription,
+	enum dispatch_cursor_fate fate)
+{
+	const struct dispatch_subscription *before = session->user;
+	struct rival rival = {.dispatch = dispatch, .newest = subscription};
+
+	if (before != NULL) {
+		subscription->delivery_no = subscription->acked_no = before->delivery_no;
+		dispatch_subscription_end(dispatch, session);
+	}
+	if (subscription->cursor[0] != '\0')
+		jk_sessions_each(dispatch->sessions, end_rival, &rival);
+	if (subscription->cursor[0] != '\0' && fate == DISPATCH_CURSOR_RENEW)
+		dispatch_ledger_renew_cursor(dispatch, subscription);
+	session->user = subscription;
+	dispatch->feed.heads_due = true;
+}
+
+static bool start_subscription(struct dispatch *dispatch, struct jk_session *session, const struct dispatch_pending *pending,
+	struct jk_refusal *ret_refusal)
+{
+	enum dispatch_cursor_fate fate =
+		dispatch_rules_decide_cursor(pending->start, pending->streams.count, pending->matching, pending->held);
+	struct dispatch_position starts[DISPATCH_STREAMS_MAX];
+	struct dispatch_subscription *subscription;
+
+	if (pending->cursor[0] != '\0' && fate == DISPATCH_CURSOR_REFUSE)
+		return jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "cursor",
+			"cursor %s was kept for another filter or fewer streams; start it anew from the beginning, now or a "
+			"token, or "
+			"use another name",
+			pending->cursor);
+	if (!decide_starts(pending, starts, ret_refusal))
+		return false;
+	subscription = build_subscription(dispatch, pending, starts);
+	if (subscription == NULL)
+		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");
+	install(dispatch, session, subscription, fate);
+	tell_starts(dispatch, session, pending, starts);
+	jk_log(JK_LOG_INFO, "subscribed", "holder=%s streams=%zu start=%d cursor=%s window=%u", pending->holder.name,
+		pending->streams.count, (int)pending->start, pending->cursor, pending->window);
+	return true;
+}
+
+static void answer_pending(struct dispatch *dispatch, struct dispatch_pending *pending, enum jk_status status)
+{
+	struct jk_session *session = jk_session_find(dispatch->sessions, pending->session);
+	struct jk_refusal refusal;
+
+	if (session == NULL || session->ended)
+		return;
+	if (status != JK_OK)
+		(void)jk_refuse(&refusal, JK_CODE_UNAVAILABLE, NULL, "the database refused the look-up");
+	else if (start_subscription(dispatch, session, pending, &refusal))
+		return;
+	jk_session_refuse(dispatch->sessions, session, pending->request, &refusal);
+}
+
+void dispatch_subscribe_found(struct dispatch *dispatch, enum jk_status status)
+{
+	struct dispatch_ledger *ledger = &dispatch->ledger;
+
+	if (status == JK_RETRY)
+		return;
+	while (ledger->finding != NULL) {
+		struct dispatch_pending *pending = ledger->finding;
+
+		ledger->finding = pending->next;
+		answer_pending(dispatch, pending, status);
+		free(pending);
+	}
+}
+
+void dispatch_subscribe_done(struct dispatch *dispatch)
+{
+	append_pending(&dispatch->ledger.pending, dispatch->ledger.finding);
+	dispatch->ledger.finding = NULL;
+	while (dispatch->ledger.pending != NULL) {
+		struct dispatch_pending *pending = dispatch->ledger.pending;
+
+		dispatch->ledger.pending = pending->next;
+		free(pending);
+	}
+}
+
+void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *session)
+{
+	struct dispatch_subscription *subscription = session->user;
+
+	if (subscription == NULL)
+		return;
+	dispatch_ledger_collect(dispatch, subscription, true);
+	dispatch->flight_bytes -= subscription->unacked_bytes;
+	session->user = NULL;
+	dispatch_subscription_free(&subscription);
+}

@@ -1,0 +1,93 @@
+/* dispatch_subscription.h: what a session has subscribed to, in memory: for each stream how far it is, what is on its way and
+ * not acknowledged, which numbers may be sent because their disclosure is written down. Bounded by window and streams. Not
+ * here: sending, SQL. */
+#pragma once
+
+#include "dispatch_cache.h"
+#include "dispatch_seal.h"
+
+enum { DISPATCH_RANGES_MAX = 4, DISPATCH_UNACKED_MAX_BYTES = 4 * 1024 * 1024 };
+
+/* A disclosure row that is open: numbers that may have been sent. */
+struct dispatch_range {
+	int64_t disclosure_id;
+	uint64_t from_seq, to_seq;
+};
+
+/* One stream of the subscription. */
+struct dispatch_place {
+	struct dispatch_stream *stream;
+	struct dispatch_position at;    /* delivered or passed over up to here */
+	struct dispatch_position acked; /* everything up to here that it may see is with the client */
+	uint64_t sent_seq;              /* newest delivered */
+	uint64_t told_seq;              /* position the client holds a seal of */
+	uint32_t unacked;               /* deliveries on their way */
+	bool unsaved;                   /* acked has moved since the cursor was saved */
+	bool reserving;                 /* a range has been asked for */
+	uint64_t reserved_to;           /* may be sent up to here */
+	struct dispatch_range ranges[DISPATCH_RANGES_MAX];
+	uint8_t range_count;
+};
+
+/* A delivery that waits for its acknowledgement. */
+struct dispatch_unacked {
+	struct dispatch_position position;
+	uint32_t size;
+	int32_t agency_id; /* owner of the event; -1: none */
+	uint16_t place;
+};
+
+struct dispatch_subscription {
+	uint64_t session, serial; /* serial: of this subscription, among all of the process */
+	int32_t key_id, desk_id;
+	struct dispatch_holder holder;
+	struct dispatch_filter filter;
+	char cursor[DISPATCH_CURSOR_BYTES]; /* "": none */
+	uint64_t delivery_no, acked_no;     /* newest sent, newest acknowledged */
+	size_t unacked_bytes;
+	int64_t policy_version; /* of the ranges */
+	uint64_t idle_since;    /* the feed's generation in which nothing was left to do; 0: look again */
+	int64_t beat_ms;        /* last beat or delivery */
+	int64_t head_beat_ms;   /* last beat that told a new head */
+	uint64_t told_head;     /* number of the newest signed head told */
+	int64_t recorded_at_us; /* of the newest event passed */
+	uint32_t window;
+	size_t next_place;
+	size_t place_count;
+	struct dispatch_unacked *unacked; /* ring of window, by delivery_no */
+	struct dispatch_place places[];
+};
+
+/* With these streams, none of them set up yet but stream pointers; NULL without memory. */
+struct dispatch_subscription *dispatch_subscription_new(
+	struct dispatch_cache *cache, const struct dispatch_streams *streams, uint32_t window);
+/* Nulls the pointer. */
+void dispatch_subscription_free(struct dispatch_subscription **subscription_p);
+/* Where the stream begins. */
+void dispatch_subscription_start(
+	struct dispatch_subscription *subscription, size_t place, const struct dispatch_position *position);
+
+/* True while one more delivery may be on its way. */
+bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscription);
+/* The next delivery was sent: moves the place, takes credit. */
+void dispatch_subscription_sent(struct dispatch_subscription *subscription, size_t place,
+	const struct dispatch_position *position, size_t size, int32_t agency_id);
+/* Passed over without delivery. */
+void dispatch_subscription_passed(
+	struct dispatch_subscription *subscription, size_t place, const struct dispatch_position *position);
+
+/* Everything up to delivery_no is with the client; on_acked is called for each delivery. Older numbers change nothing. false:
+ * that number was never sent. */
+bool dispatch_subscription_ack(struct dispatch_subscription *subscription, uint64_t delivery_no,
+	void (*on_acked)(void *arg, const struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery),
+	void *arg);
+
+/* Nothing may be sent under ranges reserved so far (the policy is another one now). */
+void dispatch_subscription_revoke_ranges(struct dispatch_subscription *subscription, int64_t policy_version);
+/* The range is written down. A range before it ends where this one begins. */
+void dispatch_subscription_grant(struct dispatch_place *place, const struct dispatch_range *range);
+/* Takes out a range of which all that was sent is acknowledged (or any, when `all`); false when there is none. */
+bool dispatch_subscription_take_closed(struct dispatch_place *place, bool all, struct dispatch_range *ret_range);
+
+/* Numbers of its streams that it has not passed. */
+uint64_t dispatch_subscription_behind(const struct dispatch_subscription *subscription);

@@ -1,0 +1,58 @@
+/* dispatch_wire.h: protobuf <-> dispatch's own types (proto/jukwaa/v1/dispatch.proto). What goes out is built anew from known
+ * fields. Not here: deciding, storing. */
+#pragma once
+
+#include "dispatch_event.h"
+#include "dispatch_seal.h"
+#include "session/session.h"
+
+/* A Subscribe; texts and arrays are borrowed from the request. */
+struct dispatch_ask {
+	uint64_t request;
+	const char *const *counties;
+	size_t county_count;
+	bool all, neighbours, mailbox;
+	struct dispatch_filter filter;
+	enum dispatch_start start;
+	const char *cursor;
+	uint32_t window;
+	const struct dispatch_sealed *positions;
+	size_t position_count;
+};
+/* false: the arena is full. */
+bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispatch_ask *ret_ask);
+uint64_t dispatch_wire_read_ack(const struct jk_request *request);
+
+/* Handler rows for the session layer. */
+void dispatch_wire_subscribe_handler(
+	struct jk_handler *ret_handler, void (*on_message)(void *service, const struct jk_request *request));
+void dispatch_wire_ack_handler(
+	struct jk_handler *ret_handler, void (*on_message)(void *service, const struct jk_request *request));
+
+/* Seals as they go out. */
+struct dispatch_told {
+	size_t count;
+	const char *streams[DISPATCH_STREAMS_MAX];
+	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
+};
+enum jk_status dispatch_wire_send_subscribed(struct jk_sessions *sessions, struct jk_session *session, uint64_t request,
+	const struct dispatch_told *told) JK_MUST_CHECK;
+
+struct dispatch_delivery {
+	uint64_t delivery_no;
+	const char *stream;
+	const uint8_t *seal; /* DISPATCH_SEAL_BYTES */
+	const struct dispatch_event *event;
+	const struct dispatch_copy *copy;
+	int32_t allow_id; /* 0: the owner's own */
+};
+enum jk_status dispatch_wire_send_deliver(
+	struct jk_sessions *sessions, struct jk_session *session, const struct dispatch_delivery *delivery) JK_MUST_CHECK;
+
+struct dispatch_signed_head;
+/* head NULL: none signed yet. */
+enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
+	const struct dispatch_told *told, const struct dispatch_signed_head *head) JK_MUST_CHECK;
+
+/* Packs jukwaa.v1.Delivered; returns its size, 0 when it does not fit. */
+size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *desk, const char *stream, uint64_t up_to_seq);

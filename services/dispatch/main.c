@@ -1,0 +1,122 @@
+/* jukwaa-dispatch: wiring only. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jk_log.h"
+#include "dispatch_service.h"
+
+enum { HINT_SOCKETS_MAX = 8 };
+
+struct settings {
+	struct jk_daemon_settings daemon;
+	const char *listen, *database, *key_file, *hint_sockets;
+	enum jk_realm realm;
+	int64_t cache_mib;
+};
+
+static const struct jk_setting table[] = {
+	JK_DAEMON_SETTINGS(struct settings, "9102"),
+	{"listen", JK_CONF_TEXT, offsetof(struct settings, listen), "tcp://127.0.0.1:7102", 0, 0, false,
+		"where desks, and publishers for their mailboxes, connect"},
+	{"database", JK_CONF_TEXT, offsetof(struct settings, database), NULL, 0, 0, true, "PostgreSQL connection string"},
+	{"key-file", JK_CONF_PATH, offsetof(struct settings, key_file), NULL, 0, 0, false,
+		"this service's key, made by `jukwaa key new`; it also signs the heads"},
+	{"realm", JK_CONF_REALM, offsetof(struct settings, realm), NULL, 0, 0, false, "LIVE or EXERCISE; must be the database's"},
+	{"hint-sockets", JK_CONF_TEXT, offsetof(struct settings, hint_sockets), "", 0, 0, false,
+		"sockets of those who append to the feed, separated by commas; empty: look every 250 ms"},
+	{"cache-mib", JK_CONF_INT, offsetof(struct settings, cache_mib), "16", 1, 65536, false,
+		"memory for events that sessions share"},
+};
+
+/* All that main opens. */
+struct house {
+	struct dispatch_surroundings around;
+	struct dispatch *dispatch;
+	struct jk_bus *bus;
+	struct jk_key key;
+	struct jk_refusal refusal;
+};
+
+static bool open_hints(const char *sockets, struct house *house)
+{
+	char text[HINT_SOCKETS_MAX * 128], *rest = NULL;
+	const char *paths[HINT_SOCKETS_MAX];
+	int count = 0;
+
+	if (!jk_text_copy(text, sizeof text, sockets))
+		return jk_refuse(&house->refusal, JK_CODE_OVERSIZE, "hint-sockets", "too long");
+	for (char *path = strtok_r(text, ", ", &rest); path != NULL; path = strtok_r(NULL, ", ", &rest)) {
+		if (count == HINT_SOCKETS_MAX)
+			return jk_refuse(&house->refusal, JK_CODE_OVERSIZE, "hint-sockets", "more than %d", HINT_SOCKETS_MAX);
+		paths[count++] = path;
+	}
+	if (count == 0)
+		return true;
+	return jk_hint_listener_open(house->bus, paths, count, &house->around.hints) == JK_OK ||
+	       jk_refuse(&house->refusal, JK_CODE_UNAVAILABLE, "hint-sockets", "cannot connect to %.80s", sockets);
+}
+
+/* In this order: the door is proven shut to strangers before anybody is served. */
+static bool open_house(const struct settings *settings, struct house *house)
+{
+	struct dispatch_surroundings *around = &house->around;
+	struct jk_refusal *why = &house->refusal;
+
+	around->key = &house->key;
+	around->conninfo = settings->database;
+	around->cache_max_bytes = (size_t)settings->cache_mib << 20;
+	if (jk_crypt_init() != JK_OK || jk_key_read(settings->key_file, &house->key, why) != JK_OK)
+		return false;
+	around->loop = jk_loop_new();
+	if (around->loop == NULL ||
+		jk_registry_watch_open(settings->database, "jukwaa-dispatch", settings->realm, &around->watch) != JK_OK ||
+		jk_bus_open(1, jk_registry_zap, around->watch, &house->bus) != JK_OK ||
+		!open_hints(settings->hint_sockets, house))
+		return false;
+	if (jk_router_open(house->bus, settings->listen, &house->key, &around->router, why) != JK_OK ||
+		jk_router_self_test(house->bus, around->router, why) != JK_OK ||
+		dispatch_open(around, &house->dispatch) != JK_OK ||
+		jk_daemon_watch(around->daemon, around->loop, dispatch_drain, house->dispatch) != JK_OK)
+		return false;
+	return jk_daemon_serve_http(around->daemon, why) == JK_OK;
+}
+
+static void close_house(struct house *house)
+{
+	struct dispatch_surroundings *around = &house->around;
+
+	dispatch_close(&house->dispatch);
+	if (around->router != NULL)
+		jk_router_close(&around->router);
+	if (around->hints != NULL)
+		jk_hint_listener_close(&around->hints);
+	if (house->bus != NULL)
+		jk_bus_close(&house->bus);
+	if (around->watch != NULL)
+		jk_registry_watch_close(&around->watch);
+	if (around->loop != NULL)
+		jk_loop_free(&around->loop);
+	jk_key_wipe(&house->key);
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings = {0};
+	struct house house = {0};
+	int exit = EXIT_FAILURE;
+
+	if (!jk_daemon_start(argc, argv, "dispatch", table, sizeof table / sizeof *table, &settings, &house.around.daemon, &exit))
+		return exit;
+	if (open_house(&settings, &house)) {
+		jk_log(JK_LOG_INFO, "listening", "endpoint=%s realm=%s", jk_router_endpoint(house.around.router),
+			jk_words_name(&jk_realms, settings.realm));
+		jk_loop_run(house.around.loop);
+		exit = dispatch_exit_status(house.dispatch);
+	} else {
+		exit = EXIT_FAILURE;
+		jk_log(JK_LOG_ERROR, "cannot_start", "field=%s why=%s", house.refusal.field,
+			house.refusal.reason[0] != '\0' ? house.refusal.reason : "out of memory");
+	}
+	close_house(&house);
+	return jk_daemon_end(&house.around.daemon, exit);
+}
