@@ -12,5 +12,5 @@ jk_part(intake_warn SOURCES intake_warn.c USES base proto)
 target_include_directories(intake_warn PUBLIC ${PROJECT_SOURCE_DIR})
 jk_part(intake_cap
   SOURCES intake_wire_cap.c intake_wire_cap_alert.c intake_wire_cap_info.c intake_wire_cap_area.c intake_wire_cap_node.c
-          ${cap_schema_c}
+          intake_wire_cap_parse.c ${cap_schema_c}
   USES intake_warn base proto wire PkgConfig::libxml_2_0)

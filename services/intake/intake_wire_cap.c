@@ -1,4 +1,4 @@
-/* Parse, validate, make canonical; intake_wire_cap_alert.c and its neighbours read the tree. */
+/* Validate, make canonical; intake_wire_cap_parse.c parses, intake_wire_cap_alert.c and its neighbours read the tree. */
 #include "services/intake/intake_wire_cap.h"
 
 #include <libxml/c14n.h>
@@ -14,9 +14,6 @@
 #define SIGNATURE_NAMESPACE "http://www.w3.org/2000/09/xmldsig#"
 
 enum { CAP_BYTES_MAX = 2 * 1024 * 1024 };
-
-/* NOENT, DTDLOAD, XINCLUDE, HUGE and RECOVER must stay away: the first reads files, the last accept what is no XML. */
-static const int parse_options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA;
 
 extern const unsigned char intake_cap12_xsd[];
 extern const size_t intake_cap12_xsd_size;
@@ -69,70 +66,6 @@ void intake_cap_close(struct intake_cap **cap_p)
 	xmlSchemaFree((*cap_p)->schema);
 	free(*cap_p);
 	*cap_p = NULL;
-}
-
-/* What a parser met; reached through its _private. */
-struct findings {
-	bool doctype;
-	bool broken;
-	int line;
-	char message[160];
-};
-
-/* libxml2 2.9.14 still returns a document after xmlStopParser: the flag is what counts. */
-static void on_doctype(void *data, const xmlChar *name, const xmlChar *external_id, const xmlChar *system_id)
-{
-	xmlParserCtxtPtr parser = data;
-	struct findings *findings = parser->_private;
-
-	(void)name;
-	(void)external_id;
-	(void)system_id;
-	findings->doctype = true;
-	xmlStopParser(parser);
-}
-
-static void on_parse_error(void *data, xmlErrorPtr error)
-{
-	xmlParserCtxtPtr parser = data;
-	struct findings *findings = parser->_private;
-
-	if (findings->broken || error->level < XML_ERR_ERROR)
-		return;
-	findings->broken = true;
-	findings->line = error->line;
-	if (error->message != NULL && jk_text_is_utf8(error->message, strlen(error->message)))
-		jk_text_copy(findings->message, sizeof findings->message, error->message);
-	findings->message[strcspn(findings->message, "\r\n")] = '\0';
-}
-
-static xmlDocPtr parse(const uint8_t *bytes, size_t size, struct jk_refusal *ret_refusal)
-{
-	struct findings findings = {.message = "it ends too early or is no XML"};
-	xmlParserCtxtPtr parser = xmlNewParserCtxt();
-	xmlDocPtr doc;
-	char field[24];
-	bool well_formed;
-
-	if (parser == NULL) {
-		jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "alert", "there is no memory for a parser");
-		return NULL;
-	}
-	parser->_private = &findings;
-	parser->sax->internalSubset = on_doctype;
-	parser->sax->serror = on_parse_error;
-	doc = xmlCtxtReadMemory(parser, (const char *)bytes, (int)size, NULL, NULL, parse_options);
-	well_formed = doc != NULL && parser->wellFormed && parser->nsWellFormed && !findings.broken && !findings.doctype;
-	xmlFreeParserCtxt(parser);
-	if (well_formed)
-		return doc;
-	xmlFreeDoc(doc);
-	snprintf(field, sizeof field, "line %d", findings.line > 0 ? findings.line : 1);
-	if (findings.doctype)
-		jk_refuse(ret_refusal, JK_CODE_NOT_WELL_FORMED, "doctype", "a document type declaration is not taken");
-	else
-		jk_refuse(ret_refusal, JK_CODE_NOT_WELL_FORMED, field, "no well-formed XML: %s", findings.message);
-	return NULL;
 }
 
 static bool is_old_namespace(const char *name)
@@ -294,7 +227,7 @@ bool intake_cap_read(struct intake_cap *cap, const uint8_t *bytes, size_t size, 
 	if (size > CAP_BYTES_MAX)
 		return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "", "an alert may have at most %d bytes", CAP_BYTES_MAX);
 	xmlSetStructuredErrorFunc(NULL, discard_error); /* the thread's; what comes here is said in our own words */
-	doc = parse(bytes, size, ret_refusal);
+	doc = cap_parse(bytes, size, ret_refusal);
 	if (doc == NULL)
 		return false;
 	taken = read_document(cap, doc, &reading);

@@ -73,6 +73,9 @@ bool cap_warn(struct cap_reading *reading, enum jk_code code, const xmlNode *nod
 /* A warning that strict mode lets pass too. */
 void cap_note(struct cap_reading *reading, enum jk_code code, const xmlNode *node, const char *reason);
 
+/* intake_wire_cap_parse.c: bytes to a tree that the caller frees; NULL: refused as NOT_WELL_FORMED (or OVERSIZE). */
+xmlDocPtr cap_parse(const uint8_t *bytes, size_t size, struct jk_refusal *ret_refusal);
+
 /* intake_wire_cap_alert.c: the alert element: identity, handling, references. Fills decoded but for canonical. */
 bool cap_read_alert(struct cap_reading *reading);
 
