@@ -66,8 +66,12 @@ RETURN int4send(length(b)) || b;
 
 -- feed.append: the last statement of a transaction, once. Arrays of equal length, element i is one event; the order of
 -- elements is kept within a stream. Locks the streams' heads in sorted order, numbers, stamps, chains, inserts.
--- Returns one row per element: ord (1-based) and what it was given.
+-- Returns one row per element: ord (1-based) and what it was given; rows come in no particular order.
 -- Errors: JK001 epoch not confirmed; 55P03 lock_timeout (repeat the transaction).
+--
+-- What is hashed is listed in proto/jukwaa/v1/feed.proto; common/feed/feed_chain.c computes the same. The loop is written for
+-- speed: what is equal for a stream is concatenated once, arrays only grow at their end, and elements are taken out of the
+-- arguments by subscript (measured: unnest with a sort, and rows fetched one by one, cost as much as the hash itself).
 CREATE FUNCTION feed.append(
   p_stream text[], p_event_id uuid[], p_kind smallint[], p_incident_id uuid[], p_revision bigint[],
   p_tlp smallint[], p_category smallint[], p_commitment bytea[], p_body bytea[])
@@ -75,64 +79,78 @@ RETURNS TABLE (ord integer, seq bigint, chain bytea, recorded_at timestamptz, ep
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
-  n          integer := coalesce(array_length(p_stream, 1), 0);
-  v_epoch    integer := feed.current_epoch();
-  v_epoch_f  bytea;
-  v_at_f     bytea;
-  v_stream   text := NULL;
-  v_stream_f bytea;
-  v_seq      bigint;
-  v_chain    bytea;
-  v_at       timestamptz;
-  a_ord      integer[] := '{}';
-  a_seq      bigint[] := '{}';
-  a_chain    bytea[] := '{}';
-  a_at       timestamptz[] := '{}';
-  r          record;
+  n         integer := cardinality(p_stream);
+  v_epoch   integer := feed.current_epoch();
+  v_streams text[];
+  v_stream  text;
+  v_ords    integer[];
+  o         integer;
+  v_seq     bigint;
+  v_chain   bytea;
+  v_at      timestamptz;
+  -- The hashed bytes that stand between the previous chain and the number, and between the number and the event's id.
+  v_left    bytea;
+  v_right   bytea;
+  -- One element an event, stream by stream.
+  a_ord     integer[] := '{}';
+  a_seq     bigint[] := '{}';
+  a_chain   bytea[] := '{}';
+  a_at      timestamptz[] := '{}';
+  -- One element a stream.
+  h_stream  text[] := '{}';
+  h_seq     bigint[] := '{}';
+  h_chain   bytea[] := '{}';
+  h_at      timestamptz[] := '{}';
 BEGIN
-  IF n = 0 THEN RETURN; END IF;
+  IF n = 0 OR n IS NULL THEN RETURN; END IF;
   IF v_epoch IS NULL THEN
     RAISE EXCEPTION 'this database has not been confirmed as the feed''s: run jukwaa admin epoch confirm'
       USING ERRCODE = 'JK001';
   END IF;
+  v_streams := ARRAY(SELECT DISTINCT s FROM unnest(p_stream) s);
   INSERT INTO feed.head (stream, last_seq, last_chain, last_recorded_at)
-    SELECT DISTINCT s, 0, ''::bytea, '-infinity'::timestamptz FROM unnest(p_stream) s
-     WHERE NOT EXISTS (SELECT FROM feed.head h WHERE h.stream = s) ORDER BY 1
+    SELECT s, 0, ''::bytea, '-infinity'::timestamptz FROM unnest(v_streams) s
+     WHERE NOT EXISTS (SELECT FROM feed.head h WHERE h.stream = s) ORDER BY s COLLATE "C"
     ON CONFLICT DO NOTHING;
-  PERFORM FROM feed.head h WHERE h.stream = ANY (p_stream) ORDER BY h.stream FOR UPDATE;
-  v_epoch_f := feed.field(int8send(v_epoch));
 
-  FOR r IN SELECT s, i::integer AS i FROM unnest(p_stream) WITH ORDINALITY u(s, i) ORDER BY s COLLATE "C", i LOOP
-    IF v_stream IS DISTINCT FROM r.s THEN
-      IF v_stream IS NOT NULL THEN
-        UPDATE feed.head h SET last_seq = v_seq, last_chain = v_chain, last_recorded_at = v_at WHERE h.stream = v_stream;
-      END IF;
-      v_stream := r.s;
-      SELECT h.last_seq, h.last_chain, greatest(h.last_recorded_at, clock_timestamp())
-        INTO v_seq, v_chain, v_at FROM feed.head h WHERE h.stream = v_stream;
-      v_stream_f := feed.field(convert_to(v_stream, 'UTF8'));
-      v_at_f := feed.field(int8send((extract(epoch FROM v_at) * 1000000)::bigint));
-    END IF;
-    v_seq := v_seq + 1;
-    v_chain := sha256('\x000000036a6b31'::bytea || int4send(length(v_chain)) || v_chain || v_stream_f
-      || '\x00000008'::bytea || int8send(v_seq) || v_epoch_f || v_at_f
-      || '\x00000010'::bytea || uuid_send(p_event_id[r.i]) || '\x00000008'::bytea || int8send(p_kind[r.i])
-      || '\x00000010'::bytea || uuid_send(p_incident_id[r.i]) || '\x00000008'::bytea || int8send(p_revision[r.i])
-      || '\x00000008'::bytea || int8send(p_tlp[r.i]) || '\x00000008'::bytea || int8send(p_category[r.i])
-      || '\x00000020'::bytea || p_commitment[r.i]);
-    a_ord := a_ord || r.i;
-    a_seq := a_seq || v_seq;
-    a_chain := a_chain || v_chain;
-    a_at := a_at || v_at;
+  FOR v_stream, v_seq, v_chain, v_at IN
+    SELECT h.stream, h.last_seq, h.last_chain, h.last_recorded_at FROM feed.head h
+     WHERE h.stream = ANY (v_streams) ORDER BY h.stream COLLATE "C" FOR UPDATE
+  LOOP
+    v_at := greatest(v_at, clock_timestamp());
+    v_left := feed.field(convert_to(v_stream, 'UTF8')) || '\x00000008'::bytea;
+    v_right := feed.field(int8send(v_epoch)) || feed.field(int8send((extract(epoch FROM v_at) * 1000000)::bigint))
+      || '\x00000010'::bytea;
+    v_ords := array_positions(p_stream, v_stream);
+    FOREACH o IN ARRAY v_ords LOOP
+      v_seq := v_seq + 1;
+      v_chain := sha256('\x000000036a6b31'::bytea || int4send(length(v_chain)) || v_chain || v_left || int8send(v_seq) || v_right
+        || uuid_send(p_event_id[o]) || '\x00000008'::bytea || int8send(p_kind[o])
+        || '\x00000010'::bytea || uuid_send(p_incident_id[o]) || '\x00000008'::bytea || int8send(p_revision[o])
+        || '\x00000008'::bytea || int8send(p_tlp[o]) || '\x00000008'::bytea || int8send(p_category[o])
+        || int4send(length(p_commitment[o])) || p_commitment[o]);
+      a_seq := a_seq || v_seq;
+      a_chain := a_chain || v_chain;
+    END LOOP;
+    a_ord := a_ord || v_ords;
+    a_at := a_at || array_fill(v_at, ARRAY[cardinality(v_ords)]);
+    h_stream := h_stream || v_stream;
+    h_seq := h_seq || v_seq;
+    h_chain := h_chain || v_chain;
+    h_at := h_at || v_at;
   END LOOP;
-  UPDATE feed.head h SET last_seq = v_seq, last_chain = v_chain, last_recorded_at = v_at WHERE h.stream = v_stream;
+  IF cardinality(a_ord) <> n THEN
+    RAISE EXCEPTION 'the head of a stream is missing' USING ERRCODE = 'JK002';
+  END IF;
+  UPDATE feed.head h SET last_seq = u.s, last_chain = u.c, last_recorded_at = u.t
+    FROM unnest(h_stream, h_seq, h_chain, h_at) u(stream, s, c, t) WHERE h.stream = u.stream;
 
   INSERT INTO feed.event (stream, seq, epoch, event_id, kind, recorded_at, incident_id, revision, tlp, category,
                           commitment, chain, body)
-    SELECT p_stream[o], s, v_epoch, p_event_id[o], p_kind[o], t, p_incident_id[o], p_revision[o], p_tlp[o], p_category[o],
-           p_commitment[o], c, p_body[o]
-      FROM unnest(a_ord, a_seq, a_chain, a_at) u(o, s, c, t);
-  RETURN QUERY SELECT o, s, c, t, v_epoch FROM unnest(a_ord, a_seq, a_chain, a_at) u(o, s, c, t);
+    SELECT p_stream[o], a_seq[j], v_epoch, p_event_id[o], p_kind[o], a_at[j], p_incident_id[o], p_revision[o], p_tlp[o],
+           p_category[o], p_commitment[o], a_chain[j], p_body[o]
+      FROM unnest(a_ord) WITH ORDINALITY u(o, j);
+  RETURN QUERY SELECT o, a_seq[j], a_chain[j], a_at[j], v_epoch FROM unnest(a_ord) WITH ORDINALITY u(o, j);
 END $$;
 
 -- Signed heads: one Merkle root over all streams.
