@@ -362,6 +362,7 @@ static enum jk_status open_sessions(struct intake_service *service)
 			.on_message = on_publish,
 			.session_offset = offsetof(Jukwaa__V1__Publish, session),
 			.request_offset = offsetof(Jukwaa__V1__Publish, request),
+			.rate_limited = true,
 		},
 	};
 	const struct jk_service face = {
