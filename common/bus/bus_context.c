@@ -28,7 +28,7 @@ bool jk_bus_set(void *socket, int option, int value)
 
 bool jk_bus_set_wire(void *socket)
 {
-	int64_t max_bytes = BUS_MESSAGE_MAX_BYTES;
+	int64_t max_bytes = BUS_FRAME_MAX_BYTES;
 	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0 && jk_bus_set(socket, ZMQ_LINGER, 0) &&
 	       jk_bus_set(socket, ZMQ_HANDSHAKE_IVL, BUS_HANDSHAKE_MS) && jk_bus_set(socket, ZMQ_IPV6, 1) &&
 	       jk_bus_set(socket, ZMQ_SNDHWM, BUS_HIGH_WATER_MESSAGES) &&

@@ -95,6 +95,8 @@ enum jk_link jk_dealer_link(struct jk_dealer *dealer)
 
 enum jk_status jk_dealer_send(struct jk_dealer *dealer, uint16_t kind, const void *body, size_t size)
 {
+	if (size > JK_BODY_MAX_BYTES)
+		return JK_BROKEN;
 	return jk_bus_send_framed(dealer->socket, kind, body, size) ? JK_OK : JK_RETRY;
 }
 

@@ -34,7 +34,7 @@ void jk_dealer_close(struct jk_dealer **dealer_p);
 void *jk_dealer_socket(struct jk_dealer *dealer);
 /* Reads pending monitor events and says how the link stands; WRONG_SERVER and REFUSED are known within 2 s. */
 enum jk_link jk_dealer_link(struct jk_dealer *dealer);
-/* Without waiting; JK_RETRY when the link is down or full. */
+/* Without waiting; JK_RETRY when the link is down or full, JK_BROKEN when the body is over JK_BODY_MAX_BYTES. */
 enum jk_status jk_dealer_send(struct jk_dealer *dealer, uint16_t kind, const void *body, size_t size) JK_MUST_CHECK;
 /* Waits up to timeout_ms (0: not at all) for a well-formed message; malformed ones are skipped. */
 bool jk_dealer_receive(struct jk_dealer *dealer, int timeout_ms, struct jk_dealer_message *ret);

@@ -117,7 +117,8 @@ static bool accept_frames(struct jk_router *router, zmq_msg_t *id, zmq_msg_t *he
 {
 	*ret = (struct jk_received){0};
 	enum jk_frame_verdict verdict = jk_frame_read(zmq_msg_data(header), zmq_msg_size(header), &ret->kind);
-	if (zmq_msg_size(id) > sizeof ret->route.bytes || verdict == JK_FRAME_MALFORMED) {
+	if (zmq_msg_size(id) > sizeof ret->route.bytes || zmq_msg_size(body) > JK_BODY_MAX_BYTES ||
+		verdict == JK_FRAME_MALFORMED) {
 		router->malformed++;
 		return false;
 	}
@@ -198,6 +199,10 @@ void jk_router_release(struct jk_received *received)
 enum jk_status jk_router_send(
 	struct jk_router *router, const struct jk_route *route, uint16_t kind, const void *body, size_t size)
 {
+	if (size > JK_BODY_MAX_BYTES) { /* the peer would cut the connection, and again after every repetition */
+		router->unreachable++;
+		return JK_BROKEN;
+	}
 	if (zmq_send(router->socket, route->bytes, route->size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
 		if (errno == EAGAIN) {
 			router->full++;

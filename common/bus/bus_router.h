@@ -52,7 +52,8 @@ enum jk_status jk_router_self_test(struct jk_bus *bus, struct jk_router *router,
 bool jk_router_receive(struct jk_router *router, struct jk_received *ret);
 void jk_router_release(struct jk_received *received);
 
-/* Without waiting. JK_RETRY: the peer's pipe is full (keep it, try later); JK_BROKEN: the peer is gone. */
+/* Without waiting. JK_RETRY: the peer's pipe is full (keep it, try later); JK_BROKEN: the peer is gone, or the body
+ * is over JK_BODY_MAX_BYTES. */
 enum jk_status jk_router_send(
 	struct jk_router *router, const struct jk_route *route, uint16_t kind, const void *body, size_t size) JK_MUST_CHECK;
 /* Best effort: cuts the TCP connection the message came in on (revoked keys). Only within the handling of a message. */
