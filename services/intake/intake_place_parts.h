@@ -1,0 +1,21 @@
+/* intake_place_parts.h: what the reader of the file and the questions about places share. For intake_place_*.c alone. */
+#pragma once
+
+#include <geos_c.h>
+
+#include "services/intake/intake_place_geos.h"
+
+struct intake_county_shape {
+	GEOSGeometry *geometry; /* NULL: not in the file */
+	const GEOSPreparedGeometry *prepared;
+	double west, south, east, north;
+};
+
+struct intake_boundaries {
+	GEOSContextHandle_t geos;
+	char message[160];                                            /* GEOS's latest complaint */
+	struct intake_county_shape counties[INTAKE_COUNTIES_MAX + 1]; /* by code; 0 is not used */
+};
+
+/* Points are lon lat lon lat …; NULL: GEOS refuses it (message). */
+GEOSGeometry *intake_place_new_ring(struct intake_boundaries *boundaries, const double *lon_lat, size_t points);
