@@ -41,7 +41,8 @@ void jk_key_wipe(struct jk_key *key);
 /* Key file: lines `curve-public = <hex>` etc., comments with '#', mode 0600, created exclusively, fsynced. Also writes
  * path + ".pub" (0644) with the public halves. Refuses to overwrite. ret_reason: a sentence. */
 enum jk_status jk_key_write(const struct jk_key *key, const char *path, struct jk_refusal *ret_reason) JK_MUST_CHECK;
-/* Refuses files that group or others can read or write, malformed ones, and pairs that do not belong together. */
+/* Refuses files that group or others can read or write, malformed ones, and pairs that do not belong together;
+ * ret is then all zero. */
 enum jk_status jk_key_read(const char *path, struct jk_key *ret, struct jk_refusal *ret_reason) JK_MUST_CHECK;
 /* Public halves from FILE.pub or from a key file. */
 enum jk_status jk_key_read_public(

@@ -230,6 +230,7 @@ enum jk_status jk_key_read(const char *path, struct jk_key *ret, struct jk_refus
 	unsigned have;
 	mode_t mode;
 
+	jk_key_wipe(ret);
 	enum jk_status status = read_file(path, text, &mode, ret_reason);
 	if (status != JK_OK)
 		return status;
