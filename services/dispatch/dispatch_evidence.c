@@ -26,7 +26,7 @@ static void add_mail(struct dispatch *dispatch, const struct jk_registry *regist
 
 	if (agency == NULL || desk == NULL)
 		return;
-	mail = dispatch_list_add(&dispatch->ledger.mails, sizeof *mail);
+	mail = dispatch_list_add(&dispatch->writing.mails, sizeof *mail);
 	if (mail == NULL)
 		return;
 	(void)jk_text_format(mail->stream, sizeof mail->stream, "@%s", agency->code);
@@ -40,35 +40,35 @@ static void add_mail(struct dispatch *dispatch, const struct jk_registry *regist
 
 bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms)
 {
-	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	const struct dispatch_writing *writing = &dispatch->writing;
 
-	return now_ms >= ledger->append_at_ms && (ledger->mails.count > 0 || dispatch_receipts_count(ledger->receipts) > 0);
+	return now_ms >= writing->append_at_ms && (writing->mails.count > 0 || dispatch_receipts_count(writing->receipts) > 0);
 }
 
 enum jk_status dispatch_evidence_append(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 	const struct jk_registry *registry = jk_sessions_registry(dispatch->sessions);
 	struct dispatch_receipt receipts[DISPATCH_MAILS_MAX];
 	size_t count;
 
 	if (registry == NULL)
 		return JK_RETRY;
-	ledger->append_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
-	if (ledger->mails.count == 0) {
-		count = dispatch_receipts_take(ledger->receipts, receipts, DISPATCH_MAILS_MAX);
+	writing->append_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
+	if (writing->mails.count == 0) {
+		count = dispatch_receipts_take(writing->receipts, receipts, DISPATCH_MAILS_MAX);
 		for (size_t i = 0; i < count; i++)
 			add_mail(dispatch, registry, &receipts[i]);
 	}
-	if (ledger->mails.count == 0)
+	if (writing->mails.count == 0)
 		return JK_RETRY;
-	return dispatch_store_append(dispatch->store, ledger->mails.items, ledger->mails.count, done);
+	return dispatch_store_append(dispatch->store, writing->mails.items, writing->mails.count, done);
 }
 
 void dispatch_evidence_appended(struct dispatch *dispatch)
 {
-	jk_metric_add(dispatch->metrics.receipts, dispatch->ledger.mails.count);
-	dispatch_list_clear(&dispatch->ledger.mails);
+	jk_metric_add(dispatch->metrics.receipts, dispatch->writing.mails.count);
+	dispatch_list_clear(&dispatch->writing.mails);
 	dispatch->feed.heads_due = true;
 }
 
@@ -76,55 +76,55 @@ void dispatch_evidence_appended(struct dispatch *dispatch)
 
 bool dispatch_evidence_head_is_due(const struct dispatch *dispatch, int64_t now_ms)
 {
-	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	const struct dispatch_writing *writing = &dispatch->writing;
 	uint64_t total = dispatch->feed.total_seq;
-	uint64_t new_events = total >= ledger->head_total ? total - ledger->head_total : DISPATCH_HEAD_EVERY_EVENTS;
+	uint64_t new_events = total >= writing->head_total ? total - writing->head_total : DISPATCH_HEAD_EVERY_EVENTS;
 
-	return !dispatch->feed.reading && dispatch_heads_is_due(new_events, now_ms - ledger->head_at_ms);
+	return !dispatch->feed.reading && dispatch_heads_is_due(new_events, now_ms - writing->head_at_ms);
 }
 
 static bool load_heads(struct dispatch *dispatch)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 	size_t count;
 	struct dispatch_stream *const *streams = dispatch_cache_streams(dispatch->cache, &count);
 
-	dispatch_list_clear(&ledger->heads);
-	dispatch_list_clear(&ledger->leaves);
+	dispatch_list_clear(&writing->heads);
+	dispatch_list_clear(&writing->leaves);
 	for (size_t i = 0; i < count; i++) {
 		struct jk_head *head;
 
 		if (streams[i]->last_seq == 0)
 			continue;
-		head = dispatch_list_add(&ledger->heads, sizeof *head);
-		if (head == NULL || dispatch_list_add(&ledger->leaves, sizeof(uint8_t[32])) == NULL)
+		head = dispatch_list_add(&writing->heads, sizeof *head);
+		if (head == NULL || dispatch_list_add(&writing->leaves, sizeof(uint8_t[32])) == NULL)
 			return false;
 		memcpy(head->stream, streams[i]->name, sizeof head->stream);
 		head->last_seq = streams[i]->last_seq;
 		memcpy(head->last_chain, streams[i]->last_chain, sizeof head->last_chain);
 	}
-	return ledger->heads.count > 0;
+	return writing->heads.count > 0;
 }
 
 enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
 	if (!load_heads(dispatch))
 		return JK_RETRY;
-	ledger->head_flying_total = dispatch->feed.total_seq;
-	dispatch_heads_sign(ledger->heads.items, ledger->heads.count, dispatch->around.key, jk_time_now_us(),
-		ledger->leaves.items, &ledger->head_flying);
-	return dispatch_store_add_head(dispatch->store, &ledger->head_flying, ledger->heads.items, ledger->heads.count, done);
+	writing->head_flying_total = dispatch->feed.total_seq;
+	dispatch_heads_sign(writing->heads.items, writing->heads.count, dispatch->around.key, jk_time_now_us(),
+		writing->leaves.items, &writing->head_flying);
+	return dispatch_store_add_head(dispatch->store, &writing->head_flying, writing->heads.items, writing->heads.count, done);
 }
 
 void dispatch_evidence_signed(struct dispatch *dispatch)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
-	ledger->head = ledger->head_flying;
-	ledger->head_total = ledger->head_flying_total;
-	ledger->head_at_ms = jk_time_mono_ms();
-	ledger->head_number++;
+	writing->head = writing->head_flying;
+	writing->head_total = writing->head_flying_total;
+	writing->head_at_ms = jk_time_mono_ms();
+	writing->head_number++;
 	jk_metric_add(dispatch->metrics.heads_signed, 1);
 }

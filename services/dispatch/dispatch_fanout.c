@@ -77,6 +77,19 @@ static bool has_room(const struct visit *visit)
 	return dispatch_subscription_has_credit(visit->subscription) && visit->dispatch->flight_bytes < DISPATCH_FLIGHT_MAX_BYTES;
 }
 
+/* No copy can be made of it, or none that fits a message: the stream must not stand still for it. */
+static enum step pass_undeliverable(struct visit *visit, size_t place_no, const struct dispatch_event *event)
+{
+	struct dispatch_position position = position_of(event);
+	char id[JK_ID_TEXT_BYTES];
+
+	jk_id_format(id, &event->event_id);
+	jk_log(JK_LOG_ERROR, "undeliverable", "event=%s holder=%s", id, visit->subscription->holder.name);
+	jk_metric_add(visit->dispatch->metrics.unreadable, 1);
+	dispatch_subscription_passed(visit->subscription, place_no, &position);
+	return STEP_DONE;
+}
+
 /* Sends the copy and moves on; STEP_STOP: not now, or never again. */
 static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
 	const struct jk_decision *decision)
@@ -86,6 +99,7 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 	const char *stream = subscription->places[place_no].stream->name;
 	struct dispatch_position position = position_of(event);
 	uint8_t seal[DISPATCH_SEAL_BYTES];
+	enum jk_status status;
 	struct dispatch_delivery delivery = {.delivery_no = subscription->delivery_no + 1,
 		.stream = stream,
 		.seal = seal,
@@ -93,13 +107,11 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 		.allow_id = decision->allow_id};
 
 	delivery.copy = dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
-	if (delivery.copy == NULL) {
-		jk_metric_add(dispatch->metrics.unreadable, 1);
-		dispatch_subscription_passed(subscription, place_no, &position);
-		return STEP_DONE;
-	}
 	dispatch_seal_write(seal, dispatch->seal_key, &subscription->holder, stream, &position);
-	if (dispatch_wire_send_deliver(dispatch->sessions, visit->session, &delivery) != JK_OK)
+	status = delivery.copy == NULL ? JK_BROKEN : dispatch_wire_send_deliver(dispatch->sessions, visit->session, &delivery);
+	if (status == JK_BROKEN && !visit->session->ended)
+		return pass_undeliverable(visit, place_no, event);
+	if (status != JK_OK)
 		return STEP_STOP;
 	dispatch_subscription_sent(subscription, place_no, &position, delivery.copy->size, event->label.owner_agency_id);
 	dispatch->flight_bytes += delivery.copy->size;
@@ -152,7 +164,7 @@ static enum step take_next(struct visit *visit, size_t place_no)
 	}
 	jk_metric_add(visit->dispatch->metrics.hits, 1);
 	if (dispatch_rules_should_reserve(next.seq, place->reserved_to))
-		dispatch_ledger_reserve(visit->dispatch, subscription, place_no);
+		dispatch_writing_reserve(visit->dispatch, subscription, place_no);
 	if (next.seq > place->reserved_to)
 		return STEP_WAIT;
 	return deliver(visit, place_no, block, event, &decision);

@@ -5,7 +5,7 @@
  *   dispatch_subscribe.c  SUBSCRIBE: from the ask to the first position
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
- *   dispatch_ledger.c     writing lane: disclosure, cursors; which job is next
+ *   dispatch_writing.c     writing lane: disclosure, cursors; which job is next
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind */
 #pragma once
@@ -75,7 +75,7 @@ enum dispatch_job { /* in flight on the writing lane */
 };
 
 /* Each kind of job has a list that is collected and one that flies; what flies stays until it is committed. */
-struct dispatch_ledger {
+struct dispatch_writing {
 	enum dispatch_job job;
 	bool secret_due;       /* read anew with every connection: the epoch may be another one */
 	int64_t not_before_ms; /* after a failure */
@@ -116,7 +116,7 @@ struct dispatch {
 	uint8_t seal_key[DISPATCH_SEAL_KEY_BYTES];
 	uint32_t epoch;
 	struct dispatch_feed feed;
-	struct dispatch_ledger ledger;
+	struct dispatch_writing writing;
 	struct dispatch_metrics metrics;
 	struct dispatch_list lags; /* dispatch_lag.c */
 };
@@ -144,16 +144,16 @@ void dispatch_feed_turn(struct dispatch *dispatch);
 /* Goes round the sessions once; true when more could be done at once. */
 bool dispatch_fanout_turn(struct dispatch *dispatch);
 
-/* dispatch_ledger.c */
-void dispatch_ledger_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place);
+/* dispatch_writing.c */
+void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place);
 /* Notes the cursor's positions that moved, and the ranges that ended (all of them, when the subscription ends). */
-void dispatch_ledger_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends);
+void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends);
 /* The cursor starts anew: nothing noted for it so far counts. */
-void dispatch_ledger_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription);
-void dispatch_ledger_turn(struct dispatch *dispatch);
+void dispatch_writing_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription);
+void dispatch_writing_turn(struct dispatch *dispatch);
 /* Nothing is waiting to be written but receipts. */
-bool dispatch_ledger_is_clear(const struct dispatch *dispatch);
-void dispatch_ledger_done(struct dispatch *dispatch);
+bool dispatch_writing_is_clear(const struct dispatch *dispatch);
+void dispatch_writing_done(struct dispatch *dispatch);
 
 /* dispatch_lag.c */
 void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);

@@ -22,7 +22,7 @@ static void on_acked(void *arg, const struct dispatch_subscription *subscription
 
 	jk_metric_add(dispatch->metrics.acked, 1);
 	if (subscription->desk_id >= 0 && delivery->agency_id >= 0 && stream->name[0] != '@')
-		(void)dispatch_receipts_add(dispatch->ledger.receipts, &receipt);
+		(void)dispatch_receipts_add(dispatch->writing.receipts, &receipt);
 }
 
 static void on_ack(void *service, const struct jk_request *request)
@@ -70,22 +70,23 @@ static void beat_session(void *arg, struct jk_session *session)
 	struct dispatch *dispatch = arg;
 	struct dispatch_subscription *subscription = session->user;
 	int64_t now_ms = jk_time_mono_ms();
-	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	const struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_told told;
 	bool new_head;
 
 	if (subscription == NULL || session->ended)
 		return;
-	new_head = subscription->told_head != ledger->head_number && now_ms - subscription->head_beat_ms >= DISPATCH_HEAD_BEAT_MS;
+	new_head =
+		subscription->told_head != writing->head_number && now_ms - subscription->head_beat_ms >= DISPATCH_HEAD_BEAT_MS;
 	if (!new_head && now_ms - subscription->beat_ms < DISPATCH_IDLE_BEAT_MS)
 		return;
 	collect_told(dispatch, subscription, &told);
 	if (dispatch_wire_send_beat(dispatch->sessions, session, subscription->delivery_no, &told,
-		    ledger->head_number == 0 ? NULL : &ledger->head) != JK_OK)
+		    writing->head_number == 0 ? NULL : &writing->head) != JK_OK)
 		return;
 	subscription->beat_ms = now_ms;
 	if (new_head) {
-		subscription->told_head = ledger->head_number;
+		subscription->told_head = writing->head_number;
 		subscription->head_beat_ms = now_ms;
 	}
 }
@@ -142,7 +143,7 @@ static void set_gauges(struct dispatch *dispatch)
 static void look_at_database(struct dispatch *dispatch, bool up)
 {
 	if (up && !dispatch->was_up)
-		dispatch->ledger.secret_due = true;
+		dispatch->writing.secret_due = true;
 	if (up != dispatch->was_up)
 		jk_log(up ? JK_LOG_INFO : JK_LOG_WARN, up ? "database_up" : "database_away", "problem=\"%s\"",
 			up ? "" : dispatch_store_problem(dispatch->store));
@@ -169,9 +170,9 @@ static bool on_turn(void *arg)
 	bool more = dispatch_fanout_turn(dispatch);
 
 	dispatch_feed_turn(dispatch);
-	dispatch_ledger_turn(dispatch);
+	dispatch_writing_turn(dispatch);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
-		(dispatch_ledger_is_clear(dispatch) || !dispatch->was_up))
+		(dispatch_writing_is_clear(dispatch) || !dispatch->was_up))
 		jk_loop_stop(dispatch->around.loop);
 	return more;
 }
@@ -180,8 +181,8 @@ static void end_stopping(void *arg, struct jk_session *session)
 {
 	struct dispatch *dispatch = arg;
 
-	if (!session->ended)
-		jk_session_end(dispatch->sessions, session, JK_CODE_STOPPING, "the service is stopping; come again");
+	dispatch_subscription_end(dispatch, session);
+	jk_session_end(dispatch->sessions, session, JK_CODE_STOPPING, "the service is stopping; come again");
 }
 
 void dispatch_drain(void *arg)
@@ -255,8 +256,8 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 
 	dispatch->cache = dispatch_cache_new(around->cache_max_bytes);
 	dispatch->scratch = jk_arena_new(DISPATCH_SCRATCH_BYTES);
-	dispatch->ledger.receipts = dispatch_receipts_new();
-	if (dispatch->cache == NULL || dispatch->scratch == NULL || dispatch->ledger.receipts == NULL)
+	dispatch->writing.receipts = dispatch_receipts_new();
+	if (dispatch->cache == NULL || dispatch->scratch == NULL || dispatch->writing.receipts == NULL)
 		return JK_BROKEN;
 	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK)
 		return JK_BROKEN;
@@ -275,7 +276,7 @@ enum jk_status dispatch_open(const struct dispatch_surroundings *surroundings, s
 		return JK_BROKEN;
 	dispatch->around = *surroundings;
 	dispatch->generation = 1;
-	dispatch->ledger.secret_due = true;
+	dispatch->writing.secret_due = true;
 	register_metrics(&dispatch->metrics);
 	if (open_parts(dispatch) != JK_OK) {
 		dispatch_close(&dispatch);
@@ -296,7 +297,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
 	dispatch_subscribe_done(dispatch);
-	dispatch_ledger_done(dispatch);
+	dispatch_writing_done(dispatch);
 	dispatch_cache_free(&dispatch->cache);
 	jk_arena_free(&dispatch->scratch);
 	dispatch_list_done(&dispatch->lags);

@@ -1,4 +1,4 @@
-/* dispatch_service.h: the shell of dispatch: sessions, feed, fan-out and ledger on one loop. Not here: settings, sockets'
+/* dispatch_service.h: the shell of dispatch: sessions, feed, fan-out and writing on one loop. Not here: settings, sockets'
  * opening (main.c). */
 #pragma once
 

@@ -113,10 +113,10 @@ static void append_pending(struct dispatch_pending **list, struct dispatch_pendi
 static bool accept_ask(struct dispatch *dispatch, const struct jk_request *request, const struct dispatch_ask *ask,
 	struct jk_refusal *ret_refusal)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_pending *pending;
 
-	if (is_waiting(ledger->pending, request->session->number) || is_waiting(ledger->finding, request->session->number))
+	if (is_waiting(writing->pending, request->session->number) || is_waiting(writing->finding, request->session->number))
 		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "the subscription before this one is not answered yet");
 	pending = calloc(1, sizeof *pending);
 	if (pending == NULL)
@@ -125,7 +125,7 @@ static bool accept_ask(struct dispatch *dispatch, const struct jk_request *reque
 		free(pending);
 		return false;
 	}
-	append_pending(&ledger->pending, pending);
+	append_pending(&writing->pending, pending);
 	return true;
 }
 
@@ -171,16 +171,16 @@ static void refuse_pending(struct dispatch *dispatch, struct dispatch_pending *p
 /* Moves the next of those waiting to the job. */
 static void take_pending(struct dispatch *dispatch)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
-	for (int taken = 0; taken < DISPATCH_FIND_MAX && ledger->pending != NULL; taken++) {
-		struct dispatch_pending *pending = ledger->pending;
+	for (int taken = 0; taken < DISPATCH_FIND_MAX && writing->pending != NULL; taken++) {
+		struct dispatch_pending *pending = writing->pending;
 		struct jk_refusal refusal;
 
-		ledger->pending = pending->next;
+		writing->pending = pending->next;
 		pending->next = NULL;
 		if (open_seals(dispatch, pending, &refusal)) {
-			append_pending(&ledger->finding, pending);
+			append_pending(&writing->finding, pending);
 		} else {
 			refuse_pending(dispatch, pending, &refusal);
 			free(pending);
@@ -188,14 +188,14 @@ static void take_pending(struct dispatch *dispatch)
 	}
 }
 
-static void put_questions(struct dispatch_ledger *ledger)
+static void put_questions(struct dispatch_writing *writing)
 {
-	ledger->question_count = 0;
-	for (struct dispatch_pending *pending = ledger->finding; pending != NULL; pending = pending->next) {
-		pending->first_question = ledger->question_count;
+	writing->question_count = 0;
+	for (struct dispatch_pending *pending = writing->finding; pending != NULL; pending = pending->next) {
+		pending->first_question = writing->question_count;
 		pending->matching = pending->held = 0;
 		for (size_t i = 0; i < pending->streams.count; i++)
-			ledger->questions[ledger->question_count++] = (struct dispatch_question){.holder = &pending->holder,
+			writing->questions[writing->question_count++] = (struct dispatch_question){.holder = &pending->holder,
 				.cursor = pending->cursor,
 				.stream = pending->streams.names[i],
 				.asked = pending->sealed[i],
@@ -206,7 +206,7 @@ static void put_questions(struct dispatch_ledger *ledger)
 static void on_answer(void *arg, size_t index, const struct dispatch_answer *answer)
 {
 	struct dispatch *dispatch = arg;
-	struct dispatch_pending *pending = dispatch->ledger.finding;
+	struct dispatch_pending *pending = dispatch->writing.finding;
 	struct dispatch_found *found;
 
 	while (index >= pending->first_question + pending->streams.count)
@@ -227,14 +227,14 @@ static void on_answer(void *arg, size_t index, const struct dispatch_answer *ans
 enum jk_status dispatch_subscribe_find(
 	struct dispatch *dispatch, const struct dispatch_cursor_batch *cursors, const struct dispatch_store_done *done)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
-	if (ledger->finding == NULL)
+	if (writing->finding == NULL)
 		take_pending(dispatch);
-	if (ledger->finding == NULL)
+	if (writing->finding == NULL)
 		return JK_RETRY;
-	put_questions(ledger);
-	return dispatch_store_find(dispatch->store, cursors, ledger->questions, ledger->question_count, on_answer, done);
+	put_questions(writing);
+	return dispatch_store_find(dispatch->store, cursors, writing->questions, writing->question_count, on_answer, done);
 }
 
 /* ---- the answer ---- */
@@ -316,7 +316,7 @@ static void install(struct dispatch *dispatch, struct jk_session *session, struc
 	if (subscription->cursor[0] != '\0')
 		jk_sessions_each(dispatch->sessions, end_rival, &rival);
 	if (subscription->cursor[0] != '\0' && fate == DISPATCH_CURSOR_RENEW)
-		dispatch_ledger_renew_cursor(dispatch, subscription);
+		dispatch_writing_renew_cursor(dispatch, subscription);
 	session->user = subscription;
 	dispatch->feed.heads_due = true;
 }
@@ -363,14 +363,14 @@ static void answer_pending(struct dispatch *dispatch, struct dispatch_pending *p
 
 void dispatch_subscribe_found(struct dispatch *dispatch, enum jk_status status)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
 	if (status == JK_RETRY)
 		return;
-	while (ledger->finding != NULL) {
-		struct dispatch_pending *pending = ledger->finding;
+	while (writing->finding != NULL) {
+		struct dispatch_pending *pending = writing->finding;
 
-		ledger->finding = pending->next;
+		writing->finding = pending->next;
 		answer_pending(dispatch, pending, status);
 		free(pending);
 	}
@@ -378,12 +378,12 @@ void dispatch_subscribe_found(struct dispatch *dispatch, enum jk_status status)
 
 void dispatch_subscribe_done(struct dispatch *dispatch)
 {
-	append_pending(&dispatch->ledger.pending, dispatch->ledger.finding);
-	dispatch->ledger.finding = NULL;
-	while (dispatch->ledger.pending != NULL) {
-		struct dispatch_pending *pending = dispatch->ledger.pending;
+	append_pending(&dispatch->writing.pending, dispatch->writing.finding);
+	dispatch->writing.finding = NULL;
+	while (dispatch->writing.pending != NULL) {
+		struct dispatch_pending *pending = dispatch->writing.pending;
 
-		dispatch->ledger.pending = pending->next;
+		dispatch->writing.pending = pending->next;
 		free(pending);
 	}
 }
@@ -394,7 +394,7 @@ void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *ses
 
 	if (subscription == NULL)
 		return;
-	dispatch_ledger_collect(dispatch, subscription, true);
+	dispatch_writing_collect(dispatch, subscription, true);
 	dispatch->flight_bytes -= subscription->unacked_bytes;
 	session->user = NULL;
 	dispatch_subscription_free(&subscription);

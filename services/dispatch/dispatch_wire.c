@@ -74,7 +74,7 @@ void dispatch_wire_ack_handler(
 		.roles = 1U << JK_ROLE_DESK | 1U << JK_ROLE_PUBLISHER,
 		.on_message = on_message,
 		.session_offset = offsetof(Jukwaa__V1__Ack, session),
-		.request_offset = offsetof(Jukwaa__V1__Ack, delivery_no),
+		.request_offset = 0, /* an acknowledgement asks for no answer */
 	};
 }
 

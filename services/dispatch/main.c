@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/jk_log.h"
+#include "base/jk_text.h"
 #include "dispatch_service.h"
 
 enum { HINT_SOCKETS_MAX = 8 };

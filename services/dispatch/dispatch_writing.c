@@ -1,4 +1,4 @@
-/* dispatch_ledger.c: the writing lane. What may be disclosed is written before it is sent; cursors and ended ranges once a
+/* dispatch_writing.c: the writing lane. What may be disclosed is written before it is sent; cursors and ended ranges once a
  * second; one job at a time, the most urgent first. A list that flies is kept until its job is committed. */
 #include "base/jk_log.h"
 #include "base/jk_time.h"
@@ -8,7 +8,7 @@
 
 /* ---- collecting ---- */
 
-void dispatch_ledger_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
+void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
 {
 	struct dispatch_place *place = &subscription->places[place_no];
 	struct dispatch_reservation *reservation;
@@ -16,7 +16,7 @@ void dispatch_ledger_reserve(struct dispatch *dispatch, struct dispatch_subscrip
 
 	if (place->reserving)
 		return;
-	reservation = dispatch_list_add(&dispatch->ledger.reserve, sizeof *reservation);
+	reservation = dispatch_list_add(&dispatch->writing.reserve, sizeof *reservation);
 	if (reservation == NULL)
 		return;
 	place->reserving = true;
@@ -41,7 +41,7 @@ static uint64_t within(const struct dispatch_range *range, uint64_t seq)
 /* place NULL: nothing of the range was sent. */
 static void note_closing(struct dispatch *dispatch, const struct dispatch_place *place, const struct dispatch_range *range)
 {
-	struct dispatch_closing *closing = dispatch_list_add(&dispatch->ledger.closings, sizeof *closing);
+	struct dispatch_closing *closing = dispatch_list_add(&dispatch->writing.closings, sizeof *closing);
 
 	if (closing == NULL)
 		return;
@@ -52,7 +52,7 @@ static void note_closing(struct dispatch *dispatch, const struct dispatch_place 
 
 static void note_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription, struct dispatch_place *place)
 {
-	struct dispatch_cursor_row *row = dispatch_list_add(&dispatch->ledger.cursors, sizeof *row);
+	struct dispatch_cursor_row *row = dispatch_list_add(&dispatch->writing.cursors, sizeof *row);
 
 	if (row == NULL)
 		return;
@@ -63,7 +63,7 @@ static void note_cursor(struct dispatch *dispatch, const struct dispatch_subscri
 	place->unsaved = false;
 }
 
-void dispatch_ledger_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends)
+void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends)
 {
 	struct dispatch_range range;
 
@@ -77,18 +77,18 @@ void dispatch_ledger_collect(struct dispatch *dispatch, struct dispatch_subscrip
 	}
 }
 
-void dispatch_ledger_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription)
+void dispatch_writing_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
-	struct dispatch_cursor_row *rows = ledger->cursors.items, *renewed;
+	struct dispatch_writing *writing = &dispatch->writing;
+	struct dispatch_cursor_row *rows = writing->cursors.items, *renewed;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < ledger->cursors.count; i++)
+	for (size_t i = 0; i < writing->cursors.count; i++)
 		if (strcmp(rows[i].name, subscription->cursor) != 0 ||
 			strcmp(rows[i].holder.name, subscription->holder.name) != 0)
 			rows[kept++] = rows[i];
-	ledger->cursors.count = kept;
-	renewed = dispatch_list_add(&ledger->renewed, sizeof *renewed);
+	writing->cursors.count = kept;
+	renewed = dispatch_list_add(&writing->renewed, sizeof *renewed);
 	if (renewed == NULL)
 		return;
 	renewed->holder = subscription->holder;
@@ -100,23 +100,23 @@ static void collect_session(void *arg, struct jk_session *session)
 	struct dispatch_subscription *subscription = session->user;
 
 	if (subscription != NULL)
-		dispatch_ledger_collect(arg, subscription, false);
+		dispatch_writing_collect(arg, subscription, false);
 }
 
 /* Everything noted for cursors and ranges gets ready to fly, unless something still does. */
 static struct dispatch_cursor_batch load_cursors(struct dispatch *dispatch)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
 	jk_sessions_each(dispatch->sessions, collect_session, dispatch);
-	if (ledger->cursors_flying.count == 0 && ledger->renewed_flying.count == 0) {
-		(void)dispatch_list_move(&ledger->renewed_flying, &ledger->renewed, sizeof(struct dispatch_cursor_row));
-		(void)dispatch_list_move(&ledger->cursors_flying, &ledger->cursors, sizeof(struct dispatch_cursor_row));
+	if (writing->cursors_flying.count == 0 && writing->renewed_flying.count == 0) {
+		(void)dispatch_list_move(&writing->renewed_flying, &writing->renewed, sizeof(struct dispatch_cursor_row));
+		(void)dispatch_list_move(&writing->cursors_flying, &writing->cursors, sizeof(struct dispatch_cursor_row));
 	}
-	return (struct dispatch_cursor_batch){.renewed = ledger->renewed_flying.items,
-		.rows = ledger->cursors_flying.items,
-		.renewed_count = ledger->renewed_flying.count,
-		.row_count = ledger->cursors_flying.count};
+	return (struct dispatch_cursor_batch){.renewed = writing->renewed_flying.items,
+		.rows = writing->cursors_flying.items,
+		.renewed_count = writing->renewed_flying.count,
+		.row_count = writing->cursors_flying.count};
 }
 
 /* ---- jobs ---- */
@@ -127,7 +127,7 @@ static void on_secret(void *arg, const uint8_t *key, uint32_t epoch)
 
 	memcpy(dispatch->seal_key, key, sizeof dispatch->seal_key);
 	dispatch->has_secret = true;
-	dispatch->ledger.secret_due = false;
+	dispatch->writing.secret_due = false;
 	if (dispatch->epoch == epoch)
 		return;
 	jk_log(JK_LOG_INFO, "epoch", "epoch=%u", epoch);
@@ -140,7 +140,7 @@ static void on_id(void *arg, size_t index, int64_t disclosure_id)
 {
 	struct dispatch *dispatch = arg;
 	const struct dispatch_reservation *r =
-		&((const struct dispatch_reservation *)dispatch->ledger.reserve_flying.items)[index];
+		&((const struct dispatch_reservation *)dispatch->writing.reserve_flying.items)[index];
 	const struct dispatch_range range = {.disclosure_id = disclosure_id, .from_seq = r->from_seq, .to_seq = r->to_seq};
 	struct jk_session *session = jk_session_find(dispatch->sessions, r->session);
 	struct dispatch_subscription *subscription = session == NULL ? NULL : session->user;
@@ -162,28 +162,28 @@ static void on_id(void *arg, size_t index, int64_t disclosure_id)
 	dispatch_subscription_grant(place, &range);
 }
 
-static void forget_flying(struct dispatch_ledger *ledger)
+static void forget_flying(struct dispatch_writing *writing)
 {
-	dispatch_list_clear(&ledger->renewed_flying);
-	dispatch_list_clear(&ledger->cursors_flying);
+	dispatch_list_clear(&writing->renewed_flying);
+	dispatch_list_clear(&writing->cursors_flying);
 }
 
 /* The job did what it was for. */
 static void on_committed(struct dispatch *dispatch, enum dispatch_job job)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
 	switch (job) {
 	case DISPATCH_JOB_RESERVE:
-		jk_metric_add(dispatch->metrics.reservations, ledger->reserve_flying.count);
-		dispatch_list_clear(&ledger->reserve_flying);
+		jk_metric_add(dispatch->metrics.reservations, writing->reserve_flying.count);
+		dispatch_list_clear(&writing->reserve_flying);
 		break;
 	case DISPATCH_JOB_FIND:
-		forget_flying(ledger);
+		forget_flying(writing);
 		break;
 	case DISPATCH_JOB_SAVE:
-		forget_flying(ledger);
-		dispatch_list_clear(&ledger->closings_flying);
+		forget_flying(writing);
+		dispatch_list_clear(&writing->closings_flying);
 		break;
 	case DISPATCH_JOB_APPEND:
 		dispatch_evidence_appended(dispatch);
@@ -200,14 +200,14 @@ static void on_committed(struct dispatch *dispatch, enum dispatch_job job)
 static void on_done(void *arg, enum jk_status status)
 {
 	struct dispatch *dispatch = arg;
-	struct dispatch_ledger *ledger = &dispatch->ledger;
-	enum dispatch_job job = ledger->job;
+	struct dispatch_writing *writing = &dispatch->writing;
+	enum dispatch_job job = writing->job;
 
-	ledger->job = DISPATCH_JOB_NONE;
+	writing->job = DISPATCH_JOB_NONE;
 	if (status == JK_OK) {
 		on_committed(dispatch, job);
 	} else {
-		ledger->not_before_ms = jk_time_mono_ms() + DISPATCH_RETRY_MS;
+		writing->not_before_ms = jk_time_mono_ms() + DISPATCH_RETRY_MS;
 		jk_metric_add(dispatch->metrics.failures, 1);
 		jk_log_limited(5000, status == JK_RETRY ? JK_LOG_WARN : JK_LOG_ERROR, "writing_failed",
 			"job=%d status=%s problem=\"%s\"", (int)job, jk_status_name(status),
@@ -219,25 +219,26 @@ static void on_done(void *arg, enum jk_status status)
 
 static enum jk_status start_reserve(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 
-	if (ledger->reserve_flying.count == 0 &&
-		!dispatch_list_move(&ledger->reserve_flying, &ledger->reserve, sizeof(struct dispatch_reservation)))
+	if (writing->reserve_flying.count == 0 &&
+		!dispatch_list_move(&writing->reserve_flying, &writing->reserve, sizeof(struct dispatch_reservation)))
 		return JK_RETRY;
-	return dispatch_store_reserve(dispatch->store, ledger->reserve_flying.items, ledger->reserve_flying.count, on_id, done);
+	return dispatch_store_reserve(dispatch->store, writing->reserve_flying.items, writing->reserve_flying.count, on_id, done);
 }
 
 static enum jk_status start_save(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_cursor_batch cursors = load_cursors(dispatch);
 
-	if (ledger->closings_flying.count == 0)
-		(void)dispatch_list_move(&ledger->closings_flying, &ledger->closings, sizeof(struct dispatch_closing));
-	ledger->save_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
-	if (cursors.row_count == 0 && cursors.renewed_count == 0 && ledger->closings_flying.count == 0)
+	if (writing->closings_flying.count == 0)
+		(void)dispatch_list_move(&writing->closings_flying, &writing->closings, sizeof(struct dispatch_closing));
+	writing->save_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
+	if (cursors.row_count == 0 && cursors.renewed_count == 0 && writing->closings_flying.count == 0)
 		return JK_RETRY;
-	return dispatch_store_save(dispatch->store, &cursors, ledger->closings_flying.items, ledger->closings_flying.count, done);
+	return dispatch_store_save(
+		dispatch->store, &cursors, writing->closings_flying.items, writing->closings_flying.count, done);
 }
 
 static enum jk_status start_find(struct dispatch *dispatch, const struct dispatch_store_done *done)
@@ -255,15 +256,15 @@ static enum jk_status start_secret(struct dispatch *dispatch, const struct dispa
 /* The most urgent thing there is to write. */
 static enum dispatch_job next_job(const struct dispatch *dispatch, int64_t now_ms)
 {
-	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	const struct dispatch_writing *writing = &dispatch->writing;
 
-	if (ledger->secret_due)
+	if (writing->secret_due)
 		return DISPATCH_JOB_SECRET;
-	if (ledger->reserve_flying.count > 0 || ledger->reserve.count > 0)
+	if (writing->reserve_flying.count > 0 || writing->reserve.count > 0)
 		return DISPATCH_JOB_RESERVE;
-	if (ledger->finding != NULL || ledger->pending != NULL)
+	if (writing->finding != NULL || writing->pending != NULL)
 		return DISPATCH_JOB_FIND;
-	if (now_ms >= ledger->save_at_ms || dispatch->draining)
+	if (now_ms >= writing->save_at_ms || dispatch->draining)
 		return DISPATCH_JOB_SAVE;
 	if (dispatch_evidence_head_is_due(dispatch, now_ms))
 		return DISPATCH_JOB_HEAD;
@@ -292,36 +293,36 @@ static enum jk_status start(struct dispatch *dispatch, enum dispatch_job job)
 	}
 }
 
-void dispatch_ledger_turn(struct dispatch *dispatch)
+void dispatch_writing_turn(struct dispatch *dispatch)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
+	struct dispatch_writing *writing = &dispatch->writing;
 	int64_t now_ms = jk_time_mono_ms();
 	enum dispatch_job job;
 
-	if (ledger->job != DISPATCH_JOB_NONE || now_ms < ledger->not_before_ms || !dispatch_store_can_write(dispatch->store))
+	if (writing->job != DISPATCH_JOB_NONE || now_ms < writing->not_before_ms || !dispatch_store_can_write(dispatch->store))
 		return;
 	job = next_job(dispatch, now_ms);
 	if (start(dispatch, job) == JK_OK)
-		ledger->job = job;
+		writing->job = job;
 }
 
-bool dispatch_ledger_is_clear(const struct dispatch *dispatch)
+bool dispatch_writing_is_clear(const struct dispatch *dispatch)
 {
-	const struct dispatch_ledger *ledger = &dispatch->ledger;
+	const struct dispatch_writing *writing = &dispatch->writing;
 
-	return ledger->job == DISPATCH_JOB_NONE && ledger->cursors.count + ledger->cursors_flying.count == 0 &&
-	       ledger->renewed.count + ledger->renewed_flying.count == 0 &&
-	       ledger->closings.count + ledger->closings_flying.count == 0;
+	return writing->job == DISPATCH_JOB_NONE && writing->cursors.count + writing->cursors_flying.count == 0 &&
+	       writing->renewed.count + writing->renewed_flying.count == 0 &&
+	       writing->closings.count + writing->closings_flying.count == 0;
 }
 
-void dispatch_ledger_done(struct dispatch *dispatch)
+void dispatch_writing_done(struct dispatch *dispatch)
 {
-	struct dispatch_ledger *ledger = &dispatch->ledger;
-	struct dispatch_list *lists[] = {&ledger->reserve, &ledger->reserve_flying, &ledger->renewed, &ledger->renewed_flying,
-		&ledger->cursors, &ledger->cursors_flying, &ledger->closings, &ledger->closings_flying, &ledger->mails,
-		&ledger->heads, &ledger->leaves};
+	struct dispatch_writing *writing = &dispatch->writing;
+	struct dispatch_list *lists[] = {&writing->reserve, &writing->reserve_flying, &writing->renewed, &writing->renewed_flying,
+		&writing->cursors, &writing->cursors_flying, &writing->closings, &writing->closings_flying, &writing->mails,
+		&writing->heads, &writing->leaves};
 
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		dispatch_list_done(lists[i]);
-	dispatch_receipts_free(&ledger->receipts);
+	dispatch_receipts_free(&writing->receipts);
 }
