@@ -15,7 +15,7 @@ struct jk_conf {
 	size_t count;
 };
 
-enum { SECRET_MAX_BYTES = 4096, SOURCE_BYTES = 320 };
+enum { CONFIG_MAX_BYTES = 64 * 1024, SECRET_MAX_BYTES = 4096, SOURCE_BYTES = 320 };
 
 /* One setting's value while it is looked for; source says where it comes from, for error messages. */
 struct found {
@@ -58,33 +58,48 @@ static bool check_file(
 	return true;
 }
 
+/* The whole file as text; false with errno. */
+static bool read_file(const char *path, char *ret, size_t capacity)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	size_t size = 0;
+	ssize_t got;
+	while ((got = read(fd, ret + size, capacity - size)) > 0)
+		size += (size_t)got;
+	int error = got < 0 ? errno : EFBIG;
+	close(fd);
+	errno = error;
+	if (got < 0 || size == capacity)
+		return false;
+	ret[size] = '\0';
+	return true;
+}
+
+/* Not zconfig_load, which leaks its file when the text is wrong. */
 static bool load_file(
 	const char *path, const struct jk_setting *table, size_t count, zconfig_t **ret_file, struct jk_refusal *ret_refusal)
 {
-	if (access(path, R_OK) != 0)
+	char text[CONFIG_MAX_BYTES];
+	if (!read_file(path, text, sizeof text))
 		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "config", "cannot read %s: %s", path, strerror(errno));
-	*ret_file = zconfig_load(path);
+	*ret_file = zconfig_str_load(text);
+	explicit_bzero(text, sizeof text);
 	if (!*ret_file)
 		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "config",
 			"%s does not consist of lines `name = value` (ZPL, RFC 4)", path);
 	return check_file(*ret_file, path, table, count, ret_refusal);
 }
 
-/* Reads a secret's file: one line, its end removed. */
+/* One line, its end removed. */
 static bool read_secret(const char *path, char ret[SECRET_MAX_BYTES])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!read_file(path, ret, SECRET_MAX_BYTES))
 		return false;
-	ssize_t size = read(fd, ret, SECRET_MAX_BYTES);
-	close(fd);
-	if (size < 0 || size == SECRET_MAX_BYTES) {
-		errno = size < 0 ? EIO : EFBIG;
-		return false;
-	}
+	size_t size = strlen(ret);
 	while (size > 0 && (ret[size - 1] == '\n' || ret[size - 1] == '\r'))
-		size--;
-	ret[size] = '\0';
+		ret[--size] = '\0';
 	return true;
 }
 
