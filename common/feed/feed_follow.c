@@ -227,9 +227,11 @@ static void on_read(struct jk_follow *follow, const struct jk_db_outcome *outcom
 		follow->stage = FOLLOW_LOOK;
 		return;
 	}
-	follow->service.on_events(
-		follow->service.service, follow->events, count, follow->service.beside ? outcome->results[2] : NULL);
-	follow->stage = FOLLOW_LOAD;
+	const PGresult *beside = follow->service.beside ? outcome->results[2] : NULL;
+	if (follow->service.on_events(follow->service.service, follow->events, count, beside))
+		follow->stage = FOLLOW_LOAD;
+	else
+		start_over(follow, RETRY_MS);
 }
 
 static void on_stored(struct jk_follow *follow)

@@ -21,8 +21,9 @@ struct jk_follow_service {
 	/* Read with each batch, after its events: what was committed before an event was is in it. No parameters; NULL: none. */
 	const struct jk_db_statement *beside;
 
-	/* At most JK_FOLLOW_BATCH_MAX events, each stream's in its order; borrowed, like beside, for the call. */
-	void (*on_events)(void *service, const struct jk_event *events, size_t count, const PGresult *beside);
+	/* At most JK_FOLLOW_BATCH_MAX events, each stream's in its order; borrowed, like beside, for the call. False: not yet
+	 * (something it must know has not reached it): asked again in a moment. */
+	bool (*on_events)(void *service, const struct jk_event *events, size_t count, const PGresult *beside);
 	/* Fills at most JK_FOLLOW_STEPS_MAX steps that read what is known already; returns how many; 0: on_loaded is skipped. */
 	size_t (*load)(void *service, struct jk_db_step *steps);
 	void (*on_loaded)(void *service, const struct jk_db_outcome *outcome);

@@ -23,7 +23,7 @@ struct cases_feed {
 	struct jk_metric *events, *opened, *revised, *skipped, *lag;
 };
 
-static void on_events(void *arg, const struct jk_event *events, size_t count, const PGresult *beside)
+static bool on_events(void *arg, const struct jk_event *events, size_t count, const PGresult *beside)
 {
 	struct cases_feed *feed = arg;
 	(void)beside;
@@ -40,6 +40,7 @@ static void on_events(void *arg, const struct jk_event *events, size_t count, co
 				events[i].seq);
 		}
 	}
+	return true;
 }
 
 static size_t load(void *arg, struct jk_db_step *steps)

@@ -104,14 +104,26 @@ enum { ROLES = 1 << JK_ROLE_DESK | 1 << JK_ROLE_OPERATOR | 1 << JK_ROLE_PUBLISHE
 
 void cases_wire_list_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request))
 {
-	*ret = (struct jk_handler){JUKWAA__V1__KIND__KIND_CASE_LIST, &jukwaa__v1__case_list__descriptor, ROLES, on_message,
-		offsetof(Jukwaa__V1__CaseList, session), offsetof(Jukwaa__V1__CaseList, request)};
+	*ret = (struct jk_handler){
+		.kind = JUKWAA__V1__KIND__KIND_CASE_LIST,
+		.type = &jukwaa__v1__case_list__descriptor,
+		.roles = ROLES,
+		.on_message = on_message,
+		.session_offset = offsetof(Jukwaa__V1__CaseList, session),
+		.request_offset = offsetof(Jukwaa__V1__CaseList, request),
+	};
 }
 
 void cases_wire_show_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request))
 {
-	*ret = (struct jk_handler){JUKWAA__V1__KIND__KIND_CASE_SHOW, &jukwaa__v1__case_show__descriptor, ROLES, on_message,
-		offsetof(Jukwaa__V1__CaseShow, session), offsetof(Jukwaa__V1__CaseShow, request)};
+	*ret = (struct jk_handler){
+		.kind = JUKWAA__V1__KIND__KIND_CASE_SHOW,
+		.type = &jukwaa__v1__case_show__descriptor,
+		.roles = ROLES,
+		.on_message = on_message,
+		.session_offset = offsetof(Jukwaa__V1__CaseShow, session),
+		.request_offset = offsetof(Jukwaa__V1__CaseShow, request),
+	};
 }
 
 static ProtobufCBinaryData id_bytes(const struct jk_id *id)
