@@ -49,13 +49,13 @@ struct cli_command {
 	bool own_help;                    /* the command answers --help itself (admin, key) */
 };
 
-/* Walks a command's arguments: `struct cli_args args = {.argc = argc, .argv = argv, .at = 1};` then cli_args_next in a loop. */
+/* Walks a command's arguments: `struct cli_args args = {.argc = argc, .argv = argv, .at = 1};` then the functions below in a
+ * loop. */
 struct cli_args {
 	int argc;
 	char **argv;
 	int at;
-	bool plain;          /* "--" was met */
-	const char *missing; /* an option at the end that wants a value; NULL: none */
+	bool plain; /* "--" was met */
 };
 /* True when the argument at hand is option `name` ("--out"); ret_value then points to its value ("--out X" and "--out=X"),
  * for a switch give NULL. Advances past what it took. A missing value ends in *ret_value == NULL. */
@@ -64,6 +64,9 @@ bool cli_args_take(struct cli_args *args, const char *name, const char **ret_val
 const char *cli_args_word(struct cli_args *args);
 /* The argument at hand without advancing; NULL at the end. */
 const char *cli_args_peek(const struct cli_args *args);
+
+/* The option at the end whose value is missing; NULL: none. Ask when all is taken. */
+const char *cli_args_missing(const struct cli_args *args);
 
 /* Prints "jukwaa: " and the sentence on standard error, then "  try: …" with what to do next (NULL: nothing). Returns status,
  * so that a command can `return cli_fail(CLI_REFUSED, "do this", "that went wrong: %s", why)`. */
@@ -88,4 +91,5 @@ int cli_print_text(FILE *out, const char *text, int columns);
 
 /* Commands that live in other files than cli_*.c. */
 int cli_admin(const struct cli *cli, int argc, char **argv); /* admin_*.c */
-int cli_key(const struct cli *cli, int argc, char **argv);   /* key_*.c */
+int cli_key(const struct cli *cli, int argc, char **argv);   /* cli_key.c */
+int cli_bench(const struct cli *cli, int argc, char **argv); /* bench_*.c */

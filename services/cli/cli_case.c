@@ -1,0 +1,315 @@
+/* jukwaa case list | show. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jk_arena.h"
+#include "base/jk_id.h"
+#include "base/jk_time.h"
+#include "jukwaa/v1/cases.pb-c.h"
+#include "services/cli/cli_commands.h"
+#include "services/cli/cli_link.h"
+#include "services/cli/json_slice.h"
+#include "json/json_map.h"
+
+enum { COUNTIES_MAX = 64, LIMIT_DEFAULT = 50, PAGE_MAX = 500, TIMEOUT_S = 10, ARENA_BYTES = 64 * 1024 * 1024 };
+
+static int fail_case(const struct jukwaa_connection *connection, int status, const char *reason)
+{
+	/* "CODE field: reason", as the library puts a refusal. */
+	char code[48] = "";
+	size_t size = strcspn(reason, " ");
+
+	if (status != JUKWAA_E_REFUSED || size >= sizeof code)
+		return cli_link_fail(connection, status, "", "", reason);
+	memcpy(code, reason, size);
+	if (strcmp(code, "NOT_FOUND") == 0)
+		return cli_fail(
+			CLI_REFUSED, "jukwaa case list shows those this key may see", "there is no such case for this key");
+	return cli_link_fail(connection, status, code, "", reason + size + (reason[size] != '\0'));
+}
+
+/* ---- human form ------------------------------------------------------------------------------------------------- */
+
+static void print_short_time(const char *prefix, int64_t time_us)
+{
+	char text[JK_TIME_BYTES];
+
+	jk_time_format(text, time_us / 60000000 * 60000000);
+	text[16] = 'Z';
+	text[17] = '\0';
+	text[10] = ' ';
+	printf("%s%s", prefix, text);
+}
+
+static const char *state_name(Jukwaa__V1__CaseState state)
+{
+	const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(&jukwaa__v1__case_state__descriptor, (int)state);
+
+	return value ? value->name + strlen("CASE_STATE_") : "?";
+}
+
+static void print_id(const ProtobufCBinaryData *bytes)
+{
+	char text[JK_ID_TEXT_BYTES] = "-";
+	struct jk_id id;
+
+	if (bytes->len == sizeof id.bytes) {
+		memcpy(id.bytes, bytes->data, sizeof id.bytes);
+		jk_id_format(text, &id);
+	}
+	printf("%s", text);
+}
+
+/* Two lines a case on a narrow terminal, one on a wide one. */
+static void print_summary(const struct cli *cli, const Jukwaa__V1__CaseSummary *summary)
+{
+	enum { WIDE = 120, ID_COLUMNS = 36 };
+	int columns = cli_columns(), left = columns;
+	char counties[64] = "";
+
+	for (size_t i = 0; i < summary->n_counties; i++) {
+		size_t used = strlen(counties);
+
+		(void)jk_text_format(counties + used, sizeof counties - used, "%s%s", i ? "," : "", summary->counties[i]);
+	}
+	print_id(&summary->case_id);
+	left -= ID_COLUMNS;
+	left -= printf(" %s%-11s%s ", cli_tone(cli, CLI_BOLD), state_name(summary->state), cli_tone(cli, CLI_PLAIN));
+	left -= printf("%-8s ", counties);
+	if (columns < WIDE) {
+		printf("\n  ");
+		left = columns - 2;
+	}
+	left -= printf("%-8s %-9s ", jk_words_name(&jk_severities, (int)summary->severity),
+		jk_words_name(&jk_categories, (int)summary->category));
+	print_short_time("", summary->opened_at_us);
+	left -= 18;
+	printf(" ");
+	if (left > 8)
+		left -= cli_print_text(stdout, summary->headline, left) + 2;
+	if (left > (int)strlen(summary->agency)) {
+		printf("  ");
+		cli_print_text(stdout, summary->agency, 0);
+	}
+	printf("\n");
+}
+
+static void print_json_value(struct json_slice value)
+{
+	char text[600];
+	size_t size = (size_t)(value.end - value.at);
+
+	if (size >= 2 && *value.at == '"') {
+		value.at++;
+		size -= 2;
+	}
+	if (size >= sizeof text)
+		size = sizeof text - 1;
+	memcpy(text, value.at, size);
+	text[size] = '\0';
+	cli_print_text(stdout, text, 0);
+	printf("\n");
+}
+
+/* An object of our own making as indented lines: name, value. */
+static void print_tree(struct json_slice value, int depth)
+{
+	struct json_slice name, inner, scan = value;
+	bool is_array = *value.at == '[';
+
+	if (*value.at != '{' && !is_array) {
+		printf(" ");
+		print_json_value(value);
+		return;
+	}
+	printf("\n");
+	(void)json_slice_enter(&scan, *value.at);
+	while (is_array ? json_slice_element(&scan, &inner) : json_slice_member(&scan, &name, &inner)) {
+		printf("%*s", depth * 2, "");
+		if (is_array)
+			printf("-");
+		else
+			printf("%.*s:", (int)(name.end - name.at), name.at);
+		print_tree(inner, depth + 1);
+	}
+}
+
+static const char *entry_words(Jukwaa__V1__CaseEntryKind kind)
+{
+	static const char *const words[] = {
+		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_UNSPECIFIED] = "?",
+		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_OPENED] = "opened",
+		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_REVISED] = "revised",
+		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_CANCELLED_BY_PUBLISHER] = "cancelled by its publisher",
+		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_LATE_REPORT] = "an older report came late",
+	};
+
+	return (size_t)kind < sizeof words / sizeof words[0] ? words[kind] : "?";
+}
+
+static void print_entry(const Jukwaa__V1__CaseEntry *entry)
+{
+	char at[JK_TIME_BYTES];
+
+	jk_time_format(at, entry->at_us);
+	printf("  %3" PRIu32 "  %-27s  %s by %s, revision %" PRId64 "\n", entry->entry_no, at, entry_words(entry->kind),
+		entry->agency, entry->revision);
+}
+
+/* ---- list ------------------------------------------------------------------------------------------------------- */
+
+/* Prints up to *left cases of one page; their number and the next page's name ("" at the end) are given back. */
+static int print_page(const struct cli *cli, const char *json, int64_t *left, char *ret_page, size_t capacity)
+{
+	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+	struct json_slice text = {json, json + strlen(json)}, list, one, page;
+	struct jk_refusal refusal;
+
+	ret_page[0] = '\0';
+	if (arena && json_slice_find(text, "cases", &list) && json_slice_enter(&list, '[')) {
+		while (*left > 0 && json_slice_element(&list, &one)) {
+			const Jukwaa__V1__CaseSummary *summary = NULL;
+
+			if (cli->json)
+				printf("%.*s\n", (int)(one.end - one.at), one.at);
+			else if ((summary = (const void *)jk_json_read(&jukwaa__v1__case_summary__descriptor, one.at,
+					  (size_t)(one.end - one.at), arena, &refusal)))
+				print_summary(cli, summary);
+			--*left;
+		}
+	}
+	if (json_slice_find(text, "page", &page) && page.end - page.at > 2)
+		(void)jk_text_format(ret_page, capacity, "%.*s", (int)(page.end - page.at - 2), page.at + 1);
+	jk_arena_free(&arena);
+	return CLI_OK;
+}
+
+static int list_cases(const struct cli *cli, const struct jukwaa_connection *connection, struct jukwaa_case_query *query,
+	int64_t limit, int timeout_s)
+{
+	char page[1024] = "", reason[256], *json = NULL;
+	int64_t left = limit;
+
+	do {
+		int status;
+
+		query->limit = left < PAGE_MAX ? (uint32_t)left : PAGE_MAX;
+		query->after = *page ? page : NULL;
+		status = jukwaa_case_list(connection, query, timeout_s * 1000, &json, reason);
+		if (status != JUKWAA_OK)
+			return fail_case(connection, status, reason);
+		print_page(cli, json, &left, page, sizeof page);
+		free(json);
+	} while (left > 0 && *page);
+	fflush(stdout);
+	if (*page && !cli->json)
+		fprintf(stderr, "There are more: --limit %" PRId64 " shows twice as many.\n", limit * 2);
+	else if (left == limit && !cli->json)
+		fprintf(stderr, "No case that this key may see.\n");
+	return CLI_OK;
+}
+
+static int run_list(const struct cli *cli, struct cli_args *args)
+{
+	const char *counties[COUNTIES_MAX], *county = NULL, *limit_text = "50", *timeout_text = "10";
+	struct jukwaa_case_query query = {.counties = counties};
+	struct jukwaa_connection connection;
+	int64_t limit = LIMIT_DEFAULT, timeout = TIMEOUT_S;
+
+	while (cli_args_peek(args)) {
+		if (cli_args_take(args, "--county", &county)) {
+			if (county && query.county_count < COUNTIES_MAX)
+				counties[query.county_count++] = county;
+		} else if (cli_args_take(args, "--include-test", NULL)) {
+			query.include_test = true;
+		} else if (!cli_args_take(args, "--state", &query.state) && !cli_args_take(args, "--limit", &limit_text) &&
+			   !cli_args_take(args, "--timeout", &timeout_text)) {
+			return cli_usage("case", "'%s' is not an option of case list", cli_args_peek(args));
+		}
+	}
+	if (cli_args_missing(args))
+		return cli_usage("case", "%s wants a value", cli_args_missing(args));
+	for (size_t i = 0; i < query.county_count; i++)
+		if (strlen(counties[i]) != 3 || strspn(counties[i], "0123456789") != 3)
+			return cli_usage("case", "--county is three digits, such as 047 (give it again for another), not '%s'",
+				counties[i]);
+	if (!jk_text_to_int64(limit_text, 1, 1000000, &limit))
+		return cli_usage("case", "--limit is 1 to 1000000, not '%s'", limit_text);
+	if (!jk_text_to_int64(timeout_text, 1, 3600, &timeout))
+		return cli_usage("case", "--timeout is 1 to 3600 seconds, not '%s'", timeout_text);
+	if (!cli_link_connection(cli, "JUKWAA_CASES", &connection))
+		return CLI_USAGE;
+	return list_cases(cli, &connection, &query, limit, (int)timeout);
+}
+
+/* ---- show ------------------------------------------------------------------------------------------------------- */
+
+static void print_case(const struct cli *cli, const char *json)
+{
+	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+	struct json_slice text = {json, json + strlen(json)}, part, one;
+	struct jk_refusal refusal;
+	const Jukwaa__V1__CaseSummary *summary;
+	const Jukwaa__V1__CaseEntry *entry;
+
+	if (arena && json_slice_find(text, "case", &part) &&
+		(summary = (const void *)jk_json_read(
+			 &jukwaa__v1__case_summary__descriptor, part.at, (size_t)(part.end - part.at), arena, &refusal)))
+		print_summary(cli, summary);
+	printf("%stimeline%s\n", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
+	if (arena && json_slice_find(text, "timeline", &part) && json_slice_enter(&part, '['))
+		while (json_slice_element(&part, &one))
+			if ((entry = (const void *)jk_json_read(
+				     &jukwaa__v1__case_entry__descriptor, one.at, (size_t)(one.end - one.at), arena, &refusal)))
+				print_entry(entry);
+	printf("%sincident%s", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
+	if (json_slice_find(text, "incident", &part))
+		print_tree(part, 1);
+	jk_arena_free(&arena);
+}
+
+static int run_show(const struct cli *cli, struct cli_args *args)
+{
+	const char *id = NULL, *word, *timeout_text = "10";
+	struct jukwaa_connection connection;
+	char reason[256], *json;
+	int64_t timeout = TIMEOUT_S;
+	int status;
+
+	while (cli_args_peek(args)) {
+		if (cli_args_take(args, "--timeout", &timeout_text))
+			continue;
+		word = cli_args_word(args);
+		if (!word || id)
+			return cli_usage("case", "case show takes one id, not '%s'", word ? word : cli_args_peek(args));
+		id = word;
+	}
+	if (!id)
+		return cli_usage("case", "case show wants the id of a case (jukwaa case list shows them)");
+	if (cli_args_missing(args) || !jk_text_to_int64(timeout_text, 1, 3600, &timeout))
+		return cli_usage("case", "--timeout is 1 to 3600 seconds");
+	if (!cli_link_connection(cli, "JUKWAA_CASES", &connection))
+		return CLI_USAGE;
+	status = jukwaa_case_show(&connection, id, (int)timeout * 1000, &json, reason);
+	if (status != JUKWAA_OK)
+		return fail_case(&connection, status, reason);
+	if (cli->json)
+		printf("%s\n", json);
+	else
+		print_case(cli, json);
+	free(json);
+	return CLI_OK;
+}
+
+int cli_case(const struct cli *cli, int argc, char **argv)
+{
+	struct cli_args args = {.argc = argc, .argv = argv, .at = 1};
+	const char *what = cli_args_word(&args);
+
+	if (what && strcmp(what, "list") == 0)
+		return run_list(cli, &args);
+	if (what && strcmp(what, "show") == 0)
+		return run_show(cli, &args);
+	return cli_usage("case", "say what: case list, or case show ID");
+}

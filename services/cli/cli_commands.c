@@ -1,0 +1,154 @@
+#include "services/cli/cli_commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CATEGORY_WORDS "GEO MET SAFETY SECURITY RESCUE FIRE HEALTH ENV TRANSPORT INFRA CBRNE OTHER"
+#define SEVERITY_WORDS "EXTREME SEVERE MODERATE MINOR"
+
+const struct cli_option cli_global_options[] = {
+	{"--endpoint", "ENDPOINT", "where the service is, such as tcp://host:7101; wins over the environment", NULL},
+	{"--key", "FILE", "key to act with (JUKWAA_KEY)", NULL},
+	{"--server-key", "FILE", "public key of the exchange, a .pub file or 64 hex digits (JUKWAA_SERVER_KEY)", NULL},
+	{"--config", "FILE", "settings as NAME=VALUE lines; the environment wins over them", NULL},
+	{"--json", NULL, "one JSON object a line on standard output", NULL},
+	{"--color", "WHEN", "auto (on a terminal, unless NO_COLOR is set), always, never", "auto always never"},
+	{"--help", NULL, "this help, of the command where one is named", NULL},
+	{"--version", NULL, "the version", NULL},
+	{0},
+};
+
+static const struct cli_option publish_options[] = {
+	{"--format", "FORMAT", "cap, json, csv or pb; otherwise the file's name or content tells", "cap json csv pb"},
+	{"--county", "CODE", "three digits; wins over the place in the report", NULL},
+	{"--map", "FILE", "for CSV: the mapping file", NULL},
+	{"--strict", NULL, "refuse what would only be warned of", NULL},
+	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
+	{"--dry-run", NULL, "send nothing, print what would be sent", NULL},
+	{"--outbox", "FILE", "keep reports in this file until they are stored; what is left goes first", NULL},
+	{"--window", "N", "reports under way at once, 1 to 256 (64)", NULL},
+	{"--timeout", "S", "give up after so long without an answer (5, then 30)", NULL},
+	{0},
+};
+static const struct cli_option watch_options[] = {
+	{"--county", "LIST", "county codes, such as 047,001", NULL},
+	{"--all", NULL, "every county this key may see", NULL},
+	{"--mailbox", NULL, "the agency's own mailbox: what became of its reports", NULL},
+	{"--neighbours", NULL, "also the counties that border on those named", NULL},
+	{"--category", "LIST", "only these", CATEGORY_WORDS},
+	{"--min-severity", "WORD", "this or worse", SEVERITY_WORDS},
+	{"--include-test", NULL, "also events with status TEST and SYSTEM", NULL},
+	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
+	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
+	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
+	{"--count", "N", "end with status 0 after so many events", NULL},
+	{"--timeout", "S", "end after so long; with status 1 when --count is not reached", NULL},
+	{"--window", "N", "events under way at once, 1 to 256 (64)", NULL},
+	{"--tokens", NULL, "with --json: each line has the token that goes on after it", NULL},
+	{"--ack", NULL, "acknowledge what was shown (this is the default)", NULL},
+	{"--no-ack", NULL, "show without acknowledging, until the window is full", NULL},
+	{0},
+};
+static const struct cli_option case_options[] = {
+	{"--county", "CODE", "list: of this county; may be given again", NULL},
+	{"--state", "STATE", "list: in this state",
+		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
+	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
+	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
+static const struct cli_option explain_options[] = {
+	{"--desk", "CODE", "the desk that asks", NULL},
+	{0},
+};
+static const struct cli_option outbox_options[] = {
+	{"--all", NULL, "retry: all dead letters", NULL},
+	{0},
+};
+static const struct cli_option key_options[] = {
+	{"--out", "FILE", "new: where the secret goes; FILE.pub gets the public halves", NULL},
+	{0},
+};
+static const struct cli_option bench_options[] = {
+	{"--clients", "N", "publishing threads (8)", NULL},
+	{"--window", "N", "reports under way of each (64)", NULL},
+	{"--reports", "N", "in all (100000)", NULL},
+	{"--counties", "N", "spread over this many (47)", NULL},
+	{"--rate", "N", "reports a second in all; 0: as fast as it goes", NULL},
+	{"--timeout", "S", "without progress (30)", NULL},
+	{"--desk-key", "FILE", "deliver: the key of the desk that watches", NULL},
+	{0},
+};
+
+const struct cli_command cli_commands[] = {
+	{"publish", "[OPTIONS] FILE… | -", "send reports, print their receipts", cli_publish, publish_options, NULL,
+		"A receipt says STORED, DUPLICATE (known already, with the same content: fine), CONFLICT\n"
+		"(known with other content) or REJECTED with a code, the field and the reason.\n"
+		"A JSON file holds one report, an array, or one a line. Publishing again is harmless.\n\n"
+		"  jukwaa publish --county 047 alert.cap.xml\n"
+		"  jukwaa publish --check reports.jsonl\n"
+		"  jukwaa publish --map ma3route.map crashes.csv\n"
+		"  jukwaa publish --outbox /var/lib/agency/outbox.db alert.json",
+		false},
+	{"watch", "--county LIST | --all | --mailbox [OPTIONS]", "show a desk's feed as it comes", cli_watch, watch_options, NULL,
+		"Events come in order, each once. What was shown is acknowledged; Ctrl-C ends in order.\n"
+		"The link is taken up again by itself.\n\n"
+		"  jukwaa watch --county 047 --neighbours --min-severity SEVERE\n"
+		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
+		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
+		false},
+	{"case", "list [OPTIONS] | show ID", "the cases opened for incidents", cli_case, case_options, "list show",
+		"  jukwaa case list --county 047 --state NEW\n"
+		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+		false},
+	{"status", "", "services, database, feed and desks on one screen", cli_status, NULL, NULL,
+		"Asks the services named in JUKWAA_HTTP (blanks between; default http://127.0.0.1:9101 to 9104)\n"
+		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
+		"with 1 when one is not ready.",
+		false},
+	{"explain", "INCIDENT --desk DESK", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
+		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
+		"Ends with 0 when some county's copy is allowed, with 1 when none is.",
+		false},
+	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
+		outbox_options, "list retry",
+		"A dead letter is a report that was refused for good. When the reason is gone, send it again\n"
+		"with retry, then jukwaa publish --outbox FILE.",
+		false},
+	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
+		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
+	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
+		"migrate agency desk key allow rule dead epoch notify", NULL, true},
+	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
+	{"bench", "publish|deliver|latency [OPTIONS]", "load for a trial exchange, and figures", cli_bench, bench_options,
+		"publish deliver latency", "The reports are made up, and real to the exchange: use it on a trial system.", false},
+	{"completion", "bash", "a script for the shell: . <(jukwaa completion bash)", cli_completion, NULL, "bash", NULL, false},
+	{"help", "[COMMAND]", "help on a command", cli_help, NULL, NULL, NULL, false},
+	{0},
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+/* `jukwaa notify X` is `jukwaa admin notify X`. */
+int cli_notify(const struct cli *cli, int argc, char **argv)
+{
+	static char admin[] = "admin", notify[] = "notify";
+	char **longer = calloc((size_t)argc + 2, sizeof *longer);
+	int status;
+
+	if (!longer)
+		return cli_fail(CLI_REFUSED, NULL, "no memory");
+	longer[0] = admin;
+	longer[1] = notify;
+	memcpy(longer + 2, argv + 1, (size_t)(argc - 1) * sizeof *longer);
+	status = cli_admin(cli, argc + 1, longer);
+	free(longer);
+	return status;
+}

@@ -1,0 +1,82 @@
+#include "services/cli/explain_store_pg.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jk_text.h"
+
+struct explain_store {
+	PGconn *connection;
+};
+
+static void copy_sentence(char ret_reason[256], const char *message)
+{
+	(void)jk_text_copy(ret_reason, 256, message);
+	ret_reason[strcspn(ret_reason, "\n")] = '\0';
+}
+
+struct explain_store *explain_store_open(const char *conninfo, char ret_reason[256])
+{
+	const char *const keywords[] = {"connect_timeout", "application_name", "dbname", NULL};
+	const char *const values[] = {"3", "jukwaa explain", conninfo, NULL};
+	struct explain_store *store = calloc(1, sizeof *store);
+
+	if (!store)
+		return NULL;
+	store->connection = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(store->connection) == CONNECTION_OK)
+		return store;
+	copy_sentence(ret_reason, PQerrorMessage(store->connection));
+	explain_store_close(&store);
+	return NULL;
+}
+
+void explain_store_close(struct explain_store **store_p)
+{
+	if (*store_p) {
+		PQfinish((*store_p)->connection);
+		free(*store_p);
+	}
+	*store_p = NULL;
+}
+
+enum jk_realm explain_store_realm(struct explain_store *store)
+{
+	PGresult *result = PQexec(store->connection, "SELECT realm FROM meta.realm");
+	int realm = JK_REALM_NONE;
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
+		realm = jk_words_number(&jk_realms, PQgetvalue(result, 0, 0));
+	PQclear(result);
+	return realm > 0 ? (enum jk_realm)realm : JK_REALM_NONE;
+}
+
+int explain_store_events(
+	struct explain_store *store, const struct jk_id *incident_id, explain_row *row, void *arg, char ret_reason[256])
+{
+	static const char sql[] = "SELECT DISTINCT ON (stream) stream, seq::text, kind::text, body FROM feed.event "
+				  "WHERE incident_id = $1::uuid AND stream !~ '^@' ORDER BY stream, seq DESC";
+	char id[JK_ID_TEXT_BYTES];
+	const char *params[] = {id};
+	PGresult *result;
+	int count;
+
+	jk_id_format(id, incident_id);
+	result = PQexecParams(store->connection, sql, 1, NULL, params, NULL, NULL, 1);
+	count = PQresultStatus(result) == PGRES_TUPLES_OK ? PQntuples(result) : -1;
+	if (count < 0)
+		copy_sentence(ret_reason, PQerrorMessage(store->connection));
+	for (int i = 0; i < count; i++) {
+		int64_t seq = 0, kind = 0;
+		struct explain_event event;
+
+		(void)jk_text_to_int64(PQgetvalue(result, i, 1), 0, INT64_MAX, &seq);
+		(void)jk_text_to_int64(PQgetvalue(result, i, 2), 0, INT32_MAX, &kind);
+		event = (struct explain_event){PQgetvalue(result, i, 0), seq, (int)kind,
+			(const uint8_t *)PQgetvalue(result, i, 3), (size_t)PQgetlength(result, i, 3)};
+		row(arg, &event);
+	}
+	PQclear(result);
+	return count;
+}

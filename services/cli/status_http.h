@@ -1,0 +1,22 @@
+/* status_http.h: what a service says about itself on its HTTP port. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/jk_text.h"
+
+enum status_ready { STATUS_UNREACHABLE, STATUS_NOT_READY, STATUS_READY };
+
+struct status_service {
+	const char *url;
+	char name[32];    /* "intake"; "" when it did not say */
+	char reason[200]; /* why it is not ready, or not reached */
+	enum status_ready ready;
+	struct jk_buffer metrics; /* Prometheus text */
+};
+
+/* Asks /readyz and /metrics; waits at most 2 s each. False: HTTP cannot be used at all. */
+bool status_http_ask(struct status_service *service);
+void status_http_done(struct status_service *service);
+/* Sum of the samples of this name whose labels contain `labels` ("": all). False: there is none. */
+bool status_http_metric(const struct status_service *service, const char *name, const char *labels, double *ret_sum);

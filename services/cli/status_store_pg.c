@@ -1,0 +1,69 @@
+#include "services/cli/status_store_pg.h"
+
+#include <libpq-fe.h>
+#include <string.h>
+
+/* Each gives columns subject, then named values. */
+static const struct {
+	const char *part, *sql;
+} questions[] = {
+	{"realm", "SELECT '' AS subject, realm, (SELECT max(number) FROM meta.migration) AS migration, "
+		  "(SELECT version FROM registry.version) AS registry_version FROM meta.realm"},
+	{"feed", "SELECT '' AS subject, coalesce(feed.current_epoch()::text, 'not confirmed') AS epoch, "
+		 "(SELECT count(*) FROM feed.head WHERE last_seq > 0 AND stream !~ '^@') AS county_streams, "
+		 "(SELECT coalesce(sum(last_seq), 0) FROM feed.head) AS events, "
+		 "pg_size_pretty(pg_total_relation_size('feed.event')) AS size, "
+		 "(SELECT round(extract(epoch FROM clock_timestamp() - max(signed_at)))::text FROM evidence.head) AS head_age_s"},
+	{"cases", "SELECT '' AS subject, count(*) AS cases, count(*) FILTER (WHERE state = 1) AS new FROM cases.\"case\""},
+	{"notify", "SELECT '' AS subject, count(*) FILTER (WHERE state = 'PENDING') AS pending, "
+		   "count(*) FILTER (WHERE state = 'DEAD') AS dead, "
+		   "coalesce(round(extract(epoch FROM now() - min(created_at) FILTER (WHERE state = 'PENDING')))::text, '0') AS "
+		   "oldest_s "
+		   "FROM notify.message"},
+	/* Events the desk has not acknowledged in the streams it has cursors or disclosures in. */
+	{"desk", "SELECT d.code AS subject, coalesce(sum(greatest(h.last_seq - s.seq, 0)), 0) AS behind, count(s.stream) AS "
+		 "streams, "
+		 "to_char(max(s.at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS last_seen "
+		 "FROM registry.desk d LEFT JOIN (SELECT holder, stream, max(seq) AS seq, max(at) AS at FROM ("
+		 "SELECT holder, stream, seq, updated_at AS at FROM dispatch.cursor UNION ALL "
+		 "SELECT holder, stream, coalesce(acked_seq, 0), coalesce(closed_at, reserved_at) FROM dispatch.disclosure) u "
+		 "GROUP BY 1, 2) s ON s.holder = 'D' || d.desk_id LEFT JOIN feed.head h ON h.stream = s.stream "
+		 "WHERE d.revoked_at IS NULL GROUP BY d.code ORDER BY d.code"},
+};
+
+static void give_rows(const PGresult *result, const char *part, status_row *row, void *arg)
+{
+	for (int r = 0; r < PQntuples(result); r++)
+		for (int c = 1; c < PQnfields(result); c++)
+			row(arg, part, PQgetvalue(result, r, 0), PQfname(result, c), PQgetvalue(result, r, c));
+}
+
+static void copy_sentence(char ret_reason[256], const char *message)
+{
+	(void)jk_text_copy(ret_reason, 256, message);
+	ret_reason[strcspn(ret_reason, "\n")] = '\0';
+}
+
+bool status_store_read(const char *conninfo, status_row *row, void *arg, char ret_reason[256])
+{
+	const char *const keywords[] = {"connect_timeout", "application_name", "options", "dbname", NULL};
+	const char *const values[] = {"3", "jukwaa status", "-c statement_timeout=5000", conninfo, NULL};
+	PGconn *connection = PQconnectdbParams(keywords, values, 1);
+	bool up = PQstatus(connection) == CONNECTION_OK;
+
+	if (!up)
+		copy_sentence(ret_reason, PQerrorMessage(connection));
+	for (size_t i = 0; up && i < sizeof questions / sizeof questions[0]; i++) {
+		PGresult *result = PQexec(connection, questions[i].sql);
+
+		if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+			give_rows(result, questions[i].part, row, arg);
+		} else {
+			copy_sentence(ret_reason, PQerrorMessage(connection));
+			row(arg, questions[i].part, "", "error", ret_reason);
+		}
+		PQclear(result);
+	}
+	PQfinish(connection);
+	return up;
+}

@@ -1,0 +1,13 @@
+/* status_store_pg.h: the SQL of `jukwaa status`: rows of name and value, some with a subject. Blocks. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "services/cli/cli.h"
+
+/* part: "realm", "feed", "cases", "notify", "desk", …; subject: a desk, else "". */
+typedef void status_row(void *arg, const char *part, const char *subject, const char *name, const char *value);
+
+/* Reads what can be read; what fails is given as a row {part, "", "error", sentence}. False: no connection, ret_reason says
+ * why. */
+bool status_store_read(const char *conninfo, status_row *row, void *arg, char ret_reason[256]);
