@@ -161,8 +161,9 @@ int admin_store_set_password(struct admin_store *store, const char *role, const 
 	char *literal = verifier ? PQescapeLiteral(store->link, verifier, strlen(verifier)) : NULL;
 	struct jk_buffer sql = {0};
 	/* ALTER ROLE takes no parameters: libpq quotes both. */
-	jk_buffer_printf(&sql, "ALTER ROLE %s PASSWORD %s", name, literal);
-	if (!literal || sql.failed)
+	if (name && literal)
+		jk_buffer_printf(&sql, "ALTER ROLE %s PASSWORD %s", name, literal);
+	if (!sql.data || sql.failed)
 		status = cli_fail(CLI_REFUSED, NULL, "cannot set a password for %s: %s", role, PQerrorMessage(store->link));
 	else
 		run(store->link, sql.data, role, &status);
