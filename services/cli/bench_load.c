@@ -68,7 +68,8 @@ static size_t make_report(const struct bench_options *options, int64_t number, u
 	Jukwaa__V1__Category categories[] = {JUKWAA__V1__CATEGORY__CATEGORY_TRANSPORT};
 	classification.categories = categories;
 	classification.n_categories = 1;
-	classification.event = "Road crash";
+	char event[] = "Road crash";
+	classification.event = event;
 	classification.urgency = JUKWAA__V1__URGENCY__URGENCY_IMMEDIATE;
 	classification.severity = JUKWAA__V1__SEVERITY__SEVERITY_MODERATE;
 	classification.certainty = JUKWAA__V1__CERTAINTY__CERTAINTY_OBSERVED;
@@ -79,11 +80,13 @@ static size_t make_report(const struct bench_options *options, int64_t number, u
 	place.codes = codes;
 	place.n_codes = 1;
 	Jukwaa__V1__Text text = JUKWAA__V1__TEXT__INIT, *texts[] = {&text};
-	text.language = "en";
-	text.headline = "Two vehicles, one lane closed";
-	text.description =
+	char language[] = "en", headline[] = "Two vehicles, one lane closed";
+	char description[] =
 		"A lorry and a saloon car have collided at the junction; one person is hurt. Traffic is led past on the "
 		"shoulder. A tow truck has been asked for and the traffic police are on the way.";
+	text.language = language;
+	text.headline = headline;
+	text.description = description;
 	Jukwaa__V1__Narrative narrative = JUKWAA__V1__NARRATIVE__INIT;
 	narrative.texts = texts;
 	narrative.n_texts = 1;
