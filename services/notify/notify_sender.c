@@ -345,8 +345,8 @@ void notify_sender_turn(struct notify_sender *sender)
 	} else if (sender->stopping || jk_registry_version(sender->watch) == 0) {
 		return;
 	} else if (now_ms >= sender->targets_at_ms) {
-		notify_store_targets_step(&steps[0]);
-		count = 1;
+		notify_store_targets_steps(steps);
+		count = NOTIFY_TARGETS_STEPS;
 		done = on_targets;
 	} else if (sender->due) {
 		sender->due = false;

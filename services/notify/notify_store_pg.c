@@ -23,6 +23,9 @@ static const struct jk_db_statement add_messages = {
 	       " ON CONFLICT (rule_id, incident_id, county) DO NOTHING RETURNING 1) SELECT count(*) FROM put",
 	.params = 7,
 };
+/* For the connection that sends: a plan kept from when the tables were small would go on reading all of them. */
+static const struct jk_db_statement plan_anew = {
+	.name = "notify_plan_anew", .sql = "SELECT set_config('plan_cache_mode', 'force_custom_plan', false)", .params = 0};
 static const struct jk_db_statement read_targets = {
 	.name = "notify_targets",
 	.sql = "SELECT rule_id, desk_id, revoked_at IS NOT NULL, url, secret_file,"
@@ -140,9 +143,10 @@ void notify_store_done_messages(struct notify_store_messages *messages)
 		jk_db_array_done(&messages->columns[i]);
 }
 
-void notify_store_targets_step(struct jk_db_step *ret_step)
+void notify_store_targets_steps(struct jk_db_step ret_steps[NOTIFY_TARGETS_STEPS])
 {
-	*ret_step = (struct jk_db_step){.statement = &read_targets};
+	ret_steps[0] = (struct jk_db_step){.statement = &read_targets};
+	ret_steps[1] = (struct jk_db_step){.statement = &plan_anew};
 }
 
 size_t notify_store_count_targets(const PGresult *result)

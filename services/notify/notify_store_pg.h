@@ -33,7 +33,8 @@ struct notify_target {
 	char url[NOTIFY_URL_BYTES]; /* "": longer than that */
 	char secret_file[512];
 };
-void notify_store_targets_step(struct jk_db_step *ret_step);
+enum { NOTIFY_TARGETS_STEPS = 2 }; /* the first one's result is read below */
+void notify_store_targets_steps(struct jk_db_step ret_steps[NOTIFY_TARGETS_STEPS]);
 size_t notify_store_count_targets(const PGresult *result);
 void notify_store_read_target(const PGresult *result, int row, struct notify_target *ret_target);
 /* Messages that wait, counted up to 100,000. */
