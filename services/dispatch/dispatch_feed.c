@@ -122,7 +122,7 @@ static void on_read(void *arg, enum jk_status status)
 		jk_metric_observe_us(dispatch->metrics.read_time, jk_time_now_us() - feed->began_us);
 	} else {
 		jk_metric_add(dispatch->metrics.failures, 1);
-		jk_log_limited(5000, JK_LOG_WARN, "reading_failed", "status=%s problem=\"%s\"", jk_status_name(status),
+		jk_log_limited(5000, JK_LOG_WARN, "reading_failed", "status=%s problem=%s", jk_status_name(status),
 			dispatch_store_problem(dispatch->store));
 	}
 	feed->flying_count = 0;

@@ -3,9 +3,15 @@
 #pragma once
 
 #include "crypt/crypt.h"
-#include "dispatch_store_pg.h"
+#include "feed/feed_reader.h"
 
 enum { DISPATCH_HEAD_EVERY_MS = 10000, DISPATCH_HEAD_EVERY_EVENTS = 1000 };
+
+/* A signed head over all streams. */
+struct dispatch_signed_head {
+	uint8_t root[32], public_key[32], signature[64];
+	int64_t signed_at_us;
+};
 
 /* True when a head is due: something moved since the last one, and it is long ago or much. */
 bool dispatch_heads_is_due(uint64_t new_events, int64_t since_last_ms);

@@ -98,7 +98,7 @@ struct dispatch_writing {
 struct dispatch_metrics {
 	struct jk_metric *delivered, *denied, *filtered, *unreadable, *acked;
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
-	struct jk_metric *sessions, *flight_bytes;
+	struct jk_metric *sessions, *flight_bytes, *registry_version;
 	struct jk_metric *heads_signed, *receipts, *reservations, *failures;
 };
 

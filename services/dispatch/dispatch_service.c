@@ -107,7 +107,7 @@ static void look_at_registry(struct dispatch *dispatch, char ret_problem[256])
 	jk_registry_watch_problem(dispatch->around.watch, ret_problem, &dispatch->fatal);
 	if (!dispatch->fatal)
 		return;
-	jk_log(JK_LOG_ERROR, "wrong_database", "why=\"%s\"", ret_problem);
+	jk_log(JK_LOG_ERROR, "wrong_database", "why=%s", ret_problem);
 	jk_loop_stop(dispatch->around.loop);
 }
 
@@ -134,6 +134,7 @@ static void set_gauges(struct dispatch *dispatch)
 
 	jk_metric_set(metrics->sessions, (int64_t)jk_sessions_count(dispatch->sessions));
 	jk_metric_set(metrics->cache_bytes, (int64_t)dispatch_cache_bytes(dispatch->cache));
+	jk_metric_set(metrics->registry_version, dispatch->registry_version);
 	jk_metric_set(metrics->flight_bytes, (int64_t)dispatch->flight_bytes);
 	dispatch_lag_measure(dispatch, jk_time_now_us());
 }
@@ -145,7 +146,7 @@ static void look_at_database(struct dispatch *dispatch, bool up)
 	if (up && !dispatch->was_up)
 		dispatch->writing.secret_due = true;
 	if (up != dispatch->was_up)
-		jk_log(up ? JK_LOG_INFO : JK_LOG_WARN, up ? "database_up" : "database_away", "problem=\"%s\"",
+		jk_log(up ? JK_LOG_INFO : JK_LOG_WARN, up ? "database_up" : "database_away", "problem=%s",
 			up ? "" : dispatch_store_problem(dispatch->store));
 	dispatch->was_up = up;
 }
@@ -222,6 +223,7 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->events_read = jk_metric_counter("jukwaa_dispatch_events_read_total", "", "Events read from the database.");
 	m->read_time = jk_metric_histogram("jukwaa_dispatch_read_seconds", "", "Time of one reading job.");
 	m->sessions = jk_metric_gauge("jukwaa_dispatch_sessions", "", "Open sessions.");
+	m->registry_version = jk_metric_gauge("jukwaa_dispatch_registry_version", "", "Version of the registry in force here.");
 	m->flight_bytes = jk_metric_gauge("jukwaa_dispatch_unacknowledged_bytes", "", "Bytes sent and not acknowledged.");
 	m->heads_signed = jk_metric_counter("jukwaa_dispatch_heads_signed_total", "", "Heads signed and stored.");
 	m->receipts = jk_metric_counter("jukwaa_dispatch_receipts_total", "", "DELIVERED receipts appended to mailboxes.");

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "bus/bus_loop.h"
-#include "dispatch_rules.h"
+#include "dispatch_heads.h"
 #include "dispatch_seal.h"
 #include "feed/feed_reader.h"
 
@@ -104,11 +104,6 @@ struct dispatch_reservation {
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,
 	void (*on_id)(void *arg, size_t index, int64_t disclosure_id), const struct dispatch_store_done *done) JK_MUST_CHECK;
 
-/* A signed head over all streams. */
-struct dispatch_signed_head {
-	uint8_t root[32], public_key[32], signature[64];
-	int64_t signed_at_us;
-};
 enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct dispatch_signed_head *head,
 	const struct jk_head *streams, size_t count, const struct dispatch_store_done *done) JK_MUST_CHECK;
 

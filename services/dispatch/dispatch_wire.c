@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "dispatch_store_pg.h"
+#include "base/jk_text.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dispatch_event.h"
+#include "dispatch_heads.h"
 #include "dispatch_seal.h"
 #include "session/session.h"
 
@@ -49,7 +50,6 @@ struct dispatch_delivery {
 enum jk_status dispatch_wire_send_deliver(
 	struct jk_sessions *sessions, struct jk_session *session, const struct dispatch_delivery *delivery) JK_MUST_CHECK;
 
-struct dispatch_signed_head;
 /* head NULL: none signed yet. */
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
 	const struct dispatch_told *told, const struct dispatch_signed_head *head) JK_MUST_CHECK;

@@ -210,8 +210,7 @@ static void on_done(void *arg, enum jk_status status)
 		writing->not_before_ms = jk_time_mono_ms() + DISPATCH_RETRY_MS;
 		jk_metric_add(dispatch->metrics.failures, 1);
 		jk_log_limited(5000, status == JK_RETRY ? JK_LOG_WARN : JK_LOG_ERROR, "writing_failed",
-			"job=%d status=%s problem=\"%s\"", (int)job, jk_status_name(status),
-			dispatch_store_problem(dispatch->store));
+			"job=%d status=%s problem=%s", (int)job, jk_status_name(status), dispatch_store_problem(dispatch->store));
 	}
 	if (job == DISPATCH_JOB_FIND)
 		dispatch_subscribe_found(dispatch, status);

@@ -1,0 +1,179 @@
+/* Credit, acknowledgements and disclosure ranges of one subscription. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dispatch_subscription.h"
+
+enum { WINDOW = 4 };
+
+static struct dispatch_cache *cache;
+static struct dispatch_subscription *subscription;
+static unsigned acked;
+
+static int set_up(void **state)
+{
+	struct dispatch_streams streams = {.count = 0};
+	const struct dispatch_position start = {.seq = 10};
+	(void)state;
+
+	acked = 0;
+	cache = dispatch_cache_new(1024);
+	if (cache == NULL || !dispatch_streams_add(&streams, "001") || !dispatch_streams_add(&streams, "002"))
+		return 1;
+	subscription = dispatch_subscription_new(cache, &streams, WINDOW);
+	if (subscription == NULL)
+		return 1;
+	dispatch_subscription_start(subscription, 0, &start);
+	dispatch_subscription_start(subscription, 1, &start);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	dispatch_subscription_free(&subscription);
+	dispatch_cache_free(&cache);
+	return 0;
+}
+
+static void on_acked(void *arg, const struct dispatch_subscription *of, const struct dispatch_unacked *delivery)
+{
+	(void)arg;
+	assert_ptr_equal(of, subscription);
+	assert_int_equal(delivery->agency_id, 7);
+	acked++;
+}
+
+static void send(size_t place, uint64_t seq)
+{
+	const struct dispatch_position position = {.seq = seq};
+
+	dispatch_subscription_sent(subscription, place, &position, 100, 7);
+}
+
+static bool ack(uint64_t number)
+{
+	return dispatch_subscription_ack(subscription, number, on_acked, NULL);
+}
+
+static void test_window(void **state)
+{
+	(void)state;
+	for (uint64_t n = 1; n <= WINDOW; n++) {
+		assert_true(dispatch_subscription_has_credit(subscription));
+		send(0, 10 + n);
+	}
+	assert_false(dispatch_subscription_has_credit(subscription));
+	assert_false(ack(WINDOW + 1)); /* never sent */
+	assert_int_equal(acked, 0);
+	assert_true(ack(1));
+	assert_true(ack(1)); /* again: nothing */
+	assert_int_equal(acked, 1);
+	assert_int_equal(subscription->unacked_bytes, 300);
+	assert_true(dispatch_subscription_has_credit(subscription));
+	send(1, 11);
+	assert_false(dispatch_subscription_has_credit(subscription));
+	assert_true(ack(5));
+	assert_int_equal(acked, 5);
+	assert_int_equal(subscription->unacked_bytes, 0);
+}
+
+static void test_bytes_in_flight(void **state)
+{
+	const struct dispatch_position position = {.seq = 11};
+	(void)state;
+
+	dispatch_subscription_sent(subscription, 0, &position, DISPATCH_UNACKED_MAX_BYTES, 7);
+	assert_false(dispatch_subscription_has_credit(subscription));
+	assert_true(ack(1));
+	assert_true(dispatch_subscription_has_credit(subscription));
+}
+
+static void test_acknowledged_position(void **state)
+{
+	struct dispatch_place *place = &subscription->places[0];
+	const struct dispatch_position over = {.seq = 13}, further = {.seq = 15};
+	(void)state;
+
+	send(0, 11);
+	send(0, 12);
+	dispatch_subscription_passed(subscription, 0, &over);
+	assert_int_equal(place->acked.seq, 10); /* two are on their way */
+	assert_true(ack(1));
+	assert_int_equal(place->acked.seq, 11);
+	assert_true(ack(2));
+	assert_int_equal(place->acked.seq, 13); /* and what was passed over after them */
+	dispatch_subscription_passed(subscription, 0, &further);
+	assert_int_equal(place->acked.seq, 15);
+	assert_int_equal(place->told_seq, 12); /* the client holds the seal of its last delivery */
+	assert_int_equal(subscription->places[1].acked.seq, 10);
+}
+
+static void test_ranges(void **state)
+{
+	struct dispatch_place *place = &subscription->places[0];
+	struct dispatch_range range;
+	(void)state;
+
+	dispatch_subscription_grant(place, &(struct dispatch_range){1, 11, 12});
+	assert_int_equal(place->reserved_to, 12);
+	assert_false(dispatch_subscription_take_closed(place, false, &range));
+	send(0, 11);
+	send(0, 12);
+	dispatch_subscription_grant(place, &(struct dispatch_range){2, 13, 20});
+	assert_true(ack(2));
+	assert_true(dispatch_subscription_take_closed(place, false, &range));
+	assert_int_equal(range.disclosure_id, 1);
+	assert_false(dispatch_subscription_take_closed(place, false, &range));
+	send(0, 13);
+	/* Another policy: the range ends where its successor begins. */
+	dispatch_subscription_revoke_ranges(subscription, 5);
+	assert_int_equal(place->reserved_to, 13);
+	dispatch_subscription_grant(place, &(struct dispatch_range){3, 14, 30});
+	assert_true(ack(3));
+	assert_true(dispatch_subscription_take_closed(place, false, &range));
+	assert_int_equal(range.disclosure_id, 2);
+	assert_int_equal(range.to_seq, 13);
+	assert_true(dispatch_subscription_take_closed(place, true, &range));
+	assert_int_equal(range.disclosure_id, 3);
+	assert_false(dispatch_subscription_take_closed(place, true, &range));
+}
+
+static void test_ranges_are_bounded(void **state)
+{
+	struct dispatch_place *place = &subscription->places[0];
+	struct dispatch_range range;
+	(void)state;
+
+	for (int i = 0; i < DISPATCH_RANGES_MAX + 3; i++)
+		dispatch_subscription_grant(place, &(struct dispatch_range){i, 11 + (uint64_t)i * 2, 12 + (uint64_t)i * 2});
+	assert_int_equal(place->range_count, DISPATCH_RANGES_MAX);
+	assert_true(dispatch_subscription_take_closed(place, true, &range));
+	assert_int_equal(range.disclosure_id, 3);
+}
+
+static void test_behind(void **state)
+{
+	(void)state;
+	assert_int_equal(dispatch_subscription_behind(subscription), 0);
+	dispatch_cache_stream(cache, "002")->last_seq = 25;
+	dispatch_cache_stream(cache, "001")->last_seq = 5; /* never below nothing */
+	assert_int_equal(dispatch_subscription_behind(subscription), 15);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bytes_in_flight, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_acknowledged_position, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ranges_are_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_behind, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
