@@ -56,10 +56,10 @@ static void give_up(struct publishing *p, int status)
 
 	p->failed = cli_link_fail(&p->options.connection, status, error->code, error->field, error->reason);
 	if (outstanding > 0 && p->options.outbox)
-		fprintf(stderr, "  %zu reports wait in the outbox %s; the next run with it sends them\n", outstanding,
+		fprintf(stderr, "  %zu waiting in the outbox %s; the next run with it sends them\n", outstanding,
 			p->options.outbox);
 	else if (outstanding > 0)
-		fprintf(stderr, "  %zu reports have no receipt; publishing them again is harmless\n", outstanding);
+		fprintf(stderr, "  %zu without a receipt; publishing again is harmless\n", outstanding);
 }
 
 /* One receipt, waiting up to timeout_ms. False: none came. */
@@ -182,9 +182,9 @@ static void read_files(struct publishing *p, int count, char **files)
 			break;
 		case PUBLISH_UNREADABLE:
 			p->tally.unreadable++;
-			cli_fail(CLI_REFUSED, NULL, "cannot read %s", refusal.reason);
+			cli_fail(CLI_REFUSED, NULL, "not read: %s", refusal.reason);
 			break;
-		case PUBLISH_UNKNOWN:
+		case PUBLISH_NO_MAP:
 			p->failed = cli_usage("publish", "%s", refusal.reason);
 			break;
 		}
@@ -219,7 +219,8 @@ static int publish_files(struct publishing *p, int count, char **files)
 			fputs("\r\033[K", stderr);
 		jukwaa_publisher_close(&p->publisher);
 	}
-	publish_show_tally(&p->tally);
+	if (!p->failed || publish_tally_receipts(&p->tally) > 0)
+		publish_show_tally(&p->tally);
 	if (p->failed)
 		return p->failed;
 	return publish_tally_is_good(&p->tally) ? CLI_OK : CLI_REFUSED;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/jk_time.h"
+#include "jukwaa/v1/dispatch.pb-c.h"
 #include "services/cli/cli_commands.h"
 #include "services/cli/cli_link.h"
 
@@ -74,12 +75,24 @@ static const char *mark_of(const struct jukwaa_event *event)
 {
 	if (event->chain_broken)
 		return " CHAIN BROKEN";
-	if (strcmp(event->kind, "DELIVERED") != 0 && !event->copy_verified)
+	if (!event->copy_verified)
 		return " COPY DOES NOT ADD UP";
 	return "";
 }
 
-/* 08:15:30 047#12  SEVERE   FIRE     UPDATE  Fire in the market                 KRCS */
+/* A publisher's mailbox: what a desk has. */
+static void show_delivered(const struct jukwaa_event *event)
+{
+	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
+
+	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
+		cli_print_text(stdout, deliver->delivered->desk, 0);
+		printf(" has %s up to #%" PRIu64, deliver->delivered->stream, deliver->delivered->up_to_seq);
+	}
+	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
+}
+
+/* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
 static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 {
 	enum { PLACE_COLUMNS = 10, KIND_COLUMNS = 9, WORD_COLUMNS = 9, WIDE = 70 };
@@ -106,7 +119,9 @@ static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 		left -= (int)strlen(mark_of(event)) + 1;
 		printf("%s%s%s ", cli_tone(cli, CLI_BAD), mark_of(event) + 1, cli_tone(cli, CLI_PLAIN));
 	}
-	if (left > 4)
+	if (strcmp(event->kind, "DELIVERED") == 0)
+		show_delivered(event);
+	else if (left > 4)
 		left -= cli_print_text(stdout, event->headline, left);
 	if (left > (int)strlen(event->agency) + 3 && *event->agency) {
 		printf("  %s", cli_tone(cli, CLI_DIM));

@@ -8,5 +8,5 @@ enum publish_result publish_read_csv(const char *file, struct json_slice text, c
 	(void)take;
 	(void)arg;
 	(void)jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "%s: this build reads no CSV", file);
-	return PUBLISH_UNKNOWN;
+	return PUBLISH_NO_MAP;
 }

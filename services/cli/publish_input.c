@@ -162,7 +162,7 @@ enum publish_result publish_read_file(
 	if (!item.format)
 		item.format = guess_format(path, text);
 	if (!item.format)
-		result = refuse_file(ret_refusal, PUBLISH_UNKNOWN, path,
+		result = refuse_file(ret_refusal, PUBLISH_UNREADABLE, path,
 			"neither name nor content tells its format: give --format cap, json, csv or pb");
 	else if (strcmp(item.format, "csv") == 0)
 		result = publish_read_csv(path, text, options->map_file, take, arg, ret_refusal);

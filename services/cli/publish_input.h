@@ -28,8 +28,8 @@ struct publish_options {
 enum publish_result {
 	PUBLISH_READ,       /* all reports were handed on */
 	PUBLISH_STOPPED,    /* take said so */
-	PUBLISH_UNREADABLE, /* the file; ret_refusal says why */
-	PUBLISH_UNKNOWN,    /* its format, or CSV without a map; ret_refusal says what to do */
+	PUBLISH_UNREADABLE, /* the file, or its format is not known; ret_refusal says why */
+	PUBLISH_NO_MAP,     /* CSV without a mapping file, or with a wrong one; ret_refusal says what to do */
 };
 /* path: "-" is standard input. */
 enum publish_result publish_read_file(

@@ -113,6 +113,7 @@ static void show_human(const struct cli *cli, const struct jukwaa_receipt *recei
 	enum { VERDICT_COLUMNS = 9, PLACE_COLUMNS = 16, FILE_COLUMNS_MIN = 12 };
 	bool good = *receipt->verdict == 'S' || *receipt->verdict == 'D' || *receipt->verdict == 'V';
 	int columns = cli_columns(), id_columns = columns >= 100 ? 40 : columns / 3, left;
+	const char *slash = strrchr(receipt->label, '/');
 	char places[128] = "";
 
 	for (size_t i = 0; i < receipt->position_count; i++) {
@@ -128,7 +129,7 @@ static void show_human(const struct cli *cli, const struct jukwaa_receipt *recei
 	print_padded(*places ? places : "-", PLACE_COLUMNS);
 	left = columns - VERDICT_COLUMNS - id_columns - PLACE_COLUMNS - 3;
 	if (left >= FILE_COLUMNS_MIN)
-		cli_print_text(stdout, receipt->label, left);
+		cli_print_text(stdout, slash ? slash + 1 : receipt->label, left);
 	printf("\n");
 	if (*receipt->code)
 		print_detail(cli, "x", receipt->code, receipt->field, receipt->reason);
