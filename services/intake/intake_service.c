@@ -93,7 +93,7 @@ static void item_reject(struct intake_service *service, struct intake_item *item
 {
 	item->verdict = JK_VERDICT_REJECTED;
 	item->refusal = (struct jk_refusal *)refusal;
-	jk_log(JK_LOG_INFO, "report_refused", "agency=%s key=%d code=%s field=%s", item->agency, item->key_id,
+	jk_log_limited(100, JK_LOG_INFO, "report_refused", "agency=%s key=%d code=%s field=%s", item->agency, item->key_id,
 		jk_words_name(&jk_codes, refusal->code), refusal->field);
 	item_answer(service, item);
 }

@@ -132,6 +132,14 @@ static bool report_place(const Jukwaa__V1__Place *from, struct jk_arena *arena, 
 	return !from->n_circles || list_circles(from, arena, place);
 }
 
+/* A CAP alert without info has no event text, which each info must have. The reader calls it OTHER; what its incident is called
+ * is better (a Cancel must reach whom the alert reached). */
+static void forget_placeholder(Jukwaa__V1__Classification *classification)
+{
+	if (!*classification->event)
+		classification->n_categories = 0;
+}
+
 static void report_classification(const Jukwaa__V1__Classification *from, struct intake_report *report)
 {
 	for (size_t i = 0; i < from->n_categories; i++)
@@ -163,6 +171,8 @@ bool intake_wire_report(struct intake_decoded *decoded, const char *county, stru
 	ret_report->expires_us = times && times->expires_present_case ? times->expires_us : 0;
 	ret_report->references = decoded->references;
 	ret_report->reference_count = decoded->reference_count;
+	if (decoded->sender)
+		forget_placeholder(incident->classification);
 	report_classification(incident->classification, ret_report);
 	*ret_message = (const struct intake_message *)incident;
 	return true;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/jk_log.h"
+#include "base/jk_text.h"
 #include "services/intake/intake_service.h"
 
 struct settings {
@@ -34,6 +35,14 @@ struct house {
 	struct jk_refusal refusal;
 };
 
+static bool open_key(const struct settings *settings, struct house *house)
+{
+	if (jk_key_read(settings->key_file, &house->key, &house->refusal) == JK_OK)
+		return true;
+	jk_text_copy(house->refusal.field, sizeof house->refusal.field, "key-file");
+	return false;
+}
+
 static bool open_boundaries(const struct settings *settings, struct house *house)
 {
 	char missing[256] = "";
@@ -43,8 +52,10 @@ static bool open_boundaries(const struct settings *settings, struct house *house
 		return true;
 	}
 	if (intake_boundaries_open(settings->county_boundaries, settings->county_property, &house->parts.boundaries, missing,
-		    &house->refusal) != JK_OK)
+		    &house->refusal) != JK_OK) {
+		jk_log(JK_LOG_ERROR, "county_boundaries_refused", "path=%s", settings->county_boundaries);
 		return false;
+	}
 	if (*missing)
 		jk_log(JK_LOG_WARN, "counties_without_boundary", "counties=%s", missing);
 	return true;
@@ -56,8 +67,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 	struct intake_parts *parts = &house->parts;
 	struct jk_refusal *why = &house->refusal;
 
-	if (jk_crypt_init() != JK_OK || jk_key_read(settings->key_file, &house->key, why) != JK_OK ||
-		intake_cap_open(&parts->cap) != JK_OK || !open_boundaries(settings, house))
+	if (jk_crypt_init() != JK_OK || !open_key(settings, house) || intake_cap_open(&parts->cap) != JK_OK ||
+		!open_boundaries(settings, house))
 		return false;
 	parts->loop = jk_loop_new();
 	if (!parts->loop || intake_store_open(settings->database, &parts->store) != JK_OK ||
