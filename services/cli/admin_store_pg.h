@@ -12,10 +12,12 @@ struct admin_rows;  /* a result */
 enum admin_statement {
 	ADMIN_AGENCY_ADD, /* code, name, strict, refuse_expired -> done */
 	ADMIN_AGENCY_LIST,
-	ADMIN_AGENCY_REVOKE, /* code -> done */
-	ADMIN_DESK_ADD,      /* code, agency, name -> done */
+	ADMIN_AGENCY_REVOKE,    /* code -> done */
+	ADMIN_AGENCY_REINSTATE, /* code -> done */
+	ADMIN_DESK_ADD,         /* code, agency, name -> done */
 	ADMIN_DESK_LIST,
-	ADMIN_DESK_REVOKE, /* code -> done */
+	ADMIN_DESK_REVOKE,    /* code -> done */
+	ADMIN_DESK_REINSTATE, /* code -> done */
 	ADMIN_KEY_ADD, /* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], rate, note -> done */
 	ADMIN_KEY_LIST,
 	ADMIN_KEY_REVOKE,    /* curve hex -> done */
@@ -25,9 +27,10 @@ enum admin_statement {
 	ADMIN_ALLOW_REVOKE,  /* allow_id -> done */
 	ADMIN_RULE_ADD,      /* name, desk, county, category, severity, include_test, url, secret_file -> done */
 	ADMIN_RULE_LIST,
-	ADMIN_RULE_REVOKE, /* name -> done */
+	ADMIN_RULE_REVOKE,    /* name -> done */
+	ADMIN_RULE_REINSTATE, /* name -> done */
 	ADMIN_DEAD_LIST,
-	ADMIN_DEAD_REQUEUE, /* message_id, NULL: all -> done */
+	ADMIN_DEAD_REQUEUE, /* message_id or NULL, all of them? -> done, messages */
 	ADMIN_EPOCH_CONFIRM,
 	ADMIN_EPOCH_SHOW,
 	ADMIN_STATEMENTS

@@ -13,7 +13,7 @@
 enum { VALUES_MAX = 16 };
 
 /* How an option's text becomes a statement's parameter. */
-enum form { TEXT, SWITCH, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, KEY_FILE, SENDERS, SECRET_FILE };
+enum form { TEXT, SWITCH, ALL, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, KEY_FILE, SENDERS, SECRET_FILE };
 
 struct parameter {
 	const char *option; /* "--name"; NULL: the next word */
@@ -48,12 +48,14 @@ static const struct operation operations[] = {
 		"agency", "jukwaa admin agency add KPS --name 'Kenya Police Service'"},
 	{"agency", "list", ADMIN_AGENCY_LIST, {END}, "agency", NULL},
 	{"agency", "revoke", ADMIN_AGENCY_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "agency", NULL},
+	{"agency", "reinstate", ADMIN_AGENCY_REINSTATE, {WORD("CODE", "a revoked agency takes part again"), END}, "agency", NULL},
 	{"desk", "add", ADMIN_DESK_ADD,
 		{WORD("CODE", "short name"), {"--agency", TEXT, "CODE", "whose desk it is", true, NULL},
 			{"--name", TEXT, "NAME", "full name", true, NULL}, END},
 		"desk", "jukwaa admin desk add NAIROBI --agency KPS --name 'Nairobi control room'"},
 	{"desk", "list", ADMIN_DESK_LIST, {END}, "desk", NULL},
 	{"desk", "revoke", ADMIN_DESK_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "desk", NULL},
+	{"desk", "reinstate", ADMIN_DESK_REINSTATE, {WORD("CODE", "a revoked desk takes part again"), END}, "desk", NULL},
 	{"key", "add", ADMIN_KEY_ADD,
 		{{"--file", KEY_FILE, "FILE", "FILE.pub of the party, made by `jukwaa key new`", true, NULL},
 			{"--role", UPPER, "ROLE", "publisher, desk or operator", true, NULL},
@@ -97,9 +99,12 @@ static const struct operation operations[] = {
 		"/etc/jukwaa/night.whsec"},
 	{"rule", "list", ADMIN_RULE_LIST, {END}, "rule", NULL},
 	{"rule", "revoke", ADMIN_RULE_REVOKE, {WORD("NAME", "nothing more is sent for it"), END}, "rule", NULL},
+	{"rule", "reinstate", ADMIN_RULE_REINSTATE, {WORD("NAME", "a revoked rule speaks again"), END}, "rule", NULL},
 	{"dead", "list", ADMIN_DEAD_LIST, {END}, "message", NULL},
-	{"dead", "requeue", ADMIN_DEAD_REQUEUE, {{NULL, TEXT, "ID", "message_id; default: all dead letters", false, NULL}, END},
-		"message", NULL},
+	{"dead", "requeue", ADMIN_DEAD_REQUEUE,
+		{{NULL, TEXT, "ID", "message_id, see list", true, NULL},
+			{"--all", ALL, NULL, "every dead letter instead of one", false, NULL}, END},
+		"message", "jukwaa admin notify dead requeue --all"},
 	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
 	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
 };
@@ -222,6 +227,15 @@ static int count_parameters(const struct operation *operation)
 	return count;
 }
 
+/* A switch such as --all stands in for the word that names one. */
+static bool has_all(const struct call *call)
+{
+	for (int i = 0; i < count_parameters(call->operation); i++)
+		if (call->operation->parameters[i].form == ALL && call->values[i] && !strcmp(call->values[i], "true"))
+			return true;
+	return false;
+}
+
 static bool read_arguments(struct call *call, struct cli_args *args)
 {
 	int count = count_parameters(call->operation);
@@ -239,9 +253,9 @@ static bool read_arguments(struct call *call, struct cli_args *args)
 		const struct parameter *parameter = &call->operation->parameters[i];
 		if (!call->values[i] && parameter->fallback)
 			call->values[i] = convert(call, parameter->form, parameter->fallback);
-		if (!call->values[i] && parameter->form == SWITCH)
+		if (!call->values[i] && (parameter->form == SWITCH || parameter->form == ALL))
 			call->values[i] = "false";
-		if (!call->values[i] && parameter->required) {
+		if (!call->values[i] && parameter->required && !has_all(call)) {
 			cli_usage("admin", "%s %s needs %s", call->operation->object, call->operation->verb,
 				parameter->option ? parameter->option : parameter->value_name);
 			return false;
@@ -276,15 +290,29 @@ static int bind(struct call *call, const char **ret_params)
 	return count;
 }
 
-static void print_done(const struct cli *cli, const struct operation *operation, const struct admin_rows *rows, const char *name)
+/* Objects of `jukwaa admin notify …`. */
+static bool is_below_notify(const struct operation *operation)
+{
+	return !strcmp(operation->object, "rule") || !strcmp(operation->object, "dead");
+}
+
+/* What a change came to. name: of the thing, where it has one that people typed; NULL: none. */
+static int print_done(const struct cli *cli, const struct operation *operation, const struct admin_rows *rows, const char *name)
 {
 	const char *done = admin_rows_count(rows) ? admin_rows_text(rows, "done") : "unchanged";
+	if (!strcmp(operation->verb, "add") && !strcmp(done, "revoked")) {
+		char next[128];
+		jk_text_format(next, sizeof next, "jukwaa admin %s%s reinstate %s", is_below_notify(operation) ? "notify " : "",
+			operation->object, name ? name : "FILE");
+		return cli_fail(CLI_REFUSED, next, "this %s is revoked; adding it again does not change that", operation->what);
+	}
 	if (cli->json && admin_rows_count(rows))
 		admin_rows_print(cli, rows);
 	else if (cli->json)
 		printf("{\"done\":\"unchanged\"}\n");
 	else
-		printf("%s %s: %s\n", operation->object, name ? name : "", done);
+		printf("%s%s%s: %s\n", operation->object, name ? " " : "", name ? name : "", done);
+	return CLI_OK;
 }
 
 static int run_operation(const struct cli *cli, struct call *call)
@@ -303,7 +331,7 @@ static int run_operation(const struct cli *cli, struct call *call)
 		else if (!adds && !admin_rows_count(rows))
 			status = cli_fail(CLI_REFUSED, NULL, "there is no such %s: %s", operation->what, params[0]);
 		else
-			print_done(cli, operation, rows, operation->parameters[0].option ? NULL : call->values[0]);
+			status = print_done(cli, operation, rows, operation->parameters[0].option ? NULL : call->values[0]);
 	}
 	admin_rows_free(&rows);
 	admin_store_close(&store);
@@ -312,9 +340,7 @@ static int run_operation(const struct cli *cli, struct call *call)
 
 static void print_operation(const struct operation *operation)
 {
-	printf("  jukwaa admin %s%s %s",
-		!strcmp(operation->object, "rule") || !strcmp(operation->object, "dead") ? "notify " : "", operation->object,
-		operation->verb);
+	printf("  jukwaa admin %s%s %s", is_below_notify(operation) ? "notify " : "", operation->object, operation->verb);
 	for (int i = 0; i < count_parameters(operation); i++)
 		if (!operation->parameters[i].option)
 			printf(operation->parameters[i].required ? " %s" : " [%s]", operation->parameters[i].value_name);
@@ -331,17 +357,37 @@ static void print_operation(const struct operation *operation)
 		printf("      for example: %s\n", operation->example);
 }
 
+static void print_migrate(void)
+{
+	printf("  jukwaa admin migrate [--sql DIR] [--realm live|exercise] [--passwords FILE] [--create-database] [--wait S]\n"
+	       "      makes or updates the schema; harmless when repeated\n"
+	       "      --sql DIR                NNN_name.sql, applied in order; default: JUKWAA_SQL, else as installed\n"
+	       "      --realm REALM            live (default) or exercise; written once, never changed\n"
+	       "      --passwords FILE         pgpass file: its jukwaa_… roles get their passwords\n"
+	       "      --create-database        makes the database that JUKWAA_DATABASE names, where it is missing\n"
+	       "      --wait S                 seconds to wait for PostgreSQL to answer; default 0\n"
+	       "      for example: JUKWAA_DATABASE='host=/run/postgresql dbname=jukwaa user=postgres' jukwaa admin migrate\n");
+}
+
+/* object NULL: all of them. */
 static int print_help(const char *object)
 {
+	bool all = !object, known = all;
 	printf("jukwaa admin: agencies, desks, keys, rules and the database, in JUKWAA_DATABASE.\n\n");
-	if (!object) {
-		printf("  jukwaa admin migrate [--sql DIR] [--realm live|exercise] [--passwords FILE] [--create-database] "
-		       "[--wait S]\n"
-		       "      makes or updates the schema; harmless when repeated\n");
+	if (all || !strcmp(object, "migrate")) {
+		print_migrate();
+		known = true;
 	}
-	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-		if (!object || !strcmp(object, operations[i].object))
+	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+		bool notify = !all && !strcmp(object, "notify") && is_below_notify(&operations[i]);
+		if (all || notify || !strcmp(object, operations[i].object)) {
 			print_operation(&operations[i]);
+			known = true;
+		}
+	}
+	if (!known)
+		return cli_usage("admin", "do not know '%s'", object);
+	printf("\n  --json prints one object a line. An add that changes nothing says \"unchanged\": scripts may run twice.\n");
 	return CLI_OK;
 }
 
@@ -361,12 +407,20 @@ static bool wants_help(int argc, char **argv)
 	return argc < 2;
 }
 
+/* The last of the first two words: "rule" of `admin notify rule --help`; NULL: none. */
+static const char *help_topic(int argc, char **argv)
+{
+	if (argc < 2 || argv[1][0] == '-')
+		return NULL;
+	return !strcmp(argv[1], "notify") && argc > 2 && argv[2][0] != '-' ? argv[2] : argv[1];
+}
+
 int cli_admin(const struct cli *cli, int argc, char **argv)
 {
 	bool below_notify = argc > 1 && !strcmp(argv[1], "notify");
 	struct cli_args args = {argc, argv, below_notify ? 2 : 1, false};
 	if (wants_help(argc, argv))
-		return print_help(args.at < argc && argv[args.at][0] != '-' ? argv[args.at] : NULL);
+		return print_help(help_topic(argc, argv));
 	const char *object = cli_args_word(&args);
 	if (object && !strcmp(object, "migrate"))
 		return admin_migrate(cli, &args);
