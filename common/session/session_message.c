@@ -36,17 +36,18 @@ static char *mutable_text(const char *constant)
 	return pointer.out;
 }
 
-/* A key that is revoked, or gone from the registry: told once, and cut off. */
+/* A key that is revoked, or gone from the registry. Cutting would overtake a BYE that is still on its way out, so whoever has a
+ * session is told and ended; whoever has none was told before, or learns it at the door when it comes back. */
 static void turn_away(const struct incoming *incoming)
 {
 	struct jk_sessions *sessions = incoming->sessions;
-	const struct jk_route *route = &incoming->received->route;
-	struct session_entry *entry = session_table_find_route(&sessions->table, route);
+	struct session_entry *entry = session_table_find_route(&sessions->table, &incoming->received->route);
 
-	session_send_bye(sessions, route, entry == NULL ? 0 : entry->session.number, JK_CODE_REVOKED, "the key is revoked");
+	sessions->counts.refused++;
 	if (entry != NULL)
-		session_end_silently(sessions, entry);
-	jk_router_cut(sessions->router, incoming->received);
+		jk_session_end(sessions, &entry->session, JK_CODE_REVOKED, "the key is revoked");
+	else
+		jk_router_cut(sessions->router, incoming->received);
 }
 
 /* Who is it? Answers and returns false when the message goes no further. */
