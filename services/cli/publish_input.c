@@ -53,8 +53,8 @@ static bool read_path(const char *path, struct jk_buffer *ret)
 	return good;
 }
 
-/* By the end of the name, else by the first character that is not blank. */
-static const char *guess_format(const char *path, struct json_slice text)
+/* By the end of the name; NULL: it does not tell. */
+static const char *format_of_name(const char *path)
 {
 	static const struct {
 		const char *end, *format;
@@ -72,12 +72,16 @@ static const char *guess_format(const char *path, struct json_slice text)
 	for (size_t i = 0; dot && i < sizeof ends / sizeof ends[0]; i++)
 		if (strcasecmp(dot, ends[i].end) == 0)
 			return ends[i].format;
+	return NULL;
+}
+
+/* By the first character that is not blank. */
+static const char *format_of_content(struct json_slice text)
+{
 	text = json_slice_trim(text);
 	if (text.at < text.end && *text.at == '<')
 		return "cap";
-	if (text.at < text.end && (*text.at == '{' || *text.at == '['))
-		return "json";
-	return NULL;
+	return text.at < text.end && (*text.at == '{' || *text.at == '[') ? "json" : NULL;
 }
 
 /* The report as it stands between the ends, or its refusal for its size. */
@@ -148,11 +152,13 @@ static enum publish_result give_reports(struct publish_item *item, struct json_s
 enum publish_result publish_read_file(
 	const char *path, const struct publish_options *options, publish_take *take, void *arg, struct jk_refusal *ret_refusal)
 {
-	struct publish_item item = {.file = path, .format = options->format};
+	struct publish_item item = {.file = path, .format = options->format ? options->format : format_of_name(path)};
 	struct jk_buffer bytes = {0};
 	struct json_slice text;
 	enum publish_result result;
 
+	if (item.format && strcmp(item.format, "csv") == 0)
+		return publish_read_csv(path, options->map_file, take, arg, ret_refusal);
 	if (!read_path(path, &bytes)) {
 		result = refuse_file(ret_refusal, PUBLISH_UNREADABLE, path, strerror(errno));
 		jk_buffer_done(&bytes);
@@ -160,14 +166,12 @@ enum publish_result publish_read_file(
 	}
 	text = (struct json_slice){bytes.data ? bytes.data : "", bytes.data ? bytes.data + bytes.size : ""};
 	if (!item.format)
-		item.format = guess_format(path, text);
-	if (!item.format)
+		item.format = format_of_content(text);
+	if (item.format)
+		result = give_reports(&item, text, take, arg);
+	else
 		result = refuse_file(ret_refusal, PUBLISH_UNREADABLE, path,
 			"neither name nor content tells its format: give --format cap, json, csv or pb");
-	else if (strcmp(item.format, "csv") == 0)
-		result = publish_read_csv(path, text, options->map_file, take, arg, ret_refusal);
-	else
-		result = give_reports(&item, text, take, arg);
 	jk_buffer_done(&bytes);
 	return result;
 }
