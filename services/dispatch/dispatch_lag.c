@@ -1,12 +1,16 @@
 /* dispatch_lag.c: how far each desk is behind, for /metrics: the worst of its sessions, in events and in seconds (age of the
- * newest event it has passed, while there are newer ones). A desk without a session shows 0. */
+ * newest event it has passed, while there are newer ones). A desk without a session shows 0. Both measures go under one name,
+ * because desks come while the service runs and /metrics wants all samples of a name together. */
 #include <stdlib.h>
 
 #include "dispatch_internal.h"
 
+static const char metric_name[] = "jukwaa_dispatch_desk_lag";
+static const char metric_help[] = "How far the desk is behind: events it has not passed, age in seconds of the newest it has.";
+
 struct desk_lag {
 	int32_t desk_id;
-	char labels[64]; /* borrowed by the metrics for ever */
+	char events_labels[80], seconds_labels[80]; /* borrowed by the metrics for ever */
 	struct jk_metric *events, *seconds;
 	int64_t worst_events, worst_us;
 };
@@ -35,10 +39,10 @@ static struct desk_lag *lag_of(struct dispatch *dispatch, int32_t desk_id)
 		return NULL;
 	}
 	lag->desk_id = desk_id;
-	(void)jk_text_format(lag->labels, sizeof lag->labels, "desk=\"%s\"", desk->code);
-	lag->events = jk_metric_gauge("jukwaa_dispatch_desk_lag_events", lag->labels, "Events the desk has not passed yet.");
-	lag->seconds = jk_metric_gauge(
-		"jukwaa_dispatch_desk_lag_seconds", lag->labels, "Age of the newest event the desk has passed, while behind.");
+	(void)jk_text_format(lag->events_labels, sizeof lag->events_labels, "desk=\"%s\",measure=\"events\"", desk->code);
+	(void)jk_text_format(lag->seconds_labels, sizeof lag->seconds_labels, "desk=\"%s\",measure=\"seconds\"", desk->code);
+	lag->events = jk_metric_gauge(metric_name, lag->events_labels, metric_help);
+	lag->seconds = jk_metric_gauge(metric_name, lag->seconds_labels, metric_help);
 	*slot = lag;
 	return lag;
 }

@@ -499,7 +499,8 @@ class DispatchTest(unittest.TestCase):
             self.append(300)
             fast.take(300, timeout=3)
         service = self.stack.services["dispatch"]
-        wait_until(lambda: service.metric("jukwaa_dispatch_desk_lag_events", 'desk="OPEN"') == 3000 - 64, 3, "lag shown")
+        labels = 'desk="OPEN",measure="events"'
+        wait_until(lambda: service.metric("jukwaa_dispatch_desk_lag", labels) == 3000 - 64, 3, "lag shown")
         self.assertEqual([m.seq for m in slow.take(3000)], list(range(1, 3001)))
 
     def test_second_subscription_replaces_the_first(self):
@@ -567,6 +568,14 @@ class DispatchTest(unittest.TestCase):
                   for s, n, c in zip(streams, seqs, chains)]
         self.assertEqual(list(streams), sorted(streams))
         self.assertEqual(merkle_root(leaves), bytes(root))
+
+    def test_metrics_keep_the_samples_of_a_name_together(self):
+        for key in (self.open, self.other, self.fire_only):
+            self.desk(key).subscribe([self.stream])
+        service = self.stack.services["dispatch"]
+        wait_until(lambda: service.metric("jukwaa_dispatch_sessions") >= 3, 3, "sessions shown")
+        types = [line.split()[2] for line in service.http("/metrics")[1].splitlines() if line.startswith("# TYPE")]
+        self.assertEqual(len(types), len(set(types)))
 
     # ---- the database away ----
 
