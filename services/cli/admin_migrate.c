@@ -1,7 +1,10 @@
+/* admin_migrate.c: `jukwaa admin migrate`: the folder of migrations and the file of passwords. The database is in
+ * admin_migrate_pg.c. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/jk_arena.h"
 #include "crypt/crypt.h"
@@ -102,29 +105,66 @@ static int read_folder(struct jk_arena *arena, const char *folder, struct admin_
 	return count == found ? count : -1;
 }
 
+/* Cuts `line` at its colons into five parts as libpq does: a backslash takes the next character as it is. */
+static bool split_pgpass(char *line, char *ret_parts[5])
+{
+	int parts = 0;
+	char *out = line;
+
+	ret_parts[parts++] = out;
+	for (const char *c = line; *c && *c != '\n' && *c != '\r'; c++) {
+		if (*c == '\\' && c[1] && c[1] != '\n') {
+			*out++ = *++c;
+		} else if (*c == ':' && parts < 5) {
+			*out++ = '\0';
+			ret_parts[parts++] = out;
+		} else {
+			*out++ = *c;
+		}
+	}
+	*out = '\0';
+	return parts == 5;
+}
+
+static FILE *open_pgpass(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct stat about;
+
+	if (!file) {
+		cli_fail(CLI_USAGE, NULL, "cannot read %s", path);
+		return NULL;
+	}
+	if (fstat(fileno(file), &about) == 0 && (about.st_mode & 077) == 0)
+		return file;
+	cli_fail(CLI_USAGE, "chmod 600 the file", "%s holds passwords and is open to group or others", path);
+	fclose(file);
+	return NULL;
+}
+
 /* Lines host:port:database:role:password of a pgpass file; those of roles jukwaa_… are set. */
 static int set_passwords(struct admin_store *store, const char *path)
 {
-	FILE *file = fopen(path, "re");
+	enum { ROLE = 3, PASSWORD = 4 };
+	FILE *file = open_pgpass(path);
+	char *line = NULL, *parts[5];
+	size_t capacity = 0;
+	int status = CLI_OK, roles = 0;
+
 	if (!file)
-		return cli_fail(CLI_USAGE, NULL, "cannot read %s", path);
-	char line[512];
-	int status = CLI_OK;
-	while (status == CLI_OK && fgets(line, sizeof line, file)) {
-		char *part[5] = {line};
-		int parts = 1;
-		for (char *c = line; *c && parts < 5; c++)
-			if (*c == ':') {
-				*c = '\0';
-				part[parts++] = c + 1;
-			}
-		if (parts < 5 || strncmp(part[3], "jukwaa_", 7) != 0)
+		return CLI_USAGE;
+	while (status == CLI_OK && getline(&line, &capacity, file) > 0) {
+		if (line[0] == '#' || !split_pgpass(line, parts) || strncmp(parts[ROLE], "jukwaa_", 7) != 0)
 			continue;
-		part[4][strcspn(part[4], "\n")] = '\0';
-		status = admin_store_set_password(store, part[3], part[4]);
+		status = admin_store_set_password(store, parts[ROLE], parts[PASSWORD]);
+		roles++;
 	}
+	if (status == CLI_OK && roles == 0)
+		status = cli_fail(CLI_USAGE, NULL, "%s has no line for a role jukwaa_…", path);
 	fclose(file);
-	explicit_bzero(line, sizeof line);
+	if (line)
+		explicit_bzero(line, capacity);
+	free(line);
 	return status;
 }
 

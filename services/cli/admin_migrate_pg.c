@@ -1,3 +1,4 @@
+/* admin_migrate_pg.c: migrations in the database: one at a time, all or nothing each, remembered with their checksum. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,48 +108,94 @@ static bool apply(PGconn *link, const struct cli *cli, const struct admin_migrat
 	return good;
 }
 
-static int set_realm(PGconn *link, const char *realm)
+/* A database that a later release migrated is left alone. */
+static int check_not_newer(PGconn *link, int count)
+{
+	char last[16];
+	jk_text_format(last, sizeof last, "%d", count);
+	const char *params[] = {last};
+	PGresult *result =
+		PQexecParams(link, "SELECT name FROM meta.migration WHERE number > $1::integer ORDER BY number LIMIT 1", 1, NULL,
+			params, NULL, NULL, 0);
+	int status = CLI_OK;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		status = admin_fail(link, result, "cannot read meta.migration");
+	else if (PQntuples(result) > 0)
+		status = cli_fail(CLI_REFUSED, "use the release this database was migrated with, or a later one",
+			"%s is applied to this database, and this release does not have it", PQgetvalue(result, 0, 0));
+	PQclear(result);
+	return status;
+}
+
+/* Refuses when the database serves another realm. A database without the table, or without its row, serves none yet. */
+static int check_realm(PGconn *link, const char *realm)
+{
+	PGresult *table = PQexec(link, "SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('meta.realm')");
+	PGresult *result = PQntuples(table) == 1 ? PQexec(link, "SELECT realm FROM meta.realm") : NULL;
+	int status = CLI_OK;
+	if (PQresultStatus(table) != PGRES_TUPLES_OK)
+		status = admin_fail(link, table, "cannot look for meta.realm");
+	else if (result && PQresultStatus(result) != PGRES_TUPLES_OK)
+		status = admin_fail(link, result, "cannot read the realm");
+	else if (result && PQntuples(result) > 0 && strcmp(PQgetvalue(result, 0, 0), realm) != 0)
+		status = cli_fail(CLI_REFUSED, "use another database for it",
+			"this database serves the realm %s, not %s: that cannot be changed", PQgetvalue(result, 0, 0), realm);
+	PQclear(result);
+	PQclear(table);
+	return status;
+}
+
+static int write_realm(PGconn *link, const char *realm)
 {
 	const char *params[] = {realm};
 	PGresult *result = PQexecParams(
 		link, "INSERT INTO meta.realm (realm) VALUES ($1) ON CONFLICT DO NOTHING", 1, NULL, params, NULL, NULL, 0);
 	int status = PQresultStatus(result) == PGRES_COMMAND_OK ? CLI_OK : admin_fail(link, result, "cannot write the realm");
 	PQclear(result);
-	if (status != CLI_OK)
-		return status;
-	result = PQexec(link, "SELECT realm FROM meta.realm");
-	if (PQntuples(result) != 1 || strcmp(PQgetvalue(result, 0, 0), realm) != 0)
-		status = cli_fail(CLI_REFUSED, "use another database for it",
-			"this database serves the realm %s, not %s: that cannot be changed",
-			PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "?", realm);
-	PQclear(result);
 	return status;
+}
+
+/* How many of the list are applied, as they are here and without a gap; -1: refused, said. */
+static int count_applied(PGconn *link, const struct admin_migration *list, int count, int *ret_status)
+{
+	int applied = 0;
+
+	for (int i = 0; i < count; i++) {
+		int verdict = compare(link, &list[i], ret_status);
+		if (verdict > 0)
+			return -1;
+		if (verdict == 0 && applied < i) {
+			*ret_status = cli_fail(
+				CLI_REFUSED, NULL, "%s is applied but %s before it is not", list[i].name, list[applied].name);
+			return -1;
+		}
+		applied += verdict == 0;
+	}
+	return applied;
 }
 
 int admin_store_migrate(
 	struct admin_store *store, const struct cli *cli, const struct admin_migration *list, int count, const char *realm)
 {
 	PGconn *link = store->link;
-	int status = CLI_OK;
+	int status = CLI_OK, applied = 0;
 	/* Held to the end of the session; the number is "jukwaa" in ASCII. */
 	if (!run(link, "SET client_min_messages = warning", "set-up", &status) ||
 		!run(link, "SELECT pg_advisory_lock(117227763525985)", "cannot take the migration lock", &status) ||
 		!run(link, prepare_sql, "cannot make meta.migration", &status))
 		return status;
-	int applied = 0;
-	bool missing = false;
-	for (int i = 0; i < count && status == CLI_OK; i++) {
-		int verdict = compare(link, &list[i], &status);
-		if (verdict == 0 && missing)
-			return cli_fail(CLI_REFUSED, NULL, "%s is applied but one before it is not", list[i].name);
-		if (verdict < 0) {
-			missing = true;
-			applied += apply(link, cli, &list[i], &status);
-		}
-	}
+	/* All that could be refused, before anything is changed. */
+	status = check_not_newer(link, count);
 	if (status == CLI_OK)
-		status = set_realm(link, realm);
-	if (status == CLI_OK && !cli->json && !applied)
+		status = check_realm(link, realm);
+	int first = status == CLI_OK ? count_applied(link, list, count, &status) : count;
+	for (int i = first; i < count && status == CLI_OK; i++)
+		applied += apply(link, cli, &list[i], &status);
+	if (status == CLI_OK)
+		status = write_realm(link, realm);
+	if (status == CLI_OK && cli->json)
+		printf("{\"migrations\":%d,\"applied\":%d,\"realm\":\"%s\"}\n", count, applied, realm);
+	else if (status == CLI_OK && !applied)
 		printf("nothing to do: %d migrations are applied, realm %s\n", count, realm);
 	return status;
 }

@@ -1,3 +1,4 @@
+/* admin_store_pg.c: every statement of the operator's commands, and how its rows are printed. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
