@@ -74,7 +74,7 @@ static void refuse_failure(struct cases_service *service, const struct jk_reques
 	struct jk_refusal refusal;
 	(void)jk_refuse(&refusal, JK_CODE_UNAVAILABLE, NULL,
 		status == JK_RETRY ? "the database does not answer; ask again" : "the question cannot be answered now");
-	jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "query_failed", "status=%s reason=\"%s\"", jk_status_name(status),
+	jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "query_failed", "status=%s reason=%s", jk_status_name(status),
 		jk_db_last_error(service->db));
 	refuse(service, request, &refusal);
 }

@@ -75,7 +75,7 @@ static void on_timer(void *arg)
 	jk_registry_watch_problem(app->watch, problem, &fatal);
 	jk_daemon_set_ready(app->daemon, find_problem(app, problem));
 	if (fatal) {
-		jk_log(JK_LOG_ERROR, "registry_refused", "reason=\"%s\"", problem);
+		jk_log(JK_LOG_ERROR, "registry_refused", "reason=%s", problem);
 		app->failed = true;
 		jk_loop_stop(app->loop);
 	}
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
 		jk_log(JK_LOG_INFO, "started", "realm=%s", jk_words_name(&jk_realms, (int)app.settings.realm));
 		jk_loop_run(app.loop);
 	} else {
-		jk_log(JK_LOG_ERROR, "cannot_start", "field=%s why=\"%s\"", refusal.field, refusal.reason);
+		jk_log(JK_LOG_ERROR, "cannot_start", "field=%s why=%s", refusal.field, refusal.reason);
 		app.failed = true;
 	}
 	close_all(&app);

@@ -74,8 +74,8 @@ static void log_end(const struct flight *flight)
 	static const char *const events[] = {
 		[NOTIFY_PENDING] = "webhook_failed", [NOTIFY_ACCEPTED] = "webhook_accepted", [NOTIFY_DEAD] = "webhook_dead"};
 	jk_log(next->state == NOTIFY_ACCEPTED ? JK_LOG_INFO : JK_LOG_WARN, events[next->state],
-		"message=%s incident=%s rule=%d host=%s attempt=%d status=%d reason=\"%s\"", message_id, incident_id,
-		flight->rule_id, flight->host, flight->ended.attempt_no, flight->ended.result.http_status, next->reason);
+		"message=%s incident=%s rule=%d host=%s attempt=%d status=%d reason=%s", message_id, incident_id, flight->rule_id,
+		flight->host, flight->ended.attempt_no, flight->ended.result.http_status, next->reason);
 }
 
 static void end_flight(struct notify_sender *sender, struct flight *flight, const struct notify_next *next)
@@ -215,7 +215,7 @@ static struct flight *find_free_flight(struct notify_sender *sender)
 static void back_off(struct notify_sender *sender, const struct jk_db_outcome *outcome, const char *job)
 {
 	jk_log_limited(10000, outcome->status == JK_RETRY ? JK_LOG_WARN : JK_LOG_ERROR, "sender_job_failed",
-		"job=%s sqlstate=%s reason=\"%s\"", job, outcome->sqlstate, outcome->message);
+		"job=%s sqlstate=%s reason=%s", job, outcome->sqlstate, outcome->message);
 	sender->retry_at_ms = jk_time_mono_ms() + RETRY_MS;
 }
 

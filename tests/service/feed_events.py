@@ -1,0 +1,78 @@
+"""Events written into the feed by hand, for services that only read it: bodies and commitments built from the .proto files, appended
+with feed.append, so that tests of cases and notify need no intake."""
+import hashlib
+import secrets
+import time
+import uuid
+
+from psycopg2 import Binary, InterfaceError, OperationalError
+from jukwaa_harness import commitment, protos
+
+GROUPS = ("identity", "classification", "times", "place", "narrative", "resources", "references", "handling", "reporter", "persons")
+INCIDENT, UPDATE, CANCEL, HISTORY, MOVED_AWAY, ACK, ERROR = range(1, 8)
+
+
+def new_id():
+    """A UUID of version 7."""
+    return uuid.UUID(int=int(time.time() * 1000) << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62))
+
+
+class Event:
+    """One report of one incident; `copies` gives it in each of its streams."""
+
+    def __init__(self, kind=INCIDENT, counties=("047",), incident=None, revision=1, agency="KPS", category=9, severity=2, status=1,
+                 tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=()):
+        pb = protos()
+        self.kind, self.counties, self.moved_away = kind, counties, moved_away
+        self.incident, self.event_id = incident or new_id(), event_id or new_id()
+        self.revision, self.tlp, self.category, self.agency = revision, tlp, category, agency
+        self.severity, self.status, self.headline = severity, status, headline
+        message = pb.Incident()
+        message.identity.agency = agency
+        message.identity.external_id = str(self.incident)
+        message.identity.revision = revision
+        message.identity.status = status
+        message.identity.msg_type = {UPDATE: 2, CANCEL: 3, ACK: 4, ERROR: 5}.get(kind, 1)
+        message.classification.categories.append(category)
+        message.classification.severity = severity
+        message.times.sent_us = int(time.time() * 1e6)
+        if expires_us is not None:
+            message.times.expires_us = expires_us
+        message.place.counties.extend(sorted(counties))
+        message.narrative.texts.add().headline = headline
+        message.handling.tlp = tlp
+        message.handling.scope = scope
+        message.reporter.name = "Wanjiku"
+        body = pb.EventBody()
+        for tag, name in enumerate(GROUPS, 1):
+            content, salt = getattr(message, name).SerializeToString(), secrets.token_bytes(16)
+            group = body.groups.add(tag=tag)
+            if name in ("reporter", "persons"):
+                group.digest = hashlib.sha256(salt + content).digest()
+            else:
+                group.salt, group.content = salt, content
+        self.commitment, self.body = commitment(body.groups), body.SerializeToString()
+
+    def copies(self):
+        for county in self.counties:
+            yield county, self.kind
+        for county in self.moved_away:
+            yield county, MOVED_AWAY
+
+
+def append(stack, *events, copies=None):
+    """Appends each event to its streams, all in one transaction; copies: (county, kind, event) in this order instead."""
+    rows = copies or [(county, kind, event) for event in events for county, kind in event.copies()]
+    columns = list(zip(*[(county, str(e.event_id), kind, str(e.incident), e.revision, e.tlp, e.category, Binary(e.commitment),
+                          Binary(e.body)) for county, kind, e in rows]))
+    if not hasattr(stack, "feed_connection") or stack.feed_connection.closed:
+        stack.feed_connection = stack.cluster.connect(stack.database)
+    statement = ("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[], %s::int2[],"
+              " %s::bytea[], %s::bytea[])")
+    try:
+        with stack.feed_connection.cursor() as cursor:
+            cursor.execute(statement, list(map(list, columns)))
+    except (InterfaceError, OperationalError):  # the database was restarted: once more, on a new connection
+        stack.feed_connection = stack.cluster.connect(stack.database)
+        with stack.feed_connection.cursor() as cursor:
+            cursor.execute(statement, list(map(list, columns)))
