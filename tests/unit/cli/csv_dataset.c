@@ -51,7 +51,7 @@ static size_t read_all(const char *map_name, const char *file_name, check_report
 	struct jk_arena *arena = jk_arena_new(1024 * 1024), *other = jk_arena_new(1024 * 1024);
 	struct jk_refusal refusal = {0};
 	struct csv_map *map;
-	struct csv_reader *reader;
+	struct csv_reader *reader = NULL;
 	struct csv_report report;
 	enum csv_next next;
 	size_t rows;
@@ -157,7 +157,7 @@ static void test_nsw(void **state)
 static void test_wrong_file(void **state)
 {
 	struct jk_refusal refusal;
-	struct csv_reader *reader;
+	struct csv_reader *reader = NULL;
 	struct csv_map *map;
 	char path[4096];
 	FILE *file;
