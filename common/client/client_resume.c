@@ -33,7 +33,7 @@ enum jk_status client_resume_read(const char *path, struct jk_buffer *ret_token,
 	close(fd);
 	if (got < 0)
 		status = refuse_file(ret_refusal, path, strerror(errno));
-	else if (text.failed || text.size <= strlen(RESUME_MARK) || text.data[text.size - 1] != '\n' ||
+	else if (text.failed || text.size <= strlen(RESUME_MARK) + 1 || text.data[text.size - 1] != '\n' ||
 		 strncmp(text.data, RESUME_MARK, strlen(RESUME_MARK)) != 0)
 		status = refuse_file(ret_refusal, path, "is not one that Jukwaa wrote; move it away to start afresh");
 	else
