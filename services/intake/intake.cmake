@@ -6,5 +6,5 @@ jk_part(intake_wire
   USES intake_rules intake_warn intake_cap json feed wire crypt proto base)
 jk_part(intake_store SOURCES intake_store_pg.c intake_store_load_pg.c intake_store_commit_pg.c USES intake_rules db crypt base)
 jk_service(intake
-  SOURCES main.c intake_service.c intake_batch.c intake_queue.c intake_locate.c intake_meter.c
+  SOURCES main.c intake_service.c intake_examine.c intake_batch.c intake_queue.c intake_locate.c intake_meter.c
   USES intake_wire intake_store intake_rules intake_place session registry daemon conf bus crypt proto base)

@@ -162,12 +162,19 @@ static bool accept(struct intake_batch *batch, struct intake_item *item, int64_t
 		intake_rules_warn(warnings, JK_CODE_ORPHAN, "references", "none of the reports it refers to is known yet");
 	if (decision->late)
 		intake_rules_warn(warnings, JK_CODE_LATE_REVISION, "revision", "a newer revision is known and stays current");
-	item->answer.warnings = intake_wire_pack_warnings(warnings, batch->arena, &item->answer.warnings_size);
+	item->answer->warnings = intake_wire_pack_warnings(warnings, batch->arena, &item->answer->warnings_size);
 	return true;
 }
 
 static void decide(struct intake_batch *batch, struct intake_item *item, int64_t now_us)
 {
+	/* Receipts of its duplicates in this batch read the answer too: it must outlive the item. */
+	item->answer = jk_arena_alloc(batch->arena, sizeof *item->answer);
+	item->candidate.answer = item->answer;
+	if (!item->answer) {
+		item->verdict = JK_VERDICT_BUSY;
+		return;
+	}
 	intake_ledger_decide(batch->ledger, &item->candidate, &item->decision);
 	item->verdict = item->decision.verdict;
 	if (item->verdict != JK_VERDICT_STORED || !accept(batch, item, now_us))
@@ -176,8 +183,8 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 		item->verdict = JK_VERDICT_VALID;
 		return;
 	}
-	item->answer.incident_id = item->decision.after.incident_id;
-	item->answer.event_id = item->candidate.event_id;
+	item->answer->incident_id = item->decision.after.incident_id;
+	item->answer->event_id = item->candidate.event_id;
 	if (intake_wire_seal(item, batch->arena) != JK_OK ||
 		!intake_ledger_record(batch->ledger, &item->candidate, &item->decision))
 		item->verdict = JK_VERDICT_BUSY; /* the batch's memory is full; alone it will fit */

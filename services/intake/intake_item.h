@@ -69,5 +69,5 @@ struct intake_item {
 	struct jk_refusal *refusal; /* REJECTED */
 	struct intake_decision decision;
 	struct intake_sealed sealed;
-	struct intake_answer answer;
+	struct intake_answer *answer; /* NULL: refused before it was decided */
 };

@@ -9,7 +9,7 @@
 #include "jukwaa/v1/intake.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "services/intake/intake_batch.h"
-#include "services/intake/intake_locate.h"
+#include "services/intake/intake_examine.h"
 #include "services/intake/intake_meter.h"
 #include "services/intake/intake_wire.h"
 #include "session/session.h"
@@ -33,7 +33,7 @@ struct intake_service {
 	struct intake_batch *batch;
 	struct jk_arena *spare[SPARE_ARENAS_MAX];
 	size_t spare_count;
-	struct intake_decoded decoded; /* scratch of on_publish */
+	struct intake_examiner examiner;
 	bool was_up, beginning, stopping;
 	int ticks, exit;
 };
@@ -106,80 +106,6 @@ static void item_busy(struct intake_service *service, struct intake_item *item)
 
 /* ---- arrival ---- */
 
-static void hash_key(struct intake_key *ret, const struct intake_item *item, const char *external_id)
-{
-	uint8_t sizes[3][4], format[4], digest[JK_SHA256_BYTES];
-	const struct jk_span spans[] = {{sizes[0], 4}, {item->agency, strlen(item->agency)}, {sizes[1], 4}, {format, 4},
-		{sizes[2], 4}, {external_id, strlen(external_id)}};
-
-	jk_put_be32(format, (uint32_t)item->format);
-	for (int i = 0; i < 3; i++)
-		jk_put_be32(sizes[i], (uint32_t)spans[2 * i + 1].size);
-	jk_sha256(digest, spans, sizeof spans / sizeof *spans);
-	memcpy(ret->bytes, digest, sizeof ret->bytes);
-}
-
-static bool fill_candidate(struct intake_service *service, struct intake_item *item)
-{
-	struct intake_candidate *candidate = &item->candidate;
-	const struct intake_report *report = &item->report;
-	const struct jk_span content = {service->decoded.canonical, service->decoded.canonical_size};
-	size_t count = report->reference_count < INTAKE_REFERENCES_MAX ? report->reference_count : INTAKE_REFERENCES_MAX;
-	struct intake_key *references = count ? jk_arena_alloc(item->arena, count * sizeof *references) : NULL;
-
-	if (count && !references)
-		return false;
-	hash_key(&candidate->key, item, report->external_id);
-	for (size_t i = 0; i < count; i++)
-		hash_key(&references[i], item, report->references[report->reference_count - count + i]);
-	jk_keyed_hash(candidate->content, sizeof candidate->content, intake_store_content_key(service->parts.store), &content, 1);
-	candidate->report = report;
-	candidate->references = references;
-	candidate->reference_count = count;
-	candidate->event_id = jk_id_new();
-	candidate->incident_id = jk_id_new();
-	candidate->answer = &item->answer;
-	return true;
-}
-
-static bool keep_warnings(struct intake_item *item, const struct intake_warnings *warnings)
-{
-	if (warnings->count == 0)
-		return true;
-	item->warnings = jk_arena_copy(item->arena, warnings->list, warnings->count * sizeof *warnings->list);
-	item->warning_count = warnings->count;
-	return item->warnings != NULL;
-}
-
-/* Everything that can be said of the report by itself. */
-static bool examine(struct intake_service *service, const struct jk_request *request, const struct intake_publish *publish,
-	struct intake_item *item, struct jk_refusal *ret_refusal)
-{
-	const struct jk_registry_key *key = request->key;
-	const struct intake_policy policy = {
-		.realm = request->registry->realm,
-		.agency = item->agency,
-		.any_sender = key->any_sender,
-		.cap_senders = key->cap_senders,
-		.cap_sender_count = key->cap_sender_count,
-	};
-	struct intake_decoded *decoded = &service->decoded;
-	struct intake_located located;
-
-	decoded->warnings.count = 0;
-	memset(decoded, 0, offsetof(struct intake_decoded, warnings));
-	if (!intake_wire_read(service->parts.cap, publish, item->arena, decoded, ret_refusal) ||
-		!intake_wire_report(decoded, publish->county, item->arena, &item->report, &item->message, ret_refusal) ||
-		!intake_rules_admit(&item->report, &policy, ret_refusal))
-		return false;
-	intake_locate(request->registry, service->parts.boundaries, &item->report.place, &located);
-	if (!intake_rules_place(&located, publish->strict, &item->candidate.counties, &decoded->warnings, ret_refusal))
-		return false;
-	if (!fill_candidate(service, item) || !keep_warnings(item, &decoded->warnings))
-		return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "payload", "it unpacks to more than is allowed");
-	return true;
-}
-
 static bool can_take(const struct intake_service *service, const struct intake_lane *lane, size_t size)
 {
 	return jk_db_is_up(intake_store_db(service->parts.store)) && intake_store_content_key(service->parts.store) && lane &&
@@ -208,7 +134,8 @@ static void on_publish(void *arg, const struct jk_request *request)
 		item_busy(service, item);
 		return;
 	}
-	if (!examine(service, request, &publish, item, &refusal)) {
+	service->examiner.content_key = intake_store_content_key(service->parts.store);
+	if (!intake_examine(&service->examiner, request, &publish, item, &refusal)) {
 		item_reject(service, item, &refusal);
 		return;
 	}
@@ -400,6 +327,8 @@ enum jk_status intake_service_open(const struct intake_parts *parts, struct inta
 	if (!service)
 		return JK_BROKEN;
 	service->parts = *parts;
+	service->examiner.cap = parts->cap;
+	service->examiner.boundaries = parts->boundaries;
 	intake_meter_open();
 	service->queue = intake_queue_new(MEMORY_MAX_BYTES, SESSION_MAX_BYTES);
 	const struct intake_batch_options options = {

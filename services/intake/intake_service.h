@@ -1,7 +1,7 @@
 /* intake_service.h: the shell: takes PUBLISH from sessions, answers each with one RECEIPT. One thread, one batch in flight; the
  * next batch is what has queued meanwhile (DESIGN section 4), so it is quick when idle and efficient when loaded.
  *
- *   on_publish (here)      decode, rules, place -> refused at once, or queued
+ *   on_publish             bounds -> intake_examine.c: read, rules, place -> refused at once, or queued
  *   intake_batch.c         take -> load -> decide -> commit -> receipts -> hint */
 #pragma once
 

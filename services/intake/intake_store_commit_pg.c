@@ -43,9 +43,9 @@ static void add_dedup(struct intake_store *store, const struct intake_item *item
 	jk_db_array_add(&of[0], &candidate->key, sizeof candidate->key);
 	jk_db_array_add_int(&of[1], item->report.revision);
 	jk_db_array_add(&of[2], candidate->content, sizeof candidate->content);
-	jk_db_array_add_id(&of[3], &item->answer.incident_id);
-	jk_db_array_add_id(&of[4], &item->answer.event_id);
-	jk_db_array_add(&of[5], item->answer.warnings, (int)item->answer.warnings_size);
+	jk_db_array_add_id(&of[3], &item->answer->incident_id);
+	jk_db_array_add_id(&of[4], &item->answer->event_id);
+	jk_db_array_add(&of[5], item->answer->warnings, (int)item->answer->warnings_size);
 	jk_db_array_add_int(&of[6], item->decision.first_of_key);
 }
 
@@ -53,8 +53,8 @@ static void add_report(struct intake_store *store, const struct intake_item *ite
 {
 	struct jk_db_array *of = store->report.of;
 
-	jk_db_array_add_id(&of[0], &item->answer.event_id);
-	jk_db_array_add_id(&of[1], &item->answer.incident_id);
+	jk_db_array_add_id(&of[0], &item->answer->event_id);
+	jk_db_array_add_id(&of[1], &item->answer->incident_id);
 	jk_db_array_add_int(&of[2], item->candidate.agency_id);
 	jk_db_array_add_int(&of[3], item->key_id);
 	jk_db_array_add_int(&of[4], item->format);
@@ -70,7 +70,7 @@ static void add_protected(struct intake_store *store, const struct intake_item *
 
 	if (!groups[0]->content && !groups[1]->content)
 		return;
-	jk_db_array_add_id(&of[0], &item->answer.event_id);
+	jk_db_array_add_id(&of[0], &item->answer->event_id);
 	for (int i = 0; i < 2; i++) {
 		jk_db_array_add(&of[1 + 2 * i], groups[i]->content, (int)groups[i]->size);
 		jk_db_array_add(&of[2 + 2 * i], groups[i]->content ? groups[i]->salt : NULL, sizeof groups[i]->salt);
@@ -139,13 +139,13 @@ static void add_event(struct intake_store *store, const struct intake_item *item
 	struct jk_db_array *of = store->append.of;
 
 	jk_db_array_add_text(&of[0], stream);
-	jk_db_array_add_id(&of[1], &item->answer.event_id);
+	jk_db_array_add_id(&of[1], &item->answer->event_id);
 	jk_db_array_add_int(&of[2], kind);
-	jk_db_array_add_id(&of[3], &item->answer.incident_id);
+	jk_db_array_add_id(&of[3], &item->answer->incident_id);
 	jk_db_array_add_int(&of[4], item->report.revision);
 	jk_db_array_add_int(&of[5], item->report.tlp);
 	jk_db_array_add_int(&of[6], item->report.category ? item->report.category : item->decision.after.category);
-	jk_db_array_add(&of[7], item->answer.commitment, sizeof item->answer.commitment);
+	jk_db_array_add(&of[7], item->answer->commitment, sizeof item->answer->commitment);
 	jk_db_array_add(&of[8], item->sealed.body, (int)item->sealed.body_size);
 }
 
@@ -168,8 +168,8 @@ static bool add_events(struct intake_store *store, struct intake_item *item)
 		if (!add_slot(store, item, i))
 			return false;
 	}
-	item->answer.positions = positions;
-	item->answer.position_count = count;
+	item->answer->positions = positions;
+	item->answer->position_count = count;
 	return true;
 }
 
@@ -185,10 +185,10 @@ static bool read_appended(struct intake_store *store, const PGresult *result)
 		if (ord < 1 || (uint64_t)ord > store->slot_count || size != JK_SHA256_BYTES)
 			return false;
 		const struct append_slot *slot = &store->slots[ord - 1];
-		struct intake_position *position = &slot->item->answer.positions[slot->position];
+		struct intake_position *position = &slot->item->answer->positions[slot->position];
 		position->seq = (uint64_t)jk_db_get_int(result, row, A_SEQ);
 		memcpy(position->chain, chain, size);
-		slot->item->answer.epoch = store->epoch = (uint32_t)jk_db_get_int(result, row, A_EPOCH);
+		slot->item->answer->epoch = store->epoch = (uint32_t)jk_db_get_int(result, row, A_EPOCH);
 	}
 	return true;
 }

@@ -96,11 +96,11 @@ const ProtobufCMessage *intake_wire_receipt(const struct intake_item *item)
 		receipt->external_id = (char *)item->report.external_id;
 	receipt->revision = item->report.revision;
 	if (item->verdict == JK_VERDICT_STORED) {
-		whole = receipt_answer(receipt, &item->answer, item->arena);
+		whole = receipt_answer(receipt, item->answer, item->arena);
 	} else if (item->verdict == JK_VERDICT_DUPLICATE) {
 		whole = receipt_answer(receipt, item->decision.first, item->arena);
 	} else if (item->verdict == JK_VERDICT_VALID) {
-		whole = receipt_warnings(receipt, &item->answer, item->arena);
+		whole = receipt_warnings(receipt, item->answer, item->arena);
 	} else if (item->verdict == JK_VERDICT_CONFLICT) {
 		receipt_ids(receipt, item->decision.first);
 		receipt->reason = (char *)"the same report came before with other content; the first stands";

@@ -94,7 +94,8 @@ enum jk_status intake_wire_seal(struct intake_item *item, struct jk_arena *arena
 		if (!pack_group(&groups[i], messages[i], arena))
 			return JK_BROKEN;
 	}
-	enum jk_status status = jk_body_seal(groups, arena, item->answer.commitment, &item->sealed.body, &item->sealed.body_size);
+	enum jk_status status =
+		jk_body_seal(groups, arena, item->answer->commitment, &item->sealed.body, &item->sealed.body_size);
 	keep_apart(&item->sealed.reporter, &groups[JK_GROUP_REPORTER - 1]);
 	keep_apart(&item->sealed.persons, &groups[JK_GROUP_PERSONS - 1]);
 	return status;

@@ -186,6 +186,15 @@ class ReportsTest(IntakeCase):
         for name in ("first", "later"):
             self.assertEqual(len({(r.event_id, r.positions[0].seq, r.positions[0].chain) for r in receipts[name]}), 1)
 
+    def test_many_copies_at_once(self):
+        """More than the service keeps spare memory for: the answer must outlive the report it answers."""
+        message = report().SerializeToString()
+        for _ in range(600):
+            self.p.send(message)
+        receipts = [self.p.peer.expect("RECEIPT", timeout=20) for _ in range(600)]
+        self.assertEqual(collections.Counter(pb.Verdict.Name(r.verdict)[8:] for r in receipts), {"STORED": 1, "DUPLICATE": 599})
+        self.assertEqual(len({(r.event_id, r.commitment, r.positions[0].seq, r.positions[0].chain) for r in receipts}), 1)
+
     def test_late_revision_is_history(self):
         ident = uuid.uuid4().hex
         three, one, two = (self.p.publish(report(ident, revision=n)) for n in (3, 1, 2))
@@ -534,6 +543,20 @@ class FaultsTest(IntakeCase):
         self.stack.cluster.start()
         self.service.wait_ready()
         self.assert_verdict(self.p.publish(report("away")), "STORED")
+
+    def test_starts_without_database_and_waits_for_it(self):
+        self.service.stop()
+        self.stack.cluster.stop()
+        self.service.start(ready=False)
+        wait_until(lambda: self.service.http("/readyz")[0] == 503, 10, "alive, not ready")
+        early = self.stack.peer("intake", self.key)
+        self.addCleanup(early.close)
+        self.assertIsNone(early.hello(timeout=1))
+        self.stack.cluster.start()
+        self.service.wait_ready()
+        self.p.peer.close()
+        self.p = Publisher(self.stack, self.key)
+        self.assert_verdict(self.p.publish(report()), "STORED")
 
     def test_unconfirmed_epoch_is_busy_not_lost(self):
         self.stack.sql("UPDATE feed.epoch SET timeline = 99")

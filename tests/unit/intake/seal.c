@@ -45,6 +45,7 @@ static void read_item(struct intake_item *item, enum jk_format format, const voi
 	memset(item, 0, sizeof *item);
 	memset(&decoded, 0, sizeof decoded);
 	item->arena = arena;
+	item->answer = jk_arena_alloc(arena, sizeof *item->answer);
 	jk_text_copy(item->agency, sizeof item->agency, "KRCS");
 	if (!intake_wire_read(NULL, &publish, arena, &decoded, &refusal))
 		fail_msg("%s: %s", refusal.field, refusal.reason);
@@ -66,7 +67,7 @@ static const Jukwaa__V1__EventBody *sealed_body(struct intake_item *item)
 		&jukwaa__v1__event_body__descriptor, item->sealed.body, item->sealed.body_size, arena, &refusal);
 	assert_non_null(body);
 	assert_int_equal(body->n_groups, JK_GROUP_COUNT);
-	assert_true(jk_body_verify(body, item->answer.commitment));
+	assert_true(jk_body_verify(body, item->answer->commitment));
 	return body;
 }
 
