@@ -217,6 +217,7 @@ enum jk_status jk_bus_open(int io_threads, jk_zap_decide *decide_key, void *arg,
 		return JK_BROKEN;
 	bus->context = zmq_ctx_new();
 	if (!bus->context || zmq_ctx_set(bus->context, ZMQ_IO_THREADS, io_threads) != 0 ||
+		zmq_ctx_set(bus->context, ZMQ_MAX_SOCKETS, BUS_SOCKETS_MAX) != 0 ||
 		zmq_ctx_set(bus->context, ZMQ_BLOCKY, 0) != 0 || (decide_key && !start_zap(bus, decide_key, arg))) {
 		jk_bus_close(&bus);
 		return JK_BROKEN;
