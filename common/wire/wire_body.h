@@ -11,7 +11,7 @@
 /* Walks `bytes` as a message of `type`. Refuses (code NOT_WELL_FORMED, or INVALID_SCHEMA for a known field with a wrong
  * value; field = dotted path): truncated or overlong encodings, wrong wire type, a string that is not UTF-8 or holds a
  * NUL, an enum value that is not in the type (0 = UNSPECIFIED passes), a number beyond its type, an infinity or NaN, a
- * singular message or oneof given twice, more than 8 levels, more than 65,536 fields in all, groups. Unknown fields pass;
+ * singular message or oneof given twice, more than 8 levels, more than 524,288 fields in all, groups. Unknown fields pass;
  * whoever rebuilds a message leaves them out. */
 bool jk_body_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t size, struct jk_refusal *ret_refusal);
 

@@ -8,7 +8,7 @@
 
 enum {
 	DEPTH_MAX = 8,
-	FIELDS_MAX = 65536,
+	FIELDS_MAX = 524288,  /* 2 MiB of polygons have 314,573 */
 	TYPE_FIELDS_MAX = 64, /* of our own messages; the bits of `seen` */
 	TAG_BYTES_MAX = 5,
 };
@@ -248,7 +248,7 @@ static bool check_message(struct walk *walk, const ProtobufCMessageDescriptor *t
 
 		walk->path[walk->depth] = NULL;
 		if (++walk->fields > FIELDS_MAX)
-			return refuse_encoding(walk, "more than 65,536 fields");
+			return refuse_encoding(walk, "more than 524,288 fields");
 		if (!take_varint(&bytes, &key) || bytes.at - start > TAG_BYTES_MAX || key > UINT32_MAX || key >> 3 == 0)
 			return refuse_encoding(walk, "a field's number is cut off or out of range");
 

@@ -151,15 +151,15 @@ static void depth_ends_at_eight(void **state)
 	assert_string_equal(refusal.field, "inner.inner.inner.inner.inner.inner.inner.inner");
 }
 
-static void fields_end_at_65536(void **state)
+static void fields_end_at_524288(void **state)
 {
 	struct jk_refusal refusal;
-	uint8_t *bytes = malloc(2 * 65537);
+	uint8_t *bytes = malloc(2 * 524289);
 	(void)state;
-	for (int i = 0; i < 65537; i++)
+	for (int i = 0; i < 524289; i++)
 		memcpy(bytes + 2 * i, "\x18\x01", 2);
-	assert_true(jk_body_check(PUBLISH, bytes, 2 * 65536, &refusal));
-	assert_false(jk_body_check(PUBLISH, bytes, 2 * 65537, &refusal));
+	assert_true(jk_body_check(PUBLISH, bytes, 2 * 524288, &refusal));
+	assert_false(jk_body_check(PUBLISH, bytes, 2 * 524289, &refusal));
 	assert_int_equal(refusal.code, JK_CODE_NOT_WELL_FORMED);
 	free(bytes);
 }
@@ -368,7 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(traps_are_refused),
 		cmocka_unit_test(depth_ends_at_eight),
-		cmocka_unit_test(fields_end_at_65536),
+		cmocka_unit_test(fields_end_at_524288),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(any_bit_turned),
 		cmocka_unit_test(memory_has_a_limit),
