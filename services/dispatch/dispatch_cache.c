@@ -71,7 +71,7 @@ static bool grow_streams(struct dispatch_cache *cache)
 
 	if (cache->stream_count < cache->stream_capacity)
 		return true;
-	streams = realloc(cache->streams, capacity * sizeof *streams);
+	streams = realloc(cache->streams, capacity * sizeof(struct dispatch_stream *));
 	if (streams == NULL)
 		return false;
 	cache->streams = streams;
@@ -92,7 +92,8 @@ struct dispatch_stream *dispatch_cache_stream(struct dispatch_cache *cache, cons
 	if (stream == NULL)
 		return NULL;
 	(void)jk_text_copy(stream->name, sizeof stream->name, name);
-	memmove(cache->streams + place + 1, cache->streams + place, (cache->stream_count - place) * sizeof *cache->streams);
+	memmove(cache->streams + place + 1, cache->streams + place,
+		(cache->stream_count - place) * sizeof(struct dispatch_stream *));
 	cache->streams[place] = stream;
 	cache->stream_count++;
 	return stream;
@@ -146,6 +147,12 @@ static void drop_block(struct dispatch_cache *cache, struct dispatch_block *bloc
 	free(block);
 }
 
+void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **block_p)
+{
+	drop_block(cache, *block_p);
+	*block_p = NULL;
+}
+
 void dispatch_cache_forget(struct dispatch_cache *cache)
 {
 	while (cache->oldest != NULL)
@@ -167,7 +174,8 @@ static struct dispatch_block *add_block(struct dispatch_cache *cache, struct dis
 		return NULL;
 	block->stream = stream;
 	block->number = number;
-	block->loaded_to = dispatch_rules_block_first(number) - 1;
+	block->loaded_from = dispatch_rules_block_first(number);
+	block->loaded_to = block->loaded_from - 1;
 	block->next = *bucket;
 	*bucket = block;
 	link_newest(cache, block);
@@ -189,6 +197,22 @@ static struct dispatch_block *open_block(
 	return block != NULL && block->loaded_to >= after && block->loaded_to < seq ? block : NULL;
 }
 
+/* A single block that is over the limit gives up its oldest events, but never the newest one. */
+static void trim_block(struct dispatch_cache *cache, struct dispatch_block *block)
+{
+	uint64_t first = dispatch_rules_block_first(block->number);
+
+	while (cache->bytes > cache->limit_bytes && block->loaded_from < block->loaded_to) {
+		struct dispatch_event **event = &block->events[block->loaded_from++ - first];
+
+		if (*event == NULL)
+			continue;
+		block->bytes -= dispatch_event_bytes(*event);
+		cache->bytes -= dispatch_event_bytes(*event);
+		dispatch_event_free(event);
+	}
+}
+
 void dispatch_cache_put(
 	struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, struct dispatch_event **event_p)
 {
@@ -205,6 +229,7 @@ void dispatch_cache_put(
 	charge(cache, block, dispatch_event_bytes(event));
 	while (cache->bytes > cache->limit_bytes && cache->oldest != block)
 		drop_block(cache, cache->oldest);
+	trim_block(cache, block);
 }
 
 void dispatch_cache_put_nothing(struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, uint64_t up_to)

@@ -15,7 +15,9 @@ struct dispatch_stream {
 struct dispatch_block {
 	struct dispatch_stream *stream;
 	uint64_t number;
-	uint64_t loaded_to; /* every event of the block up to this number that is kept at all is here */
+	/* Every event between these that the feed keeps at all is here. loaded_from moves on only when bodies are so big that one
+	 * block fills the cache; what was dropped is read again with the whole block. */
+	uint64_t loaded_from, loaded_to;
 	size_t bytes;
 	struct dispatch_block *next, *older, *newer;
 	struct dispatch_event *events[DISPATCH_BLOCK_EVENTS]; /* NULL: not loaded, or not kept */
@@ -41,6 +43,8 @@ void dispatch_cache_put(
 	struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, struct dispatch_event **event_p);
 /* Nothing is kept from after + 1 to up_to (both of one block): readers may pass over it. */
 void dispatch_cache_put_nothing(struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, uint64_t up_to);
+/* Drops one block, so that it can be read from its start. Nulls the pointer. */
+void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **block_p);
 /* dispatch_event_copy, with the memory it takes counted. */
 const struct dispatch_copy *dispatch_cache_copy(struct dispatch_cache *cache, struct dispatch_block *block,
 	struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);

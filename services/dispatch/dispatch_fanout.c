@@ -129,6 +129,8 @@ static struct dispatch_block *block_for(struct visit *visit, struct dispatch_pla
 	uint64_t following = dispatch_rules_block_first(number + 1);
 	struct dispatch_block *block = dispatch_cache_find(dispatch->cache, place->stream, number);
 
+	if (block != NULL && next < block->loaded_from)
+		dispatch_cache_drop(dispatch->cache, &block);
 	if (block == NULL || block->loaded_to < next) {
 		jk_metric_add(dispatch->metrics.misses, 1);
 		dispatch_feed_want(

@@ -2,10 +2,11 @@
  *   messages and results -> fan-out to sessions -> next reading job -> next writing job.
  *
  *   dispatch_service.c    opening, timers, the turn, acknowledgements, beats
- *   dispatch_subscribe.c  SUBSCRIBE: from the ask to the first position
+ *   dispatch_ask.c        SUBSCRIBE: shape, streams, seals
+ *   dispatch_subscribe.c  SUBSCRIBE: from a sound ask to the first position
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
- *   dispatch_writing.c     writing lane: disclosure, cursors; which job is next
+ *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind */
 #pragma once
@@ -121,13 +122,18 @@ struct dispatch {
 	struct dispatch_list lags; /* dispatch_lag.c */
 };
 
-/* dispatch_subscribe.c */
+/* dispatch_ask.c */
 void dispatch_on_subscribe(void *service, const struct jk_request *request);
+
+/* dispatch_subscribe.c */
+void dispatch_subscribe_add(struct dispatch_pending **list, struct dispatch_pending *pending);
 /* Starts the job that looks the next subscriptions up. */
 enum jk_status dispatch_subscribe_find(struct dispatch *dispatch, const struct dispatch_cursor_batch *cursors,
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 /* The job ended: answers them (or keeps them for the next try). */
 void dispatch_subscribe_found(struct dispatch *dispatch, enum jk_status status);
+/* The session ended: what it asked needs no answer. */
+void dispatch_subscribe_forget(struct dispatch *dispatch, uint64_t session);
 void dispatch_subscribe_done(struct dispatch *dispatch);
 /* Takes the session's subscription away, keeping what has to be written. */
 void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *session);
@@ -151,7 +157,7 @@ void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscri
 /* The cursor starts anew: nothing noted for it so far counts. */
 void dispatch_writing_renew_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription);
 void dispatch_writing_turn(struct dispatch *dispatch);
-/* Nothing is waiting to be written but receipts. */
+/* Nothing is left to be written before the end. */
 bool dispatch_writing_is_clear(const struct dispatch *dispatch);
 void dispatch_writing_done(struct dispatch *dispatch);
 

@@ -33,7 +33,7 @@ static struct desk_lag *lag_of(struct dispatch *dispatch, int32_t desk_id)
 	if (desk == NULL)
 		return NULL;
 	lag = calloc(1, sizeof *lag);
-	slot = lag == NULL ? NULL : dispatch_list_add(&dispatch->lags, sizeof *slot);
+	slot = lag == NULL ? NULL : dispatch_list_add(&dispatch->lags, sizeof(struct desk_lag *));
 	if (slot == NULL) {
 		free(lag);
 		return NULL;

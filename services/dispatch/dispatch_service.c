@@ -199,6 +199,7 @@ void dispatch_drain(void *arg)
 
 static void on_end(void *service, struct jk_session *session)
 {
+	dispatch_subscribe_forget(service, session->number);
 	dispatch_subscription_end(service, session);
 }
 

@@ -1,5 +1,5 @@
-/* dispatch_subscribe.c: SUBSCRIBE, from the ask to the first position: shape, streams, seals; then one look at the database for
- * all that wait; then the decision where each stream starts. Nothing of the session changes before all of it is allowed. */
+/* dispatch_subscribe.c: SUBSCRIBE, from a sound ask to the first position: one look at the database for all that wait, then the
+ * decision where each stream starts. Nothing of the session changes before all of it is allowed. */
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
@@ -7,142 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the ask ---- */
+/* ---- the look ---- */
 
-static bool add_county(const struct jk_request *request, struct dispatch_streams *streams, const char *county, bool neighbours)
-{
-	size_t count = 0;
-	const char(*list)[JK_COUNTY_BYTES];
-
-	if (!dispatch_streams_add(streams, county))
-		return false;
-	if (!neighbours)
-		return true;
-	list = jk_registry_neighbours(request->registry, county, &count);
-	for (size_t i = 0; i < count; i++)
-		if (!dispatch_streams_add(streams, list[i]))
-			return false;
-	return true;
-}
-
-static bool add_mailbox(const struct jk_request *request, struct dispatch_streams *streams)
-{
-	char name[DISPATCH_STREAM_BYTES];
-
-	return jk_text_format(name, sizeof name, "@%s", request->key->agency->code) && dispatch_streams_add(streams, name);
-}
-
-/* The streams that are meant. The mailbox is the agency's own: there is no way to name another's. */
-static bool resolve_streams(const struct jk_request *request, const struct dispatch_ask *ask, struct dispatch_streams *streams,
-	struct jk_refusal *ret_refusal)
-{
-	size_t all_count = 0;
-	const char(*all)[JK_COUNTY_BYTES] = jk_registry_counties(request->registry, &all_count);
-	bool fits = !ask->mailbox || add_mailbox(request, streams);
-
-	for (size_t i = 0; i < ask->county_count; i++) {
-		char field[32];
-
-		if (!jk_registry_county_exists(request->registry, ask->counties[i])) {
-			(void)jk_text_format(field, sizeof field, "counties[%zu]", i);
-			return jk_refuse(ret_refusal, JK_CODE_UNKNOWN_COUNTY, field,
-				"no such county; national codes are three digits, as in 047");
-		}
-		fits = fits && add_county(request, streams, ask->counties[i], ask->neighbours);
-	}
-	for (size_t i = 0; ask->all && i < all_count; i++)
-		fits = fits && dispatch_streams_add(streams, all[i]);
-	return fits || jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "counties", "more streams than there can be");
-}
-
-/* Positions of streams that are not asked for are passed over: a token may serve a narrower subscription. */
-static bool keep_seals(const struct dispatch_ask *ask, struct dispatch_pending *pending, struct jk_refusal *ret_refusal)
-{
-	for (size_t i = 0; i < ask->position_count; i++) {
-		const struct dispatch_sealed *sealed = &ask->positions[i];
-		int index = dispatch_streams_find(&pending->streams, sealed->stream);
-
-		if (sealed->size != DISPATCH_SEAL_BYTES)
-			return jk_refuse(ret_refusal, JK_CODE_NOT_WELL_FORMED, "positions", "a sealed position is %d bytes long",
-				DISPATCH_SEAL_BYTES);
-		if (index < 0)
-			continue;
-		memcpy(pending->seals[index], sealed->seal, DISPATCH_SEAL_BYTES);
-		pending->sealed[index] = true;
-	}
-	return true;
-}
-
-static bool fill_pending(const struct jk_request *request, const struct dispatch_ask *ask, struct dispatch_pending *pending,
-	struct jk_refusal *ret_refusal)
-{
-	const struct jk_session *session = request->session;
-	bool any = ask->county_count > 0 || ask->all || ask->mailbox;
-
-	if (!dispatch_rules_check_ask(&ask->filter, ask->start, ask->cursor, ask->window, any, ret_refusal) ||
-		!resolve_streams(request, ask, &pending->streams, ret_refusal))
-		return false;
-	if (ask->start == DISPATCH_START_TOKEN && !keep_seals(ask, pending, ret_refusal))
-		return false;
-	pending->session = session->number;
-	pending->request = ask->request;
-	pending->key_id = session->key_id;
-	pending->desk_id = session->desk_id;
-	pending->filter = ask->filter;
-	pending->start = ask->start;
-	pending->window = dispatch_rules_window(ask->window);
-	(void)jk_text_copy(pending->cursor, sizeof pending->cursor, ask->cursor);
-	dispatch_seal_holder(&pending->holder, session->desk_id, session->agency_id, &pending->filter);
-	return true;
-}
-
-static bool is_waiting(const struct dispatch_pending *list, uint64_t session)
-{
-	while (list != NULL && list->session != session)
-		list = list->next;
-	return list != NULL;
-}
-
-static void append_pending(struct dispatch_pending **list, struct dispatch_pending *pending)
+void dispatch_subscribe_add(struct dispatch_pending **list, struct dispatch_pending *pending)
 {
 	while (*list != NULL)
 		list = &(*list)->next;
 	*list = pending;
 }
-
-static bool accept_ask(struct dispatch *dispatch, const struct jk_request *request, const struct dispatch_ask *ask,
-	struct jk_refusal *ret_refusal)
-{
-	struct dispatch_writing *writing = &dispatch->writing;
-	struct dispatch_pending *pending;
-
-	if (is_waiting(writing->pending, request->session->number) || is_waiting(writing->finding, request->session->number))
-		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "the subscription before this one is not answered yet");
-	pending = calloc(1, sizeof *pending);
-	if (pending == NULL)
-		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");
-	if (!fill_pending(request, ask, pending, ret_refusal)) {
-		free(pending);
-		return false;
-	}
-	append_pending(&writing->pending, pending);
-	return true;
-}
-
-void dispatch_on_subscribe(void *service, const struct jk_request *request)
-{
-	struct dispatch *dispatch = service;
-	struct jk_refusal refusal = {.code = JK_CODE_NONE};
-	struct dispatch_ask ask = {.request = 0};
-
-	if (!dispatch_wire_read_subscribe(request, &ask))
-		(void)jk_refuse(&refusal, JK_CODE_OVERSIZE, "positions", "too many positions");
-	else if (accept_ask(dispatch, request, &ask, &refusal))
-		return;
-	jk_session_refuse(dispatch->sessions, request->session, ask.request, &refusal);
-}
-
-/* ---- the look ---- */
 
 /* Claims of a token, opened; false: one of them is not ours. */
 static bool open_seals(struct dispatch *dispatch, struct dispatch_pending *pending, struct jk_refusal *ret_refusal)
@@ -180,7 +52,7 @@ static void take_pending(struct dispatch *dispatch)
 		writing->pending = pending->next;
 		pending->next = NULL;
 		if (open_seals(dispatch, pending, &refusal)) {
-			append_pending(&writing->finding, pending);
+			dispatch_subscribe_add(&writing->finding, pending);
 		} else {
 			refuse_pending(dispatch, pending, &refusal);
 			free(pending);
@@ -376,9 +248,22 @@ void dispatch_subscribe_found(struct dispatch *dispatch, enum jk_status status)
 	}
 }
 
+void dispatch_subscribe_forget(struct dispatch *dispatch, uint64_t session)
+{
+	for (struct dispatch_pending **link = &dispatch->writing.pending; *link != NULL; link = &(*link)->next) {
+		struct dispatch_pending *pending = *link;
+
+		if (pending->session != session)
+			continue;
+		*link = pending->next;
+		free(pending);
+		return;
+	}
+}
+
 void dispatch_subscribe_done(struct dispatch *dispatch)
 {
-	append_pending(&dispatch->writing.pending, dispatch->writing.finding);
+	dispatch_subscribe_add(&dispatch->writing.pending, dispatch->writing.finding);
 	dispatch->writing.finding = NULL;
 	while (dispatch->writing.pending != NULL) {
 		struct dispatch_pending *pending = dispatch->writing.pending;

@@ -252,18 +252,40 @@ static enum jk_status start_secret(struct dispatch *dispatch, const struct dispa
 	return dispatch_store_read_secret(dispatch->store, on_secret, done);
 }
 
+static bool has_to_save(const struct dispatch_writing *writing)
+{
+	return writing->cursors.count + writing->cursors_flying.count > 0 ||
+	       writing->renewed.count + writing->renewed_flying.count > 0 ||
+	       writing->closings.count + writing->closings_flying.count > 0;
+}
+
+static bool has_to_append(const struct dispatch_writing *writing)
+{
+	return writing->mails.count > 0 || dispatch_receipts_count(writing->receipts) > 0;
+}
+
+/* The sessions are gone; what they left is written without waiting for its time. */
+static enum dispatch_job last_job(const struct dispatch_writing *writing)
+{
+	if (has_to_save(writing))
+		return DISPATCH_JOB_SAVE;
+	return has_to_append(writing) ? DISPATCH_JOB_APPEND : DISPATCH_JOB_NONE;
+}
+
 /* The most urgent thing there is to write. */
 static enum dispatch_job next_job(const struct dispatch *dispatch, int64_t now_ms)
 {
 	const struct dispatch_writing *writing = &dispatch->writing;
 
+	if (dispatch->draining)
+		return last_job(writing);
 	if (writing->secret_due)
 		return DISPATCH_JOB_SECRET;
 	if (writing->reserve_flying.count > 0 || writing->reserve.count > 0)
 		return DISPATCH_JOB_RESERVE;
 	if (writing->finding != NULL || writing->pending != NULL)
 		return DISPATCH_JOB_FIND;
-	if (now_ms >= writing->save_at_ms || dispatch->draining)
+	if (now_ms >= writing->save_at_ms)
 		return DISPATCH_JOB_SAVE;
 	if (dispatch_evidence_head_is_due(dispatch, now_ms))
 		return DISPATCH_JOB_HEAD;
@@ -309,9 +331,7 @@ bool dispatch_writing_is_clear(const struct dispatch *dispatch)
 {
 	const struct dispatch_writing *writing = &dispatch->writing;
 
-	return writing->job == DISPATCH_JOB_NONE && writing->cursors.count + writing->cursors_flying.count == 0 &&
-	       writing->renewed.count + writing->renewed_flying.count == 0 &&
-	       writing->closings.count + writing->closings_flying.count == 0;
+	return writing->job == DISPATCH_JOB_NONE && !has_to_save(writing) && !has_to_append(writing);
 }
 
 void dispatch_writing_done(struct dispatch *dispatch)

@@ -120,6 +120,33 @@ static void test_bytes_are_bounded_and_the_oldest_goes(void **state)
 	dispatch_cache_free(&cache);
 }
 
+/* Bodies so big that one block fills the cache: the newest stays, what was dropped is known to be. */
+static void test_one_block_is_bounded_too(void **state)
+{
+	static const uint8_t chain[32], big[LIMIT_BYTES / 3];
+	struct dispatch_cache *cache = dispatch_cache_new(LIMIT_BYTES);
+	struct dispatch_stream *stream = dispatch_cache_stream(cache, "047");
+	struct dispatch_block *block;
+	(void)state;
+
+	for (uint64_t seq = 1; seq <= 10; seq++) {
+		struct jk_event row = {.stream = "047", .seq = seq, .chain = chain, .body = big, .body_size = sizeof big};
+		struct dispatch_event *event = dispatch_event_new(&row, arena);
+
+		dispatch_cache_put(cache, stream, seq - 1, &event);
+		assert_true(dispatch_cache_bytes(cache) <= LIMIT_BYTES);
+	}
+	block = dispatch_cache_find(cache, stream, 0);
+	assert_int_equal(block->loaded_to, 10);
+	assert_in_range(block->loaded_from, 8, 10);
+	for (uint64_t seq = 1; seq <= 10; seq++)
+		assert_int_equal(block->events[seq - 1] != NULL, seq >= block->loaded_from);
+	dispatch_cache_drop(cache, &block);
+	assert_null(dispatch_cache_find(cache, stream, 0));
+	assert_int_equal(dispatch_cache_bytes(cache), 0);
+	dispatch_cache_free(&cache);
+}
+
 static struct dispatch_event *sealed_event(const uint8_t *extra, size_t extra_size)
 {
 	struct jk_group groups[JK_GROUP_COUNT] = {{.content = NULL}};
@@ -168,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_streams_are_sorted_and_kept),
 		cmocka_unit_test(test_blocks_are_whole),
 		cmocka_unit_test(test_bytes_are_bounded_and_the_oldest_goes),
+		cmocka_unit_test(test_one_block_is_bounded_too),
 		cmocka_unit_test(test_copies),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
