@@ -41,7 +41,7 @@ static const struct refusal refusals[] = {
 	{"tag cut off", INCIDENT, B("\x80"), JK_CODE_NOT_WELL_FORMED, ""},
 	{"tag 0", INCIDENT, B("\x02\x00"), JK_CODE_NOT_WELL_FORMED, ""},
 	{"tag of six bytes", INCIDENT, B("\x8a\x80\x80\x80\x80\x00\x00"), JK_CODE_NOT_WELL_FORMED, ""},
-	{"tag beyond 29 bits", INCIDENT, B("\xff\xff\xff\xff\x1f\x00"), JK_CODE_NOT_WELL_FORMED, ""},
+	{"tag beyond 29 bits", INCIDENT, B("\xf8\xff\xff\xff\x1f\x00"), JK_CODE_NOT_WELL_FORMED, ""},
 	{"group begins", INCIDENT, B("\xa3\x06"), JK_CODE_NOT_WELL_FORMED, ""},
 	{"group ends", INCIDENT, B("\xa4\x06"), JK_CODE_NOT_WELL_FORMED, ""},
 	{"wire type 6", INCIDENT, B("\xa6\x06"), JK_CODE_NOT_WELL_FORMED, ""},
