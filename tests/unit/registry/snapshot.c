@@ -59,6 +59,7 @@ static const struct registry_key_row keys[] = {
 		.desk_id = KRCS_DESK,
 		.role = JK_ROLE_DESK,
 		.realm = JK_REALM_EXERCISE},
+	{.curve_key = {7}, .key_id = 107, .agency_id = GONE, .desk_id = -1, .role = JK_ROLE_PUBLISHER, .realm = JK_REALM_LIVE},
 };
 static const struct registry_sender_row senders[] = {{101, "b@nps.example"}, {105, "*"}, {101, "a@nps.example"}};
 static const char counties[][JK_COUNTY_BYTES] = {"047", "001", "022", "034"};
@@ -188,7 +189,7 @@ static void keys_are_found_with_what_they_stand_for(void **state)
 static void revocation_reaches_down_to_desks_and_keys(void **state)
 {
 	(void)state;
-	static const bool expected[] = {false, false, true, true, true, false};
+	static const bool expected[] = {false, false, true, true, true, false, true};
 	struct jk_registry *registry = build_sample();
 
 	for (size_t i = 0; i < COUNT(keys); i++)

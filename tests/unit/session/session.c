@@ -18,7 +18,7 @@
 #include "session/session.h"
 #include "wire/wire_frame.h"
 
-enum { WAIT_MS = 5000, QUIET_MS = 400, NPS = 1, KRCS = 2, DESK = 10 };
+enum { WAIT_MS = 5000, QUIET_MS = 400, NPS = 1, KRCS = 2, DESK = 10, DEALERS_MAX = 8 };
 enum who { PUBLISHER, LIMITED, AT_DESK, OPERATOR, OTHER_REALM, REVOKED, UNKNOWN, WHO_COUNT };
 #define ROLE(role) (1U << JK_ROLE_##role)
 
@@ -30,6 +30,7 @@ struct fixture {
 	struct jk_registry_watch *watch;
 	struct jk_sessions *sessions;
 	pthread_t thread;
+	struct jk_dealer *dealers[DEALERS_MAX]; /* closed at the end, whether a test passed or not */
 	int64_t version;
 	/* Orders to the service's thread, obeyed every 10 ms; and what its callbacks counted. */
 	_Atomic bool stop, drain, age, push, door_shut;
@@ -256,6 +257,8 @@ static int tear_down(void **state)
 {
 	(void)state;
 	stop_service();
+	for (int i = 0; i < DEALERS_MAX; i++)
+		jk_dealer_close(&fixture.dealers[i]);
 	jk_sessions_close(&fixture.sessions);
 	assert_int_equal(fixture.opened, fixture.ended);
 	jk_loop_free(&fixture.loop);
@@ -272,10 +275,22 @@ static struct jk_dealer *connect_as(enum who who)
 	struct jk_dealer *dealer;
 	struct jk_refusal refusal;
 
+	int i = 0;
+
 	assert_int_equal(jk_dealer_open(fixture.bus, jk_router_endpoint(fixture.router), fixture.server.curve_public,
 				 &fixture.keys[who], &dealer, &refusal),
 		JK_OK);
+	while (fixture.dealers[i] != NULL)
+		assert_true(++i < DEALERS_MAX);
+	fixture.dealers[i] = dealer;
 	return dealer;
+}
+
+static void hang_up(struct jk_dealer *dealer)
+{
+	for (int i = 0; i < DEALERS_MAX; i++)
+		if (fixture.dealers[i] == dealer)
+			jk_dealer_close(&fixture.dealers[i]);
 }
 
 static void send(struct jk_dealer *dealer, int kind, const ProtobufCMessage *message)
@@ -426,7 +441,6 @@ static void without_a_registry_nobody_gets_a_session(void **state)
 	expect_refused(dealer, 0, JK_CODE_UNAVAILABLE, "");
 	set_registry(0);
 	(void)open_session(dealer);
-	jk_dealer_close(&dealer);
 }
 
 static void keys_that_are_unknown_or_revoked_are_cut_off(void **state)
@@ -445,7 +459,7 @@ static void keys_that_are_unknown_or_revoked_are_cut_off(void **state)
 			zmq_poll(NULL, 0, 5);
 		assert_int_equal(jk_dealer_link(dealer), JK_LINK_REFUSED);
 		expect_silence(dealer);
-		jk_dealer_close(&dealer);
+		hang_up(dealer);
 	}
 	assert_int_equal(fixture.opened, 0);
 }
@@ -457,13 +471,12 @@ static void the_other_realm_is_refused(void **state)
 
 	hello(dealer, 0, 0);
 	expect_refused(dealer, 0, JK_CODE_WRONG_REALM, "realm");
-	jk_dealer_close(&dealer);
+	hang_up(dealer);
 	dealer = connect_as(PUBLISHER);
 	hello(dealer, JK_REALM_EXERCISE, 0);
 	expect_refused(dealer, 0, JK_CODE_WRONG_REALM, "realm");
 	hello(dealer, JK_REALM_LIVE, 0);
 	done(expect(dealer, JUKWAA__V1__KIND__KIND_WELCOME, &jukwaa__v1__welcome__descriptor));
-	jk_dealer_close(&dealer);
 }
 
 static void a_role_that_is_not_served_is_refused(void **state)
@@ -473,7 +486,6 @@ static void a_role_that_is_not_served_is_refused(void **state)
 
 	hello(dealer, 0, 0);
 	expect_refused(dealer, 0, JK_CODE_NOT_PERMITTED, "");
-	jk_dealer_close(&dealer);
 }
 
 static void a_role_may_send_only_its_own_kinds(void **state)
@@ -485,7 +497,6 @@ static void a_role_may_send_only_its_own_kinds(void **state)
 	publish(dealer, session, 41, "");
 	expect_refused(dealer, 41, JK_CODE_NOT_PERMITTED, "");
 	assert_int_equal(fixture.published, 0);
-	jk_dealer_close(&dealer);
 }
 
 static void an_unknown_kind_is_refused_and_counted(void **state)
@@ -505,7 +516,6 @@ static void an_unknown_kind_is_refused_and_counted(void **state)
 	stop_service();
 	assert_int_equal(jk_sessions_counts(fixture.sessions).unknown_kind, 2);
 	assert_int_equal(jk_sessions_counts(fixture.sessions).bad_session, 1);
-	jk_dealer_close(&dealer);
 }
 
 static void malformed_bodies_are_refused_with_their_field(void **state)
@@ -537,7 +547,6 @@ static void malformed_bodies_are_refused_with_their_field(void **state)
 	stop_service();
 	assert_int_equal(jk_sessions_counts(fixture.sessions).malformed, 3);
 	assert_int_equal(fixture.published, 0);
-	jk_dealer_close(&dealer);
 }
 
 /* A raw DEALER that speaks version 2. */
@@ -584,9 +593,6 @@ static void a_session_belongs_to_its_route_and_key(void **state)
 	assert_int_equal(fixture.published, 0);
 	publish(owner, session, 2, "");
 	expect_receipt(owner, 2);
-	jk_dealer_close(&owner);
-	jk_dealer_close(&twin);
-	jk_dealer_close(&other);
 }
 
 static void a_key_and_a_service_have_only_so_many_sessions(void **state)
@@ -608,8 +614,6 @@ static void a_key_and_a_service_have_only_so_many_sessions(void **state)
 	expect_refused(dealers[5], 0, JK_CODE_UNAVAILABLE, "");
 	/* Saying HELLO again on an open route needs no further place. */
 	(void)open_session(dealers[0]);
-	for (int i = 0; i < 6; i++)
-		jk_dealer_close(&dealers[i]);
 }
 
 static void the_rate_limit_outlives_the_session(void **state)
@@ -625,7 +629,7 @@ static void the_rate_limit_outlives_the_session(void **state)
 		expect_receipt(dealer, i);
 	publish(dealer, session, 11, "");
 	expect_refused(dealer, 11, JK_CODE_RATE_LIMITED, "");
-	jk_dealer_close(&dealer);
+	hang_up(dealer);
 	dealer = connect_as(LIMITED);
 	session = open_session(dealer);
 	publish(dealer, session, 12, "");
@@ -640,7 +644,6 @@ static void the_rate_limit_outlives_the_session(void **state)
 		jk_dealer_release(&message);
 	}
 	assert_true(refused);
-	jk_dealer_close(&dealer);
 }
 
 /* --- what works ------------------------------------------------------------------------------------------------------- */
@@ -668,7 +671,6 @@ static void welcome_says_who_and_what(void **state)
 	/* Each HELLO of the route replaced the session before. */
 	wait_for(&fixture.ended, 3);
 	assert_int_equal(fixture.opened, 4);
-	jk_dealer_close(&dealer);
 }
 
 static void commands_are_answered_and_pings_too(void **state)
@@ -690,8 +692,6 @@ static void commands_are_answered_and_pings_too(void **state)
 	ack.session = at_desk;
 	send(desk, JUKWAA__V1__KIND__KIND_ACK, &ack.base);
 	wait_for(&fixture.acked, 1);
-	jk_dealer_close(&dealer);
-	jk_dealer_close(&desk);
 }
 
 static void a_new_hello_makes_the_old_number_bad(void **state)
@@ -705,7 +705,6 @@ static void a_new_hello_makes_the_old_number_bad(void **state)
 	expect_bad_session(dealer, old);
 	ping(dealer, new);
 	expect_pong(dealer, new);
-	jk_dealer_close(&dealer);
 }
 
 static void a_handler_may_end_the_session_it_serves(void **state)
@@ -720,7 +719,6 @@ static void a_handler_may_end_the_session_it_serves(void **state)
 	wait_for(&fixture.ended, 1);
 	ping(dealer, session);
 	expect_bad_session(dealer, session);
-	jk_dealer_close(&dealer);
 }
 
 static void silence_ends_a_session(void **state)
@@ -733,7 +731,6 @@ static void silence_ends_a_session(void **state)
 	wait_for(&fixture.ended, 1);
 	ping(dealer, session);
 	expect_bad_session(dealer, session);
-	jk_dealer_close(&dealer);
 }
 
 static void a_revoked_key_is_told_while_idle(void **state)
@@ -748,8 +745,6 @@ static void a_revoked_key_is_told_while_idle(void **state)
 	assert_true(jk_time_mono_ms() - swapped_at_ms < 1000);
 	ping(other, unharmed);
 	expect_pong(other, unharmed);
-	jk_dealer_close(&dealer);
-	jk_dealer_close(&other);
 }
 
 static void a_revoked_key_changes_nothing_more(void **state)
@@ -762,7 +757,6 @@ static void a_revoked_key_changes_nothing_more(void **state)
 	publish(dealer, session, 1, "");
 	expect_bye(dealer, session, JK_CODE_REVOKED);
 	assert_int_equal(fixture.published, 0);
-	jk_dealer_close(&dealer);
 }
 
 /* Beats go out every 10 ms; after the swap not one more may, whichever callback notices first. */
@@ -792,7 +786,6 @@ static void a_revoked_key_is_sent_nothing_more(void **state)
 	assert_int_equal(beats, pushed);
 	expect_silence(dealer);
 	assert_int_equal(fixture.pushed, pushed);
-	jk_dealer_close(&dealer);
 }
 
 static void a_key_that_is_reinstated_works_without_a_restart(void **state)
@@ -806,8 +799,6 @@ static void a_key_that_is_reinstated_works_without_a_restart(void **state)
 	set_registry(0);
 	struct jk_dealer *again = connect_as(AT_DESK);
 	(void)open_session(again);
-	jk_dealer_close(&dealer);
-	jk_dealer_close(&again);
 }
 
 static void draining_refuses_new_work_and_takes_acks(void **state)
@@ -831,8 +822,6 @@ static void draining_refuses_new_work_and_takes_acks(void **state)
 	ping(dealer, session);
 	expect_pong(dealer, session);
 	assert_int_equal(fixture.published, 0);
-	jk_dealer_close(&dealer);
-	jk_dealer_close(&late);
 }
 
 #define BARE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
