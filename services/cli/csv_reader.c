@@ -140,30 +140,22 @@ static bool refuse_memory(struct making *making)
 /* The pieces joined; "" when all of its columns are empty. */
 static bool join_pieces(struct making *making, const struct csv_rule *rule, const char **ret_value)
 {
-	const char *parts[CSV_PIECES_MAX];
+	const char *joined = "";
 	bool has_column = false, is_empty = true;
-	size_t size = 1;
-	char *joined;
 
 	for (size_t i = 0; i < rule->piece_count; i++) {
 		const struct csv_piece *piece = &rule->pieces[i];
+		const char *part = piece->text != NULL ? piece->text : trimmed_cell(making, piece->column);
 
-		parts[i] = piece->text != NULL ? piece->text : trimmed_cell(making, piece->column);
-		if (parts[i] == NULL)
+		if (part == NULL)
 			return refuse_memory(making);
-		size += strlen(parts[i]);
 		has_column |= piece->text == NULL;
-		is_empty &= piece->text != NULL || parts[i][0] == '\0';
+		is_empty &= piece->text != NULL || part[0] == '\0';
+		joined = i == 0 ? part : jk_arena_printf(making->arena, "%s%s", joined, part);
+		if (joined == NULL)
+			return refuse_memory(making);
 	}
-	if (has_column && is_empty) {
-		*ret_value = "";
-		return true;
-	}
-	*ret_value = joined = jk_arena_alloc(making->arena, size);
-	if (joined == NULL)
-		return refuse_memory(making);
-	for (size_t i = 0; i < rule->piece_count; joined += strlen(parts[i]), i++)
-		memcpy(joined, parts[i], strlen(parts[i]));
+	*ret_value = has_column && is_empty ? "" : joined;
 	return true;
 }
 
@@ -184,7 +176,7 @@ static bool refuse_value(struct making *making, const struct csv_rule *rule, con
 /* true with *value as the table says. */
 static bool look_up(struct making *making, const struct csv_rule *rule, const char **value)
 {
-	const char *otherwise = NULL;
+	const char *otherwise = (*value)[0] == '\0' ? "" : NULL;
 
 	for (size_t i = 0; i < rule->entry_count; i++) {
 		if (strcmp(rule->entries[i].from, *value) == 0) {
@@ -194,9 +186,9 @@ static bool look_up(struct making *making, const struct csv_rule *rule, const ch
 		if (strcmp(rule->entries[i].from, "*") == 0)
 			otherwise = rule->entries[i].to;
 	}
-	if (otherwise == NULL && (*value)[0] != '\0')
+	if (otherwise == NULL)
 		return refuse_value(making, rule, "the table has no such entry");
-	*value = otherwise == NULL ? "" : otherwise;
+	*value = otherwise;
 	return true;
 }
 
@@ -221,7 +213,7 @@ static bool set_time(struct making *making, const struct csv_rule *rule, const c
 
 static bool apply(struct making *making, const struct csv_rule *rule)
 {
-	const char *value, *wrong;
+	const char *value = "", *wrong;
 
 	if (!rule->target.is_list && making->set[rule->slot])
 		return true;

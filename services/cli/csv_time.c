@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/jk_text.h"
 #include "base/jk_time.h"
 
 enum part { YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, ZONE, PARTS };
@@ -100,15 +101,10 @@ bool csv_time_parse_zone(const char **text, int *ret_zone_s)
 static enum csv_time parse_rfc3339(const int *zone_s, const char *text, int64_t *ret_time_us)
 {
 	char with_zone[64];
-	size_t size = strlen(text);
 
 	if (jk_time_parse(text, ret_time_us))
 		return CSV_TIME_READ;
-	if (size + 2 > sizeof with_zone)
-		return CSV_TIME_BAD;
-	memcpy(with_zone, text, size);
-	memcpy(with_zone + size, "Z", 2);
-	if (!jk_time_parse(with_zone, ret_time_us))
+	if (!jk_text_format(with_zone, sizeof with_zone, "%sZ", text) || !jk_time_parse(with_zone, ret_time_us))
 		return CSV_TIME_BAD;
 	if (zone_s == NULL)
 		return CSV_TIME_WITHOUT_ZONE;

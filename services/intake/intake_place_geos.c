@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/intake/intake_place_parts.h"
+#include "services/intake/intake_place_geos_parts.h"
 
 static const double earth_radius_km = 6371.0088; /* IUGG mean */
 static const double point_radius_km = 0.001;

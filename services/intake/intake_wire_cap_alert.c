@@ -162,7 +162,7 @@ static bool read_codes(struct cap_reading *reading, Jukwaa__V1__Handling *handli
 	int tlp = JK_TLP_NONE;
 
 	if (reading->counts.codes > 0) {
-		handling->codes = cap_alloc(reading, reading->counts.codes * sizeof *handling->codes);
+		handling->codes = cap_list(reading, reading->counts.codes);
 		if (handling->codes == NULL)
 			return false;
 	}
@@ -240,8 +240,8 @@ static bool read_reference_list(struct cap_reading *reading, const xmlNode *node
 
 	if (!cap_read_list(reading, node, &count, &words, &unclosed))
 		return false;
-	references->references = cap_alloc(reading, (count + 1) * sizeof *references->references);
-	ids = cap_alloc(reading, (count + 1) * sizeof *ids);
+	references->references = cap_list(reading, count);
+	ids = cap_list(reading, count);
 	if (references->references == NULL || ids == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {

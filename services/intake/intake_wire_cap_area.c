@@ -111,7 +111,7 @@ static bool read_polygon(struct cap_reading *reading, const xmlNode *node, struc
 		return cap_refuse(reading, JK_CODE_RULE_VIOLATION, node, "an alert may hold at most %d points", CAP_POINTS_MAX);
 	reading->points += most;
 	points = cap_alloc(reading, (most + 1) * sizeof *points);
-	polygon->points = cap_alloc(reading, (most + 1) * sizeof *polygon->points);
+	polygon->points = cap_list(reading, most);
 	if (points == NULL || polygon->points == NULL)
 		return false;
 	wrong = read_ring(text, points, polygon);
@@ -240,11 +240,11 @@ bool cap_read_areas(struct cap_reading *reading)
 	if (place == NULL || seen.list == NULL)
 		return false;
 	reading->incident->place = place;
-	place->text = cap_alloc(reading, (counts->areas + 1) * sizeof *place->text);
-	place->polygons = cap_alloc(reading, (counts->polygons + 1) * sizeof *place->polygons);
-	place->circles = cap_alloc(reading, (counts->circles + 1) * sizeof *place->circles);
-	place->geocodes = cap_alloc(reading, (counts->geocodes + 1) * sizeof *place->geocodes);
-	place->codes = cap_alloc(reading, (counts->geocodes + 1) * sizeof *place->codes);
+	place->text = cap_list(reading, counts->areas);
+	place->polygons = cap_list(reading, counts->polygons);
+	place->circles = cap_list(reading, counts->circles);
+	place->geocodes = cap_list(reading, counts->geocodes);
+	place->codes = cap_list(reading, counts->geocodes);
 	if (place->text == NULL || place->polygons == NULL || place->circles == NULL || place->geocodes == NULL ||
 		place->codes == NULL)
 		return false;

@@ -45,7 +45,7 @@ bool cap_read_list(struct cap_reading *reading, const xmlNode *node, size_t *ret
 	}
 	if (count == 0)
 		return true;
-	*ret_words = cap_alloc(reading, count * sizeof **ret_words);
+	*ret_words = cap_list(reading, count);
 	if (*ret_words == NULL)
 		return false;
 	memcpy(*ret_words, words, count * sizeof *words);
@@ -151,8 +151,8 @@ static Jukwaa__V1__Classification *new_classification(struct cap_reading *readin
 		return NULL;
 	class->categories = cap_alloc(reading, (JK_CATEGORY_MAX + 1) * sizeof *class->categories);
 	class->response_types = cap_alloc(reading, (JK_RESPONSE_TYPE_MAX + 1) * sizeof *class->response_types);
-	class->event_codes = cap_alloc(reading, (counts->event_codes + 1) * sizeof(void *));
-	class->parameters = cap_alloc(reading, (counts->parameters + 1) * sizeof(void *));
+	class->event_codes = cap_list(reading, counts->event_codes);
+	class->parameters = cap_list(reading, counts->parameters);
 	return class->categories != NULL && class->response_types != NULL && class->event_codes != NULL &&
 			       class->parameters != NULL
 		       ? class
@@ -281,8 +281,8 @@ bool cap_read_infos(struct cap_reading *reading)
 	incident->resources = cap_message(reading, &jukwaa__v1__resources__descriptor);
 	if (incident->classification == NULL || incident->narrative == NULL || incident->resources == NULL)
 		return false;
-	incident->narrative->texts = cap_alloc(reading, (reading->counts.infos + 1) * sizeof(void *));
-	incident->resources->resources = cap_alloc(reading, (reading->counts.resources + 1) * sizeof(void *));
+	incident->narrative->texts = cap_list(reading, reading->counts.infos);
+	incident->resources->resources = cap_list(reading, reading->counts.resources);
 	if (incident->narrative->texts == NULL || incident->resources->resources == NULL)
 		return false;
 	for (const xmlNode *node = cap_first(reading->alert); node != NULL; node = cap_next(node))

@@ -49,6 +49,11 @@ void *cap_alloc(struct cap_reading *reading, size_t bytes)
 	return memory;
 }
 
+void *cap_list(struct cap_reading *reading, size_t pointers)
+{
+	return cap_alloc(reading, (pointers + 1) * sizeof(void *));
+}
+
 void *cap_message(struct cap_reading *reading, const ProtobufCMessageDescriptor *type)
 {
 	void *message = cap_alloc(reading, type->sizeof_message);
@@ -168,7 +173,7 @@ void cap_path(char *ret, size_t capacity, const xmlNode *node)
 		node = node->parent;
 	for (; node != NULL && node->type == XML_ELEMENT_NODE; node = node->parent) {
 		if (count == PATH_LEVELS_MAX) { /* deeper than CAP goes: its top is what helps */
-			memmove(levels, levels + 1, sizeof levels - sizeof levels[0]);
+			memmove((void *)levels, levels + 1, (PATH_LEVELS_MAX - 1) * sizeof(void *));
 			count--;
 		}
 		levels[count++] = node;

@@ -50,6 +50,8 @@ const xmlNode *cap_child(const xmlNode *parent, const char *name);
 
 /* Arena memory, zeroed; NULL: refused as OVERSIZE. */
 void *cap_alloc(struct cap_reading *reading, size_t bytes);
+/* Room for that many pointers and one more. */
+void *cap_list(struct cap_reading *reading, size_t pointers);
 /* An empty message of that type in the arena; NULL: refused as OVERSIZE. */
 void *cap_message(struct cap_reading *reading, const ProtobufCMessageDescriptor *type);
 /* The text of an element, as written. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/jk_text.h"
-#include "services/intake/intake_place_parts.h"
+#include "services/intake/intake_place_geos_parts.h"
 
 enum { FILE_BYTES_MAX = 64 * 1024 * 1024 };
 

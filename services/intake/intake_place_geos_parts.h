@@ -1,4 +1,4 @@
-/* intake_place_parts.h: what the reader of the file and the questions about places share. For intake_place_*.c alone. */
+/* intake_place_geos_parts.h: what the reader of the file and the questions about places share. For intake_place_geos*.c alone. */
 #pragma once
 
 #include <geos_c.h>
