@@ -269,6 +269,8 @@ static const char *cell(const PGresult *result, int row, int column, char scratc
 
 	if (words && jk_text_to_int64(value, 0, 99, &number))
 		return jk_words_name(words, (int)number);
+	if (PQftype(result, column) == OID_BOOL && size == 1)
+		return *value == 't' ? "true" : "false";
 	if (PQftype(result, column) != OID_TIMESTAMPTZ || size < 14 || size >= CELL_BYTES)
 		return value;
 	memcpy(scratch, value, size + 1);
@@ -295,7 +297,7 @@ static void print_json_row(const PGresult *result, int row)
 		if (PQgetisnull(result, row, column))
 			jk_buffer_printf(&line, "null");
 		else if (PQftype(result, column) == OID_BOOL)
-			jk_buffer_printf(&line, *value == 't' ? "true" : "false");
+			jk_buffer_printf(&line, "%s", value);
 		else if (is_number(result, column))
 			jk_buffer_printf(&line, "%s", value);
 		else
