@@ -73,7 +73,8 @@ static void on_timer(void *arg)
 	bool fatal;
 	jk_follow_on_timer(notify_feed_follow(app->feed));
 	jk_registry_watch_problem(app->watch, problem, &fatal);
-	jk_daemon_set_ready(app->daemon, find_problem(app, problem));
+	if (!app->stopping)
+		jk_daemon_set_ready(app->daemon, find_problem(app, problem));
 	if (fatal) {
 		jk_log(JK_LOG_ERROR, "registry_refused", "reason=%s", problem);
 		app->failed = true;

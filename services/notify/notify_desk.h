@@ -5,10 +5,7 @@
 #include "notify.h"
 #include "registry/registry.h"
 
-/* UNKNOWN: the snapshot lacks the desk or the owner, perhaps for being a moment old. Treated as no by whoever cannot wait. */
-enum notify_sight { NOTIFY_DENIED, NOTIFY_ALLOWED, NOTIFY_UNKNOWN };
-
 /* label: with county; the owner is looked up by its code. What a message says are the groups identity (that there is an
  * incident), classification and place: a copy that withholds one of them is no copy for a message. */
-enum notify_sight notify_desk_decide(
+bool notify_desk_may_have(
 	const struct jk_registry *registry, int32_t desk_id, const char *agency, const struct jk_label *label, int64_t now_us);

@@ -14,9 +14,6 @@
 enum {
 	LABEL_ARENA_BYTES = 4 * 1024 * 1024,
 	LOG_EVERY_MS = 10000,
-	/* A registry change is in force everywhere within a second: an agency or desk that is still unknown for an older event
-	 * will not become known. */
-	REGISTRY_LATE_US = 2 * 1000 * 1000,
 };
 
 struct notify_feed {
@@ -29,6 +26,7 @@ struct notify_feed {
 	size_t rule_count;
 	struct notify_store_messages messages;
 	size_t denied;
+	int64_t wanted_version; /* of the registry; 0: any */
 	struct jk_metric *matched, *denials, *unreadable, *lag;
 };
 
@@ -46,46 +44,46 @@ static void add_message(struct notify_feed *feed, const struct notify_rule *rule
 	notify_store_add_message(&feed->messages, &message);
 }
 
-/* False: the registry does not know enough yet. */
-static bool match_event(
+static void match_event(
 	struct notify_feed *feed, const struct jk_registry *registry, const struct notify_event *event, int64_t now_us)
 {
 	for (size_t i = 0; i < feed->rule_count; i++) {
 		const struct notify_rule *rule = &feed->rules[i];
 		if (notify_rules_match(rule, event, now_us) != NOTIFY_TELL)
 			continue;
-		switch (notify_desk_decide(registry, rule->desk_id, event->agency, &event->label, now_us)) {
-		case NOTIFY_ALLOWED:
+		if (notify_desk_may_have(registry, rule->desk_id, event->agency, &event->label, now_us))
 			add_message(feed, rule, event);
-			break;
-		case NOTIFY_UNKNOWN:
-			if (now_us - event->recorded_at_us < REGISTRY_LATE_US)
-				return false;
+		else
 			feed->denied++;
-			break;
-		case NOTIFY_DENIED:
-			feed->denied++;
-			break;
-		}
 	}
-	return true;
 }
 
-static bool match_events(
+static void match_events(
 	struct notify_feed *feed, const struct jk_registry *registry, const struct jk_event *events, size_t count)
 {
 	int64_t now_us = jk_time_now_us();
 	for (size_t i = 0; feed->rule_count > 0 && i < count; i++) {
 		struct notify_event event;
 		jk_arena_reset(feed->arena);
-		if (!notify_wire_read_event(&events[i], feed->arena, &event)) {
-			jk_metric_add(feed->unreadable, 1);
-			jk_log_limited(LOG_EVERY_MS, JK_LOG_ERROR, "event_unreadable", "stream=%s seq=%" PRIu64, events[i].stream,
-				events[i].seq);
-		} else if (!match_event(feed, registry, &event, now_us)) {
-			return false;
+		if (notify_wire_read_event(&events[i], feed->arena, &event)) {
+			match_event(feed, registry, &event, now_us);
+			continue;
 		}
+		jk_metric_add(feed->unreadable, 1);
+		jk_log_limited(LOG_EVERY_MS, JK_LOG_ERROR, "event_unreadable", "stream=%s seq=%" PRIu64, events[i].stream,
+			events[i].seq);
 	}
+}
+
+/* A match is decided once, so it is decided with a registry no older than the event: otherwise an agreement made a moment before
+ * it would not count. The version asked for stays while it is waited for; a registry that never rests does not stop the feed. */
+static bool is_recent(struct notify_feed *feed, const struct jk_registry *registry, int64_t version)
+{
+	if (feed->wanted_version == 0)
+		feed->wanted_version = version;
+	if (!registry || registry->version < feed->wanted_version)
+		return false;
+	feed->wanted_version = 0;
 	return true;
 }
 
@@ -93,17 +91,19 @@ static bool on_events(void *arg, const struct jk_event *events, size_t count, co
 {
 	struct notify_feed *feed = arg;
 	bool cut;
-	const struct jk_registry *registry = jk_registry_acquire(feed->watch);
-	if (!registry)
-		return false;
+	int64_t version;
 	notify_store_reset_messages(&feed->messages);
 	feed->denied = 0;
-	feed->rule_count = notify_store_read_rules(beside, feed->rules, &cut);
+	feed->rule_count = notify_store_read_rules(beside, feed->rules, &cut, &version);
 	if (cut)
 		jk_log_limited(LOG_EVERY_MS, JK_LOG_ERROR, "rules_cut", "used=%d", NOTIFY_RULES_MAX);
-	bool decided = match_events(feed, registry, events, count);
-	jk_registry_release(feed->watch, &registry);
-	return decided;
+	const struct jk_registry *registry = jk_registry_acquire(feed->watch);
+	bool recent = is_recent(feed, registry, version);
+	if (recent)
+		match_events(feed, registry, events, count);
+	if (registry)
+		jk_registry_release(feed->watch, &registry);
+	return recent;
 }
 
 static size_t store(void *arg, struct jk_db_step *steps)

@@ -128,7 +128,7 @@ static bool may_tell(struct notify_sender *sender, const struct notify_target *t
 	bool may = registry && claimed->body &&
 		   notify_wire_read_label(
 			   claimed->body, claimed->body_size, claimed->message.county, sender->arena, &label, agency) &&
-		   notify_desk_decide(registry, target->desk_id, agency, &label, jk_time_now_us()) == NOTIFY_ALLOWED;
+		   notify_desk_may_have(registry, target->desk_id, agency, &label, jk_time_now_us());
 	if (registry)
 		jk_registry_release(sender->watch, &registry);
 	return may;

@@ -12,7 +12,8 @@ const struct jk_db_statement notify_store_rules = {
 	.name = "notify_rules",
 	.sql = "SELECT rule_id, desk_id, coalesce(county, ''), coalesce(category, 0), coalesce(minimum_severity, 0), "
 	       "include_test,"
-	       " added_at FROM notify.rule WHERE revoked_at IS NULL ORDER BY rule_id LIMIT 1025",
+	       " added_at, (SELECT version FROM registry.version) FROM notify.rule WHERE revoked_at IS NULL ORDER BY rule_id "
+	       "LIMIT 1025",
 	.params = 0,
 };
 
@@ -79,9 +80,11 @@ static void read_text(char *ret, size_t capacity, const PGresult *result, int ro
 		ret[0] = '\0';
 }
 
-size_t notify_store_read_rules(const PGresult *result, struct notify_rule *ret_rules, bool *ret_cut)
+size_t notify_store_read_rules(
+	const PGresult *result, struct notify_rule *ret_rules, bool *ret_cut, int64_t *ret_registry_version)
 {
 	size_t count = (size_t)PQntuples(result);
+	*ret_registry_version = count > 0 ? jk_db_get_int(result, 0, 7) : 0;
 	*ret_cut = count > NOTIFY_RULES_MAX;
 	if (*ret_cut)
 		count = NOTIFY_RULES_MAX;

@@ -9,8 +9,10 @@ extern const struct jk_db_statement notify_store_positions, notify_store_move, n
 
 enum { NOTIFY_RULES_MAX = 1024, NOTIFY_URL_BYTES = 2048 };
 
-/* Rules in force, from a result of notify_store_rules; returns how many (at most NOTIFY_RULES_MAX; *ret_cut: there are more). */
-size_t notify_store_read_rules(const PGresult *result, struct notify_rule *ret_rules, bool *ret_cut);
+/* Rules in force, from a result of notify_store_rules; returns how many (at most NOTIFY_RULES_MAX; *ret_cut: there are more).
+ * ret_registry_version: the registry's when the rules were read; 0 without rules. */
+size_t notify_store_read_rules(
+	const PGresult *result, struct notify_rule *ret_rules, bool *ret_cut, int64_t *ret_registry_version);
 
 /* New messages, one array a column. */
 enum { NOTIFY_MESSAGE_COLUMNS = 7 };

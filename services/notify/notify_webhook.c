@@ -120,6 +120,9 @@ static bool set_options(struct call *call, const struct notify_call *from)
 	       curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* one would connect where no check is made */
 	       curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       /* On a kept connection that has died, curl would silently send again: one attempt is one request. */
+	       curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)NOTIFY_TIMEOUT_MS) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_USERAGENT, "jukwaa-notify/" JUKWAA_VERSION) == CURLE_OK &&
