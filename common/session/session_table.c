@@ -12,9 +12,9 @@ enum jk_status session_table_init(struct session_table *table, size_t capacity)
 	while (buckets < capacity)
 		buckets *= 2;
 	*table = (struct session_table){.bucket_mask = buckets - 1};
-	table->by_number = calloc(buckets, sizeof *table->by_number);
-	table->by_route = calloc(buckets, sizeof *table->by_route);
-	table->keys = calloc(buckets, sizeof *table->keys);
+	table->by_number = calloc(buckets, sizeof(struct session_entry *));
+	table->by_route = calloc(buckets, sizeof(struct session_entry *));
+	table->keys = calloc(buckets, sizeof(struct session_key *));
 	if (table->by_number != NULL && table->by_route != NULL && table->keys != NULL)
 		return JK_OK;
 	session_table_done(table);
@@ -119,7 +119,7 @@ static bool grow(struct session_table *table)
 
 	if (table->count < table->capacity)
 		return true;
-	entries = realloc(table->entries, capacity * sizeof *entries);
+	entries = realloc(table->entries, capacity * sizeof(struct session_entry *));
 	if (entries == NULL)
 		return false;
 	table->entries = entries;
