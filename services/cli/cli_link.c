@@ -39,6 +39,9 @@ static int fail_refused(const char *code, const char *field, const char *reason)
 
 	if (strcmp(code, "WRONG_REALM") == 0)
 		next = "a key and an endpoint of the same realm (JUKWAA_REALM, jukwaa admin key list)";
+	else if (strcmp(field, "positions") == 0 || strcmp(field, "cursor") == 0)
+		next = "a token or cursor goes on for the desk and filter it was made with only: another name, or --from "
+		       "beginning";
 	else if (strcmp(code, "RESYNC") == 0)
 		next = "start again with --from beginning (and move the resume file away), or from now";
 	else if (forbidden)

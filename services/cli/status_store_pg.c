@@ -7,19 +7,19 @@
 static const struct {
 	const char *part, *sql;
 } questions[] = {
-	{"realm", "SELECT '' AS subject, realm, (SELECT max(number) FROM meta.migration) AS migration, "
-		  "(SELECT version FROM registry.version) AS registry_version FROM meta.realm"},
+	{"database", "SELECT '' AS subject, realm, (SELECT max(number) FROM meta.migration) AS migration, "
+		     "(SELECT version FROM registry.version) AS registry_version FROM meta.realm"},
 	{"feed", "SELECT '' AS subject, coalesce(feed.current_epoch()::text, 'not confirmed') AS epoch, "
 		 "(SELECT count(*) FROM feed.head WHERE last_seq > 0 AND stream !~ '^@') AS county_streams, "
 		 "(SELECT coalesce(sum(last_seq), 0) FROM feed.head) AS events, "
 		 "pg_size_pretty(pg_total_relation_size('feed.event')) AS size, "
 		 "(SELECT round(extract(epoch FROM clock_timestamp() - max(signed_at)))::text FROM evidence.head) AS head_age_s"},
-	{"cases", "SELECT '' AS subject, count(*) AS cases, count(*) FILTER (WHERE state = 1) AS new FROM cases.\"case\""},
-	{"notify", "SELECT '' AS subject, count(*) FILTER (WHERE state = 'PENDING') AS pending, "
-		   "count(*) FILTER (WHERE state = 'DEAD') AS dead, "
-		   "coalesce(round(extract(epoch FROM now() - min(created_at) FILTER (WHERE state = 'PENDING')))::text, '0') AS "
-		   "oldest_s "
-		   "FROM notify.message"},
+	{"case", "SELECT '' AS subject, count(*) AS open, count(*) FILTER (WHERE state = 1) AS new FROM cases.\"case\""},
+	{"message", "SELECT '' AS subject, count(*) FILTER (WHERE state = 'PENDING') AS pending, "
+		    "count(*) FILTER (WHERE state = 'DEAD') AS dead, "
+		    "coalesce(round(extract(epoch FROM now() - min(created_at) FILTER (WHERE state = 'PENDING')))::text, '0') AS "
+		    "oldest_s "
+		    "FROM notify.message"},
 	/* Events the desk has not acknowledged in the streams it has cursors or disclosures in. */
 	{"desk", "SELECT d.code AS subject, coalesce(sum(greatest(h.last_seq - s.seq, 0)), 0) AS behind, count(s.stream) AS "
 		 "streams, "
