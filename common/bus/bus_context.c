@@ -8,9 +8,13 @@
 #include "base/jk_text.h"
 #include "bus/bus_internal.h"
 
-/* The ZAP thread's half; the thread owns both sockets. */
+/* The ZAP thread's half; the thread owns both sockets.
+ *
+ * LATER is not answered at all. To an answer 300 libzmq 4.3.4 does one of two things, depending on whether its I/O thread finds
+ * the answer at the first look: it leaves the connection hanging, or closes it at once, which a client cannot tell from a wrong
+ * server key. Without an answer the connection always hangs until the client's handshake timer, and then it comes again. */
 struct bus_zap {
-	void *requests; /* REP at inproc://zeromq.zap.01 */
+	void *requests; /* ROUTER at inproc://zeromq.zap.01 */
 	void *stop;
 	jk_zap_decide *decide;
 	void *arg;
@@ -18,8 +22,19 @@ struct bus_zap {
 	_Atomic uint64_t allowed, later, refused;
 };
 
-/* Frames of a request (RFC 27): version, request id, domain, address, identity, mechanism, credentials. */
-enum { ZAP_VERSION, ZAP_REQUEST, ZAP_DOMAIN, ZAP_ADDRESS, ZAP_IDENTITY, ZAP_MECHANISM, ZAP_KEY, ZAP_FRAMES };
+/* Frames of a request (RFC 27), after the route and the empty frame of a REQ. */
+enum {
+	ZAP_ROUTE,
+	ZAP_EMPTY,
+	ZAP_VERSION,
+	ZAP_REQUEST,
+	ZAP_DOMAIN,
+	ZAP_ADDRESS,
+	ZAP_IDENTITY,
+	ZAP_MECHANISM,
+	ZAP_KEY,
+	ZAP_FRAMES
+};
 
 bool jk_bus_set(void *socket, int option, int value)
 {
@@ -30,8 +45,7 @@ bool jk_bus_set_wire(void *socket)
 {
 	int64_t max_bytes = BUS_FRAME_MAX_BYTES;
 	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0 && jk_bus_set(socket, ZMQ_LINGER, 0) &&
-	       jk_bus_set(socket, ZMQ_HANDSHAKE_IVL, BUS_HANDSHAKE_MS) && jk_bus_set(socket, ZMQ_IPV6, 1) &&
-	       jk_bus_set(socket, ZMQ_SNDHWM, BUS_HIGH_WATER_MESSAGES) &&
+	       jk_bus_set(socket, ZMQ_IPV6, 1) && jk_bus_set(socket, ZMQ_SNDHWM, BUS_HIGH_WATER_MESSAGES) &&
 	       jk_bus_set(socket, ZMQ_RCVHWM, BUS_HIGH_WATER_MESSAGES) && jk_bus_set(socket, ZMQ_TCP_KEEPALIVE, 1) &&
 	       jk_bus_set(socket, ZMQ_TCP_KEEPALIVE_IDLE, 15) && jk_bus_set(socket, ZMQ_TCP_KEEPALIVE_INTVL, 5) &&
 	       jk_bus_set(socket, ZMQ_TCP_KEEPALIVE_CNT, 3) && jk_bus_set(socket, ZMQ_TCP_MAXRT, 20000);
@@ -107,17 +121,21 @@ static enum jk_zap_verdict decide(struct bus_zap *zap, zmq_msg_t frames[ZAP_FRAM
 	return zap->decide(zap->arg, zmq_msg_data(&frames[ZAP_KEY]), address);
 }
 
-static void reply(struct bus_zap *zap, zmq_msg_t frames[ZAP_FRAMES], int count, enum jk_zap_verdict verdict)
+static void send_frame(struct bus_zap *zap, zmq_msg_t *frame)
 {
-	const char *code = verdict == JK_ZAP_ALLOW ? "200" : verdict == JK_ZAP_LATER ? "300" : "400";
+	(void)zmq_send(zap->requests, zmq_msg_data(frame), zmq_msg_size(frame), ZMQ_SNDMORE);
+}
+
+static void reply(struct bus_zap *zap, zmq_msg_t frames[ZAP_FRAMES], enum jk_zap_verdict verdict)
+{
+	const char *code = verdict == JK_ZAP_ALLOW ? "200" : "400";
 	char user_id[JK_KEY_HEX_BYTES] = "";
 	if (verdict == JK_ZAP_ALLOW)
 		jk_hex_encode(user_id, zmq_msg_data(&frames[ZAP_KEY]), JK_KEY_BYTES);
+	send_frame(zap, &frames[ZAP_ROUTE]);
+	send_frame(zap, &frames[ZAP_EMPTY]);
 	zmq_send(zap->requests, "1.0", 3, ZMQ_SNDMORE);
-	if (count > ZAP_REQUEST)
-		zmq_send(zap->requests, zmq_msg_data(&frames[ZAP_REQUEST]), zmq_msg_size(&frames[ZAP_REQUEST]), ZMQ_SNDMORE);
-	else
-		zmq_send(zap->requests, "", 0, ZMQ_SNDMORE);
+	send_frame(zap, &frames[ZAP_REQUEST]);
 	zmq_send(zap->requests, code, 3, ZMQ_SNDMORE);
 	zmq_send(zap->requests, "", 0, ZMQ_SNDMORE);
 	zmq_send(zap->requests, user_id, strlen(user_id), ZMQ_SNDMORE);
@@ -137,12 +155,12 @@ static void answer(struct bus_zap *zap)
 		}
 		more = zmq_msg_more(&frames[count++]);
 	}
-	if (count > 0) {
-		bool overlong = more;
-		while (more && !jk_bus_drain(zap->requests))
-			;
-		enum jk_zap_verdict verdict = overlong ? JK_ZAP_REFUSE : decide(zap, frames, count);
-		reply(zap, frames, count, verdict);
+	while (more && !jk_bus_drain(zap->requests))
+		;
+	if (count > ZAP_REQUEST) {
+		enum jk_zap_verdict verdict = more ? JK_ZAP_REFUSE : decide(zap, frames, count);
+		if (verdict != JK_ZAP_LATER)
+			reply(zap, frames, verdict);
 		(verdict == JK_ZAP_ALLOW ? zap->allowed++ : verdict == JK_ZAP_LATER ? zap->later++ : zap->refused++);
 	}
 	for (int i = 0; i < count; i++)
@@ -190,7 +208,7 @@ static bool start_zap(struct jk_bus *bus, jk_zap_decide *decide_key, void *arg)
 		return false;
 	zap->decide = decide_key;
 	zap->arg = arg;
-	zap->requests = zmq_socket(bus->context, ZMQ_REP);
+	zap->requests = zmq_socket(bus->context, ZMQ_ROUTER);
 	zap->stop = zmq_socket(bus->context, ZMQ_PAIR);
 	bus->stop = zmq_socket(bus->context, ZMQ_PAIR);
 	/* Bound here and not in the thread: no socket can be opened before the door is guarded. */

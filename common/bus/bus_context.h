@@ -7,7 +7,7 @@
 
 #include "base/jk_status.h"
 
-/* Answer to one handshake. */
+/* Answer to one handshake. LATER: the client is left waiting, and comes again by itself after its handshake timer. */
 enum jk_zap_verdict { JK_ZAP_ALLOW = 200, JK_ZAP_LATER = 300, JK_ZAP_REFUSE = 400 };
 /* Called in the ZAP thread for each CURVE handshake; must be quick and thread-safe. address: "127.0.0.1". */
 typedef enum jk_zap_verdict jk_zap_decide(void *arg, const uint8_t curve_public[32], const char *address);

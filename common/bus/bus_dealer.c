@@ -14,8 +14,8 @@ enum { RECONNECT_MS = 500, RECONNECT_MAX_MS = 30000, CONNECT_TIMEOUT_MS = 5000 }
 
 static bool set_options(void *socket)
 {
-	return jk_bus_set_wire(socket) && jk_bus_set(socket, ZMQ_IMMEDIATE, 1) &&
-	       jk_bus_set(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
+	return jk_bus_set_wire(socket) && jk_bus_set(socket, ZMQ_HANDSHAKE_IVL, BUS_HANDSHAKE_MS) &&
+	       jk_bus_set(socket, ZMQ_IMMEDIATE, 1) && jk_bus_set(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
 	       jk_bus_set(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) &&
 	       jk_bus_set(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS);
 }

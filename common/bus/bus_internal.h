@@ -17,7 +17,8 @@ enum {
 	BUS_CURVE_BYTES = 33, /* what CURVE adds to a frame; ZMQ_MAXMSGSIZE counts it */
 	BUS_FRAME_MAX_BYTES = 2 * 1024 * 1024 + 4096 + BUS_CURVE_BYTES,
 	BUS_HANDSHAKE_MS = 2000,
-	BUS_SOCKETS_MAX = 4096, /* a dealer takes three */
+	BUS_HANDSHAKE_SERVER_MS = 3000, /* longer, so that a stalled client ends it by its own timer and knows why */
+	BUS_SOCKETS_MAX = 4096,         /* a dealer takes three */
 	BUS_HIGH_WATER_MESSAGES = 20000,
 	BUS_DRAIN_FRAMES_MAX = 4096, /* of one malformed message, in one turn */
 	BUS_MALFORMED_A_TURN_MAX = 256,

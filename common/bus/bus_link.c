@@ -2,12 +2,14 @@
  *
  *   all well            CONNECTED, HANDSHAKE_SUCCEEDED
  *   ZAP 400, 500        CONNECTED, HANDSHAKE_FAILED_AUTH(400), DISCONNECTED at once; then silence for ever
- *   ZAP 300, mute ZAP   CONNECTED; nothing until HANDSHAKE_IVL, then FAILED_NO_DETAIL(EAGAIN), DISCONNECTED, next attempt
+ *   no ZAP answer       CONNECTED; nothing until HANDSHAKE_IVL, then FAILED_NO_DETAIL(EAGAIN), DISCONNECTED, next attempt
  *   silent TCP server   the same
+ *   ZAP 300             now that, now as with a wrong server key; so jk_bus_open's thread gives no answer instead
  *   wrong server key    CONNECTED, FAILED_NO_DETAIL(EPIPE), DISCONNECTED at once, and again every 0.5 to 1 s
  *   NULL server         CONNECTED, HANDSHAKE_FAILED_PROTOCOL(mechanism mismatch), DISCONNECTED; then silence for ever
  *   no ZMTP (HTTP, …)   CONNECTED, DISCONNECTED, no failure event; then silence for ever
  *   accepts and closes  CONNECTED, FAILED_NO_DETAIL(ECONNRESET), DISCONNECTED, again (a proxy without its service)
+ *                       (if it closes with FIN instead of RST, it cannot be told from a wrong key)
  *   port closed         CONNECT_DELAYED, CLOSED, CONNECT_RETRIED, again with growing pauses
  *   packets swallowed   CONNECT_DELAYED, then nothing
  *
@@ -23,10 +25,10 @@ void jk_bus_link_init(struct bus_link *link, int64_t now_ms)
 	*link = (struct bus_link){.state = JK_LINK_CONNECTING, .since_ms = now_ms};
 }
 
-static void on_handshake_failed(struct bus_link *link, uint32_t error)
+static void on_handshake_failed(struct bus_link *link, uint32_t error, int64_t now_ms)
 {
 	link->shaken = true;
-	if (error == EAGAIN)
+	if (error == EAGAIN || now_ms - link->since_ms >= STALLED_MS)
 		link->state = JK_LINK_LATER;
 	else if (error != EPIPE)
 		link->state = JK_LINK_UNREACHABLE;
@@ -68,7 +70,7 @@ void jk_bus_link_event(struct bus_link *link, uint16_t event, uint32_t value, in
 		link->shaken = true;
 		break;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-		on_handshake_failed(link, value);
+		on_handshake_failed(link, value, now_ms);
 		break;
 	case ZMQ_EVENT_CLOSED:
 		link->state = JK_LINK_UNREACHABLE;

@@ -34,7 +34,8 @@ static void *run_monitor(void *arg)
 
 static bool set_options(void *socket, const struct jk_key *key)
 {
-	return jk_bus_set_wire(socket) && jk_bus_set(socket, ZMQ_ROUTER_MANDATORY, 1) && jk_bus_set(socket, ZMQ_BACKLOG, 1024) &&
+	return jk_bus_set_wire(socket) && jk_bus_set(socket, ZMQ_HANDSHAKE_IVL, BUS_HANDSHAKE_SERVER_MS) &&
+	       jk_bus_set(socket, ZMQ_ROUTER_MANDATORY, 1) && jk_bus_set(socket, ZMQ_BACKLOG, 1024) &&
 	       jk_bus_set(socket, ZMQ_CURVE_SERVER, 1) &&
 	       zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, key->curve_public, JK_KEY_BYTES) == 0 &&
 	       zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, key->curve_secret, JK_KEY_BYTES) == 0 &&

@@ -35,7 +35,7 @@ struct jk_router_counts {
 };
 
 /* Binds `endpoint` ("tcp://127.0.0.1:7101"; "tcp://127.0.0.1:*" picks a port) with domain "jukwaa" enforced (option 93),
- * MAXMSGSIZE 2 MiB + 4 KiB, HANDSHAKE_IVL 2 s, ROUTER_MANDATORY, linger 0, high-water marks 20,000, TCP keepalive.
+ * MAXMSGSIZE 2 MiB + 4 KiB, HANDSHAKE_IVL 3 s, ROUTER_MANDATORY, linger 0, high-water marks 20,000, TCP keepalive.
  * Drains its own monitor in a thread of its own. JK_BROKEN with a sentence when the endpoint is taken or malformed. */
 enum jk_status jk_router_open(struct jk_bus *bus, const char *endpoint, const struct jk_key *key, struct jk_router **ret_router,
 	struct jk_refusal *ret_refusal) JK_MUST_CHECK;

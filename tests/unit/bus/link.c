@@ -35,11 +35,14 @@ static void listen_somewhere(struct server *server)
 static void *serve(void *arg)
 {
 	const struct server *server = arg;
+	const struct linger reset = {.l_onoff = 1}; /* close sends RST, as proxies do */
 	int peer;
 	while ((peer = accept(server->fd, NULL, NULL)) >= 0) {
 		char asked[64];
 		if (server->greeting && write(peer, server->greeting, strlen(server->greeting)) > 0)
 			(void)!read(peer, asked, sizeof asked);
+		if (!server->greeting)
+			setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 		close(peer);
 	}
 	return NULL;

@@ -12,6 +12,7 @@
 struct fixture {
 	struct jk_bus *bus;
 	struct jk_router *router;
+	struct jk_dealer *dealers[4]; /* closed at the end of the test, also after a failure */
 	struct jk_key server, known;
 	_Atomic int verdict; /* for the known key */
 	_Atomic bool local;  /* the last handshake's address was 127.0.0.1 */
@@ -44,9 +45,19 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
+	for (size_t i = 0; i < sizeof fixture->dealers / sizeof *fixture->dealers; i++)
+		jk_dealer_close(&fixture->dealers[i]);
 	jk_router_close(&fixture->router);
 	jk_bus_close(&fixture->bus);
 	return 0;
+}
+
+static struct jk_dealer *keep(struct fixture *fixture, struct jk_dealer *dealer)
+{
+	size_t i = 0;
+	while (fixture->dealers[i])
+		i++;
+	return fixture->dealers[i] = dealer;
 }
 
 static struct jk_dealer *open_dealer(struct fixture *fixture, const struct jk_key *key)
@@ -56,7 +67,7 @@ static struct jk_dealer *open_dealer(struct fixture *fixture, const struct jk_ke
 	assert_int_equal(jk_dealer_open(fixture->bus, jk_router_endpoint(fixture->router), fixture->server.curve_public, key,
 				 &dealer, &refusal),
 		JK_OK);
-	return dealer;
+	return keep(fixture, dealer);
 }
 
 static void pause_ms(long ms)
@@ -115,7 +126,6 @@ static void test_a_message_goes_there_and_back(void **state)
 	assert_false(jk_dealer_receive(dealer, 20, &message));
 	assert_true(fixture->local);
 	assert_int_equal(jk_bus_counts(fixture->bus).allowed, 1);
-	jk_dealer_close(&dealer);
 }
 
 static void test_an_unknown_key_is_told_so(void **state)
@@ -128,7 +138,6 @@ static void test_an_unknown_key_is_told_so(void **state)
 	assert_int_equal(jk_dealer_send(dealer, 16, "x", 1), JK_RETRY);
 	assert_int_equal(jk_bus_counts(fixture->bus).refused, 1);
 	assert_int_equal(jk_bus_counts(fixture->bus).allowed, 0);
-	jk_dealer_close(&dealer);
 }
 
 static void test_a_client_that_came_too_early_gets_in_later_by_itself(void **state)
@@ -140,7 +149,6 @@ static void test_a_client_that_came_too_early_gets_in_later_by_itself(void **sta
 	fixture->verdict = JK_ZAP_ALLOW;
 	assert_int_equal(wait_for(dealer, JK_LINK_UP, 5000), JK_LINK_UP);
 	assert_int_equal(jk_bus_counts(fixture->bus).later, 1);
-	jk_dealer_close(&dealer);
 }
 
 static void test_a_wrong_server_key_is_seen_in_two_seconds(void **state)
@@ -151,10 +159,10 @@ static void test_a_wrong_server_key_is_seen_in_two_seconds(void **state)
 	assert_int_equal(jk_dealer_open(fixture->bus, jk_router_endpoint(fixture->router), fixture->known.curve_public,
 				 &fixture->known, &dealer, &refusal),
 		JK_OK);
+	keep(fixture, dealer);
 	assert_int_equal(wait_for(dealer, JK_LINK_WRONG_SERVER, 2000), JK_LINK_WRONG_SERVER);
 	pause_ms(50);
 	assert_true(jk_router_counts(fixture->router).handshake_failed >= 1);
-	jk_dealer_close(&dealer);
 }
 
 static void test_a_client_without_encryption_is_not_let_in(void **state)
@@ -164,10 +172,10 @@ static void test_a_client_without_encryption_is_not_let_in(void **state)
 	struct jk_received received;
 	struct jk_refusal refusal = {0};
 	assert_int_equal(jk_dealer_open_plain(fixture->bus, jk_router_endpoint(fixture->router), &dealer, &refusal), JK_OK);
+	keep(fixture, dealer);
 	assert_int_equal(wait_for(dealer, JK_LINK_WRONG_SERVER, 2000), JK_LINK_WRONG_SERVER);
 	(void)!jk_dealer_send(dealer, 16, "x", 1);
 	assert_false(receive(fixture, &received, 100));
-	jk_dealer_close(&dealer);
 }
 
 static void test_malformed_messages_are_dropped_and_counted(void **state)
@@ -194,7 +202,6 @@ static void test_malformed_messages_are_dropped_and_counted(void **state)
 	jk_router_release(&received);
 	assert_int_equal(jk_router_counts(fixture->router).malformed, 5);
 	assert_int_equal(jk_router_counts(fixture->router).received, 1);
-	jk_dealer_close(&dealer);
 }
 
 static void test_another_protocol_version_is_told_apart(void **state)
@@ -210,7 +217,6 @@ static void test_another_protocol_version_is_told_apart(void **state)
 	assert_null(received.body);
 	assert_memory_equal(received.curve_key, fixture->known.curve_public, 32);
 	jk_router_release(&received);
-	jk_dealer_close(&dealer);
 }
 
 /* A client of libzmq's own, as strangers write them. */
@@ -260,7 +266,6 @@ static void test_the_largest_body_passes_and_a_larger_one_does_not(void **state)
 	assert_true(jk_bus_send_framed(jk_dealer_socket(dealer), 16, body, sizeof body)); /* libzmq cuts the connection */
 	assert_false(receive(fixture, &received, 500));
 	assert_int_equal(jk_router_counts(fixture->router).malformed, 1);
-	jk_dealer_close(&dealer);
 }
 
 static void test_a_peer_that_went_is_told_apart_from_a_full_one(void **state)
@@ -277,7 +282,7 @@ static void test_a_peer_that_went_is_told_apart_from_a_full_one(void **state)
 		status = jk_router_send(fixture->router, &route, 17, "0123456789", 10);
 	assert_int_equal(status, JK_RETRY);
 	assert_int_equal(jk_router_counts(fixture->router).full, 1);
-	jk_dealer_close(&dealer);
+	jk_dealer_close(&fixture->dealers[0]);
 	int64_t until_ms = jk_time_mono_ms() + 5000;
 	while (status == JK_RETRY && jk_time_mono_ms() < until_ms) {
 		assert_false(receive(fixture, &received, 5)); /* libzmq takes note of the end only while receiving */
@@ -298,7 +303,6 @@ static void test_a_cut_connection_is_gone(void **state)
 	jk_router_cut(fixture->router, &received);
 	jk_router_release(&received);
 	assert_int_equal(wait_for(dealer, JK_LINK_REFUSED, 3000), JK_LINK_REFUSED);
-	jk_dealer_close(&dealer);
 }
 
 static void test_the_self_test_passes_at_a_shut_door(void **state)
