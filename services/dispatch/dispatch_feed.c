@@ -74,37 +74,43 @@ static struct dispatch_wanted *want_of(struct dispatch_feed *feed, const struct 
 	return best;
 }
 
+/* Nothing is kept between the newest row seen and up_to: sessions pass over it, as far as the block goes in which they look. */
+static void note_missing(struct dispatch *dispatch, const struct dispatch_wanted *wanted, uint64_t up_to)
+{
+	uint64_t block = dispatch_rules_block_of(wanted->seen + 1);
+	uint64_t last = dispatch_rules_block_first(block) + DISPATCH_BLOCK_EVENTS - 1;
+
+	if (up_to > wanted->seen)
+		dispatch_cache_put_nothing(dispatch->cache, wanted->stream, wanted->seen, up_to < last ? up_to : last);
+}
+
 static void on_event(void *arg, const struct jk_event *row)
 {
 	struct dispatch *dispatch = arg;
 	struct dispatch_wanted *wanted = want_of(&dispatch->feed, row);
 	struct dispatch_event *event;
 
-	if (wanted == NULL || row->chain == NULL)
+	if (wanted == NULL || row->chain == NULL || row->seq <= wanted->seen)
 		return;
-	event = dispatch_event_new(row, dispatch->scratch);
-	if (event == NULL)
+	event = wanted->failed ? NULL : dispatch_event_new(row, dispatch->scratch);
+	if (event == NULL) {
+		wanted->failed = true; /* without memory: what follows would hide that this one is missing */
 		return;
+	}
+	note_missing(dispatch, wanted, row->seq - 1);
 	dispatch_cache_put(dispatch->cache, wanted->stream, wanted->seen, &event);
-	if (row->seq > wanted->seen)
-		wanted->seen = row->seq;
+	wanted->seen = row->seq;
 	jk_metric_add(dispatch->metrics.events_read, 1);
 }
 
-/* Numbers below a head that no reading finds were removed: sessions pass over them. */
-static void note_missing(struct dispatch *dispatch)
+/* A reading that found nothing below the head it began with. */
+static void note_empty(struct dispatch *dispatch)
 {
-	struct dispatch_feed *feed = &dispatch->feed;
+	const struct dispatch_feed *feed = &dispatch->feed;
 
-	for (size_t i = 0; i < feed->flying_count; i++) {
-		const struct dispatch_wanted *wanted = &feed->flying[i];
-		uint64_t block = dispatch_rules_block_of(wanted->after + 1);
-		uint64_t last = dispatch_rules_block_first(block) + DISPATCH_BLOCK_EVENTS - 1;
-
-		if (wanted->seen == wanted->after && wanted->head > wanted->after)
-			dispatch_cache_put_nothing(
-				dispatch->cache, wanted->stream, wanted->after, wanted->head < last ? wanted->head : last);
-	}
+	for (size_t i = 0; i < feed->flying_count; i++)
+		if (feed->flying[i].seen == feed->flying[i].after && !feed->flying[i].failed)
+			note_missing(dispatch, &feed->flying[i], feed->flying[i].head);
 }
 
 static void on_read(void *arg, enum jk_status status)
@@ -114,7 +120,7 @@ static void on_read(void *arg, enum jk_status status)
 
 	feed->reading = false;
 	if (status == JK_OK) {
-		note_missing(dispatch);
+		note_empty(dispatch);
 		if (feed->sum_seq > 0)
 			feed->total_seq = feed->sum_seq;
 		if (feed->moved || feed->flying_count > 0)

@@ -37,6 +37,7 @@ struct dispatch_wanted {
 	struct dispatch_stream *stream;
 	uint64_t after, seen; /* asked for what follows; newest row of it that came */
 	uint64_t head;        /* of the stream when the reading began */
+	bool failed;
 };
 
 struct dispatch_feed {
