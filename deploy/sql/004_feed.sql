@@ -14,14 +14,14 @@ CREATE TABLE feed.epoch (
 );
 
 CREATE TABLE feed.head (
-  stream           text PRIMARY KEY CHECK (stream ~ '^([0-9]{3}|@[A-Z0-9][A-Z0-9_-]{0,31})$'),
+  stream           text COLLATE "C" PRIMARY KEY CHECK (stream ~ '^([0-9]{3}|@[A-Z0-9][A-Z0-9_-]{0,31})$'),
   last_seq         bigint NOT NULL,
   last_chain       bytea NOT NULL,
   last_recorded_at timestamptz NOT NULL
 ) WITH (fillfactor = 30);
 
 CREATE TABLE feed.event (
-  stream      text NOT NULL,
+  stream      text COLLATE "C" NOT NULL,
   seq         bigint NOT NULL CHECK (seq > 0),
   epoch       integer NOT NULL,
   event_id    uuid NOT NULL,
@@ -37,7 +37,6 @@ CREATE TABLE feed.event (
   PRIMARY KEY (stream, seq)
 );
 CREATE INDEX event_by_event_id ON feed.event (event_id);
-CREATE INDEX event_by_incident ON feed.event (incident_id);
 
 -- This database's (system identifier, timeline). On a standby it raises an error, and nothing can be appended there anyway.
 CREATE FUNCTION feed.here(OUT system_id bigint, OUT timeline integer) LANGUAGE sql STABLE
