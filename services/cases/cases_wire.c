@@ -169,6 +169,12 @@ static Jukwaa__V1__CaseSummary *write_summary(const struct cases_shown *shown, s
 	return write_counties(row->counties, arena, summary) ? summary : NULL;
 }
 
+/* Room for a repeated field of `count` messages; never of size 0. */
+static void *alloc_pointers(struct jk_arena *arena, size_t count)
+{
+	return jk_arena_alloc(arena, (count + 1) * sizeof(void *));
+}
+
 enum jk_status cases_wire_send_listed(struct jk_sessions *sessions, const struct jk_request *request,
 	const struct cases_shown *shown, size_t count, const struct cases_position *last)
 {
@@ -176,7 +182,7 @@ enum jk_status cases_wire_send_listed(struct jk_sessions *sessions, const struct
 	uint8_t page[CASES_PAGE_BYTES];
 	listed.session = request->session->number;
 	listed.request = cases_wire_request(request);
-	listed.cases = jk_arena_alloc(request->arena, (count + 1) * sizeof *listed.cases);
+	listed.cases = alloc_pointers(request->arena, count);
 	for (size_t i = 0; listed.cases && i < count; i++) {
 		listed.cases[i] = write_summary(&shown[i], request->arena);
 		if (!listed.cases[i])
@@ -215,7 +221,7 @@ enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct 
 	reply.session = request->session->number;
 	reply.request = cases_wire_request(request);
 	reply.summary = write_summary(shown, request->arena);
-	reply.timeline = jk_arena_alloc(request->arena, (entry_count + 1) * sizeof *reply.timeline);
+	reply.timeline = alloc_pointers(request->arena, entry_count);
 	reply.incident = jk_body_copy(body->bytes, body->size, body->withheld, request->arena);
 	if (!reply.summary || !reply.timeline || !reply.incident)
 		return JK_BROKEN;
