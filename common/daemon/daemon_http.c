@@ -34,16 +34,21 @@ static enum MHD_Result respond_plain(struct MHD_Connection *connection, unsigned
 	return respond(connection, status, "text/plain; charset=utf-8", text);
 }
 
+/* The second number of /proc/self/statm, in pages. */
 static int64_t resident_bytes(void)
 {
-	long pages = 0;
+	char line[128] = "";
+	int64_t pages = 0;
 	FILE *file = fopen("/proc/self/statm", "re");
 	if (!file)
 		return 0;
-	if (fscanf(file, "%*s %ld", &pages) != 1)
+	char *resident = fgets(line, sizeof line, file) ? strchr(line, ' ') : NULL;
+	if (resident)
+		resident[1 + strcspn(resident + 1, " \n")] = '\0';
+	if (!resident || !jk_text_to_int64(resident + 1, 0, INT32_MAX, &pages))
 		pages = 0;
 	fclose(file);
-	return (int64_t)pages * sysconf(_SC_PAGESIZE);
+	return pages * sysconf(_SC_PAGESIZE);
 }
 
 static enum MHD_Result respond_metrics(struct jk_daemon *daemon, struct MHD_Connection *connection)

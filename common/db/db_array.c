@@ -60,7 +60,7 @@ void jk_db_array_add_int(struct jk_db_array *array, int64_t value)
 	jk_put_be32(element, (uint32_t)size);
 	memcpy(element + 4, wide + 8 - size, (size_t)size);
 	array->count++;
-	jk_buffer_append(&array->bytes, element, (size_t)(4 + size));
+	jk_buffer_append(&array->bytes, element, 4 + (size_t)size);
 }
 
 void jk_db_array_add_text(struct jk_db_array *array, const char *text)

@@ -136,6 +136,7 @@ static void test_http(void **state)
 	expect(get(daemon, "GET", "/metrics"), "text/plain; version=0.0.4");
 	expect(get(daemon, "GET", "/metrics"), "\njukwaa_up_seconds ");
 	expect(get(daemon, "GET", "/metrics"), "\nprocess_resident_memory_bytes ");
+	assert_null(strstr(get(daemon, "GET", "/metrics"), "\nprocess_resident_memory_bytes 0\n"));
 	expect(get(daemon, "GET", "/metrics/"), "HTTP/1.1 404");
 	expect(get(daemon, "GET", "/../etc/passwd"), "HTTP/1.1 404");
 	expect(get(daemon, "POST", "/metrics"), "HTTP/1.1 405");
