@@ -10,11 +10,12 @@ const struct jk_db_statement cases_store_positions = {
 
 /* Nothing waits for this commit: lost in a crash of the database, effects and positions are lost together, and the batch is done
  * again. What a client sees before that is at worst a case that opens a second time under the same id.
- * Plans are made anew for each batch: one that was kept from when the table was small would go on reading all of it. */
+ * Plans are made anew for each batch (one kept from when the table was small would go on reading all of it), and by look-ups in
+ * the index: the planner takes pages for far away and would read tables of some 100,000 cases whole. */
 const struct jk_db_statement cases_store_move = {
 	.name = "cases_move",
 	.sql = "SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),"
-	       " cases.move($1::text[], $2::int8[], $3::int8[])",
+	       " set_config('enable_seqscan', 'off', true), cases.move($1::text[], $2::int8[], $3::int8[])",
 	.params = 3,
 };
 
