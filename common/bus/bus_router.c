@@ -43,10 +43,10 @@ static bool set_options(void *socket, const struct jk_key *key)
 	       jk_bus_set(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1);
 }
 
-static enum jk_status fail(struct jk_router **router_p, struct jk_refusal *ret_refusal, const char *endpoint, const char *what)
+static enum jk_status fail(struct jk_router *router, struct jk_refusal *ret_refusal, const char *endpoint, const char *what)
 {
 	jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, endpoint, "%s: %s", what, zmq_strerror(zmq_errno()));
-	jk_router_close(router_p);
+	jk_router_close(&router);
 	return JK_BROKEN;
 }
 
@@ -60,22 +60,24 @@ enum jk_status jk_router_open(struct jk_bus *bus, const char *endpoint, const st
 	};
 	*ret_router = NULL;
 	struct jk_router *router = calloc(1, sizeof *router);
-	if (!router || !(router->socket = zmq_socket(bus->context, ZMQ_ROUTER)))
-		return fail(&router, ret_refusal, endpoint, "no socket");
+	if (router)
+		router->socket = zmq_socket(bus->context, ZMQ_ROUTER);
+	if (!router || !router->socket)
+		return fail(router, ret_refusal, endpoint, "no socket");
 	if (!set_options(router->socket, key))
-		return fail(&router, ret_refusal, endpoint, "libzmq refuses an option that Jukwaa needs");
+		return fail(router, ret_refusal, endpoint, "libzmq refuses an option that Jukwaa needs");
 	router->monitor = jk_bus_monitor(bus, router->socket, EVENTS, MONITOR_HIGH_WATER);
 	if (!router->monitor)
-		return fail(&router, ret_refusal, endpoint, "no monitor");
+		return fail(router, ret_refusal, endpoint, "no monitor");
 	if (pthread_create(&router->monitor_thread, NULL, run_monitor, router) != 0) {
 		zmq_close(router->monitor);
 		router->monitor = NULL;
-		return fail(&router, ret_refusal, endpoint, "no thread");
+		return fail(router, ret_refusal, endpoint, "no thread");
 	}
 	size_t size = sizeof router->endpoint;
 	if (zmq_bind(router->socket, endpoint) != 0 ||
 		zmq_getsockopt(router->socket, ZMQ_LAST_ENDPOINT, router->endpoint, &size) != 0)
-		return fail(&router, ret_refusal, endpoint, "cannot listen there");
+		return fail(router, ret_refusal, endpoint, "cannot listen there");
 	*ret_router = router;
 	return JK_OK;
 }
