@@ -1,6 +1,7 @@
 #include "services/intake/intake_batch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
@@ -28,7 +29,8 @@ struct intake_batch {
 	enum batch_state state;
 	struct intake_item *items[INTAKE_BATCH_MAX];
 	size_t count, from, span;
-	struct jk_arena *arena;
+	/* In turn: the answers of one batch are read while the next is loaded. */
+	struct jk_arena *arenas[2], *arena;
 	struct intake_ledger *ledger;
 	int64_t started_ms, again_ms, commit_us;
 	int64_t down_since_ms; /* 0: the database is up */
@@ -45,9 +47,11 @@ enum jk_status intake_batch_open(const struct intake_batch_options *options, str
 	if (!batch)
 		return JK_BROKEN;
 	batch->options = *options;
-	batch->arena = jk_arena_new(LEDGER_MAX_BYTES);
-	if (!batch->arena) {
-		free(batch);
+	batch->arenas[0] = jk_arena_new(LEDGER_MAX_BYTES);
+	batch->arenas[1] = jk_arena_new(LEDGER_MAX_BYTES);
+	batch->arena = batch->arenas[0];
+	if (!batch->arenas[0] || !batch->arenas[1]) {
+		intake_batch_close(&batch);
 		return JK_BROKEN;
 	}
 	*ret_batch = batch;
@@ -64,7 +68,8 @@ void intake_batch_close(struct intake_batch **batch_p)
 		batch->items[i]->verdict = JK_VERDICT_BUSY;
 		batch->options.on_reply(batch->options.arg, batch->items[i]);
 	}
-	jk_arena_free(&batch->arena);
+	jk_arena_free(&batch->arenas[0]);
+	jk_arena_free(&batch->arenas[1]);
 	free(batch);
 	*batch_p = NULL;
 }
@@ -84,26 +89,41 @@ static struct intake_work work_of(struct intake_batch *batch)
 	return (struct intake_work){batch->items + batch->from, batch->span, batch->ledger, batch->arena};
 }
 
-/* Answers the part under way and turns to what is left. */
+/* Answers the part under way and turns to what is left, or to the next batch. The database gets its work first: receipts are
+ * packed and sent while it loads. */
 static void finish(struct intake_batch *batch)
 {
-	for (size_t i = 0; i < batch->span; i++)
-		batch->options.on_reply(batch->options.arg, batch->items[batch->from + i]);
-	batch->from += batch->span;
+	struct intake_item *answered[INTAKE_BATCH_MAX];
+	size_t count = batch->span;
+
+	memcpy(answered, batch->items + batch->from, count * sizeof *answered);
+	batch->from += count;
 	batch->span = batch->count - batch->from;
 	batch->started_ms = jk_time_mono_ms();
 	batch->state = BATCH_IDLE;
+	batch->arena = batch->arena == batch->arenas[0] ? batch->arenas[1] : batch->arenas[0];
 	if (batch->span)
 		load(batch);
+	else
+		intake_batch_run(batch);
+	for (size_t i = 0; i < count; i++)
+		batch->options.on_reply(batch->options.arg, answered[i]);
 }
 
+/* The publishers keep these reports and try again; what is left of the batch is tried at the next turn. */
 static void give_up(struct intake_batch *batch, const char *why)
 {
 	jk_text_copy(batch->problem, sizeof batch->problem, why);
 	jk_log_limited(1000, JK_LOG_ERROR, "batch_not_stored", "reports=%zu why=%s", batch->span, why);
-	for (size_t i = 0; i < batch->span; i++)
-		batch->items[batch->from + i]->verdict = JK_VERDICT_BUSY;
-	finish(batch);
+	for (size_t i = 0; i < batch->span; i++) {
+		struct intake_item *item = batch->items[batch->from + i];
+		item->verdict = JK_VERDICT_BUSY;
+		batch->options.on_reply(batch->options.arg, item);
+	}
+	batch->from += batch->span;
+	batch->span = batch->count - batch->from;
+	batch->state = batch->span ? BATCH_WAITING : BATCH_IDLE;
+	batch->again_ms = 0;
 }
 
 static void again(struct intake_batch *batch, const char *why)
@@ -166,6 +186,19 @@ static bool accept(struct intake_batch *batch, struct intake_item *item, int64_t
 	return true;
 }
 
+static bool seal(struct intake_batch *batch, struct intake_item *item)
+{
+	const struct intake_decision *decision = &item->decision;
+	/* HISTORY tells where things were when it was written; the stream it stands in tells where they are now. */
+	const struct intake_filling filling = {
+		.counties = decision->late && item->candidate.counties ? item->candidate.counties : decision->after.counties,
+		.orphan = decision->orphan,
+		.incident = item->report.categories ? NULL : &decision->after,
+	};
+
+	return item->stands_alone || intake_wire_seal(item, &filling, batch->arena) == JK_OK;
+}
+
 static void decide(struct intake_batch *batch, struct intake_item *item, int64_t now_us)
 {
 	/* Receipts of its duplicates in this batch read the answer too: it must outlive the item. */
@@ -185,9 +218,9 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 	}
 	item->answer->incident_id = item->decision.after.incident_id;
 	item->answer->event_id = item->candidate.event_id;
-	if (intake_wire_seal(item, batch->arena) != JK_OK ||
-		!intake_ledger_record(batch->ledger, &item->candidate, &item->decision))
+	if (!seal(batch, item) || !intake_ledger_record(batch->ledger, &item->candidate, &item->decision))
 		item->verdict = JK_VERDICT_BUSY; /* the batch's memory is full; alone it will fit */
+	memcpy(item->answer->commitment, item->sealed.commitment, sizeof item->answer->commitment);
 }
 
 static size_t decide_all(struct intake_batch *batch)

@@ -49,6 +49,15 @@ static bool keep_warnings(struct intake_item *item, const struct intake_warnings
 	return item->warnings != NULL;
 }
 
+/* Most events say nothing that a batch has to decide: they are sealed here, while the database is busy with the batch before. */
+static bool seal_early(struct intake_item *item)
+{
+	const struct intake_filling filling = {.counties = item->candidate.counties};
+
+	item->stands_alone = !item->check && intake_rules_stands_alone(&item->report, item->candidate.counties);
+	return !item->stands_alone || intake_wire_seal(item, &filling, item->arena) == JK_OK;
+}
+
 bool intake_examine(struct intake_examiner *examiner, const struct jk_request *request, const struct intake_publish *publish,
 	struct intake_item *item, struct jk_refusal *ret_refusal)
 {
@@ -72,7 +81,7 @@ bool intake_examine(struct intake_examiner *examiner, const struct jk_request *r
 	intake_locate(request->registry, examiner->boundaries, &item->report.place, &located);
 	if (!intake_rules_place(&located, publish->strict, &item->candidate.counties, &decoded->warnings, ret_refusal))
 		return false;
-	if (!fill_candidate(examiner, item) || !keep_warnings(item, &decoded->warnings))
+	if (!fill_candidate(examiner, item) || !keep_warnings(item, &decoded->warnings) || !seal_early(item))
 		return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "payload", "it unpacks to more than is allowed");
 	return true;
 }

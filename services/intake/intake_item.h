@@ -35,8 +35,9 @@ struct intake_protected {
 
 /* The event's body, and what is withheld from it. */
 struct intake_sealed {
-	const uint8_t *body;
+	const uint8_t *body; /* NULL: not sealed yet */
 	size_t body_size;
+	uint8_t commitment[JK_SHA256_BYTES];
 	struct intake_protected reporter, persons;
 };
 
@@ -63,6 +64,7 @@ struct intake_item {
 	const struct intake_message *message;
 	const struct jk_refusal *warnings; /* of arrival */
 	size_t warning_count;
+	bool stands_alone; /* by intake_rules_stands_alone; then it is sealed at arrival, else once it is decided */
 
 	/* What came of it; decided anew when the batch is repeated, and then in the batch's arena. */
 	enum jk_verdict verdict;

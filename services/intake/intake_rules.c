@@ -127,3 +127,8 @@ bool intake_rules_accept(const struct intake_report *report, const struct intake
 		warnings, JK_CODE_ALREADY_EXPIRED, "expires", "it expired before it came; it is never offered for response");
 	return true;
 }
+
+bool intake_rules_stands_alone(const struct intake_report *report, uint64_t counties)
+{
+	return counties && report->categories && (report->msg_type == JK_MSG_TYPE_ALERT || report->reference_count == 0);
+}

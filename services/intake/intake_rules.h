@@ -53,5 +53,8 @@ bool intake_rules_place(const struct intake_located *located, bool strict, uint6
 bool intake_rules_accept(const struct intake_report *report, const struct intake_policy *policy, uint64_t counties,
 	int64_t now_us, struct intake_warnings *warnings, struct jk_refusal *ret_refusal);
 
+/* True when the event says the same whatever else is known: it names its counties and categories, and refers to nothing. */
+bool intake_rules_stands_alone(const struct intake_report *report, uint64_t counties);
+
 /* Adds a warning; beyond INTAKE_WARNINGS_MAX it is left out. */
 void intake_rules_warn(struct intake_warnings *warnings, enum jk_code code, const char *field, const char *reason);

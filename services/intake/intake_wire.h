@@ -42,9 +42,16 @@ bool intake_incident_check(struct intake_decoded *decoded, bool strict, struct j
 bool intake_wire_report(struct intake_decoded *decoded, const char *county, struct jk_arena *arena,
 	struct intake_report *ret_report, const struct intake_message **ret_message, struct jk_refusal *ret_refusal);
 
-/* Fills in what is decided (agency, counties, orphan, and classification where the report has none), packs each group anew, seals
- * them, all in `arena`, since a batch may be decided more than once. JK_BROKEN: it is full. */
-enum jk_status intake_wire_seal(struct intake_item *item, struct jk_arena *arena) JK_MUST_CHECK;
+/* What the event says beside what the report says. */
+struct intake_filling {
+	uint64_t counties;
+	bool orphan;
+	const struct intake_incident *incident; /* its classification, for a report that has none; else NULL */
+};
+/* Fills that in, with the agency, packs each group anew and seals them into item->sealed, all in `arena`, since a batch may be
+ * decided more than once. JK_BROKEN: it is full. */
+enum jk_status intake_wire_seal(
+	struct intake_item *item, const struct intake_filling *filling, struct jk_arena *arena) JK_MUST_CHECK;
 
 /* Warnings as they are kept with the first answer; NULL with size 0 when there are none or the arena is full. */
 const uint8_t *intake_wire_pack_warnings(const struct intake_warnings *warnings, struct jk_arena *arena, size_t *ret_size);

@@ -50,18 +50,15 @@ static bool fill_classification(
 	return true;
 }
 
-static bool fill_decided(struct intake_item *item, Jukwaa__V1__Incident *incident, struct jk_arena *arena)
+static bool fill(
+	struct intake_item *item, Jukwaa__V1__Incident *incident, const struct intake_filling *filling, struct jk_arena *arena)
 {
-	const struct intake_decision *decision = &item->decision;
-
 	incident->identity->agency = item->agency;
 	if (incident->references)
-		incident->references->orphan = decision->orphan;
-	/* HISTORY tells where things were when it was written; the stream it stands in tells where they are now. */
-	uint64_t counties = decision->late && item->candidate.counties ? item->candidate.counties : decision->after.counties;
-	if (!fill_counties(incident->place, counties, arena))
+		incident->references->orphan = filling->orphan;
+	if (!fill_counties(incident->place, filling->counties, arena))
 		return false;
-	return item->report.categories || fill_classification(incident->classification, &decision->after, arena);
+	return !filling->incident || fill_classification(incident->classification, filling->incident, arena);
 }
 
 /* A group that is there but says nothing is the same as none. */
@@ -80,12 +77,12 @@ static void keep_apart(struct intake_protected *ret, const struct jk_group *grou
 	memcpy(ret->salt, group->salt, sizeof ret->salt);
 }
 
-enum jk_status intake_wire_seal(struct intake_item *item, struct jk_arena *arena)
+enum jk_status intake_wire_seal(struct intake_item *item, const struct intake_filling *filling, struct jk_arena *arena)
 {
 	Jukwaa__V1__Incident *incident = incident_of(item);
 	struct jk_group groups[JK_GROUP_COUNT] = {0};
 
-	if (!fill_decided(item, incident, arena))
+	if (!fill(item, incident, filling, arena))
 		return JK_BROKEN;
 	const void *const messages[JK_GROUP_COUNT] = {/* by tag */
 		incident->identity, incident->classification, incident->times, incident->place, incident->narrative,
@@ -94,8 +91,7 @@ enum jk_status intake_wire_seal(struct intake_item *item, struct jk_arena *arena
 		if (!pack_group(&groups[i], messages[i], arena))
 			return JK_BROKEN;
 	}
-	enum jk_status status =
-		jk_body_seal(groups, arena, item->answer->commitment, &item->sealed.body, &item->sealed.body_size);
+	enum jk_status status = jk_body_seal(groups, arena, item->sealed.commitment, &item->sealed.body, &item->sealed.body_size);
 	keep_apart(&item->sealed.reporter, &groups[JK_GROUP_REPORTER - 1]);
 	keep_apart(&item->sealed.persons, &groups[JK_GROUP_PERSONS - 1]);
 	return status;

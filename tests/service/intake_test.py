@@ -375,6 +375,7 @@ class ReportsTest(IntakeCase):
         self.stack.wait_known(key)
         p = Publisher(self.stack, key)
         self.addCleanup(p.peer.close)
+        wait_until(lambda: p.publish(m, check=True).verdict == pb.VERDICT_REJECTED, 2, "the policy is in force")
         self.assert_verdict(p.publish(m), "REJECTED", "RULE_VIOLATION")
         old = report()
         old.times.expires_us = NOW_US - US

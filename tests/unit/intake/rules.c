@@ -220,6 +220,31 @@ static void test_nowhere_is_unroutable(void **state)
 	assert_int_equal(refusal.code, JK_CODE_UNROUTABLE);
 }
 
+static void test_what_stands_alone(void **state)
+{
+	static const struct {
+		enum jk_msg_type msg_type;
+		uint16_t categories;
+		size_t references;
+		uint64_t counties;
+		bool alone;
+	} rows[] = {
+		{JK_MSG_TYPE_ALERT, 1 << 6, 0, NAIROBI, true},
+		{JK_MSG_TYPE_ALERT, 1 << 6, 3, NAIROBI, true}, /* an alert joins nothing by reference */
+		{JK_MSG_TYPE_UPDATE, 1 << 6, 0, NAIROBI, true},
+		{JK_MSG_TYPE_UPDATE, 1 << 6, 1, NAIROBI, false},
+		{JK_MSG_TYPE_CANCEL, 0, 0, NAIROBI, false},
+		{JK_MSG_TYPE_ALERT, 1 << 6, 0, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct intake_report report = {
+			.msg_type = rows[i].msg_type, .categories = rows[i].categories, .reference_count = rows[i].references};
+		assert_int_equal(intake_rules_stands_alone(&report, rows[i].counties), rows[i].alone);
+	}
+}
+
 static void test_warnings_beyond_the_bound_are_left_out(void **state)
 {
 	struct intake_warnings warnings = {.count = 0};
@@ -242,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_a_bad_shape_is_warned_of_or_refused_by_strict),
 		cmocka_unit_test(test_expiry_is_refused_by_policy_only),
 		cmocka_unit_test(test_nowhere_is_unroutable),
+		cmocka_unit_test(test_what_stands_alone),
 		cmocka_unit_test(test_warnings_beyond_the_bound_are_left_out),
 	};
 

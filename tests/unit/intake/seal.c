@@ -45,12 +45,10 @@ static void read_item(struct intake_item *item, enum jk_format format, const voi
 	memset(item, 0, sizeof *item);
 	memset(&decoded, 0, sizeof decoded);
 	item->arena = arena;
-	item->answer = jk_arena_alloc(arena, sizeof *item->answer);
 	jk_text_copy(item->agency, sizeof item->agency, "KRCS");
 	if (!intake_wire_read(NULL, &publish, arena, &decoded, &refusal))
 		fail_msg("%s: %s", refusal.field, refusal.reason);
 	assert_true(intake_wire_report(&decoded, "", arena, &item->report, &item->message, &refusal));
-	item->decision.after.counties = UINT64_C(1) << 47 | UINT64_C(1) << 22;
 }
 
 static bool holds(const uint8_t *bytes, size_t size, const char *text)
@@ -58,16 +56,17 @@ static bool holds(const uint8_t *bytes, size_t size, const char *text)
 	return memmem(bytes, size, text, strlen(text)) != NULL;
 }
 
-static const Jukwaa__V1__EventBody *sealed_body(struct intake_item *item)
+static const Jukwaa__V1__EventBody *sealed_body(struct intake_item *item, const struct intake_incident *incident)
 {
 	struct jk_refusal refusal;
 
-	assert_int_equal(intake_wire_seal(item, arena), JK_OK);
+	const struct intake_filling filling = {.counties = UINT64_C(1) << 47 | UINT64_C(1) << 22, .incident = incident};
+	assert_int_equal(intake_wire_seal(item, &filling, arena), JK_OK);
 	const Jukwaa__V1__EventBody *body = (const Jukwaa__V1__EventBody *)jk_body_unpack(
 		&jukwaa__v1__event_body__descriptor, item->sealed.body, item->sealed.body_size, arena, &refusal);
 	assert_non_null(body);
 	assert_int_equal(body->n_groups, JK_GROUP_COUNT);
-	assert_true(jk_body_verify(body, item->answer->commitment));
+	assert_true(jk_body_verify(body, item->sealed.commitment));
 	return body;
 }
 
@@ -87,7 +86,7 @@ static void test_reporter_and_persons_stay_out_of_the_body(void **state)
 
 	(void)state;
 	read_item(&item, JK_FORMAT_JSON, json, sizeof json - 1);
-	sealed_body(&item);
+	sealed_body(&item, NULL);
 	assert_false(holds(item.sealed.body, item.sealed.body_size, "SECRET"));
 	assert_false(holds(item.sealed.body, item.sealed.body_size, "254700000001"));
 	assert_true(holds(item.sealed.reporter.content, item.sealed.reporter.size, "Njeri Wa SECRET"));
@@ -104,7 +103,7 @@ static void test_intake_fills_in_what_it_decided(void **state)
 	read_item(&item, JK_FORMAT_JSON, json, sizeof json - 1);
 	assert_int_equal(item.report.tlp, JK_TLP_AMBER);
 	assert_int_equal(item.report.category, 6);
-	const Jukwaa__V1__EventBody *body = sealed_body(&item);
+	const Jukwaa__V1__EventBody *body = sealed_body(&item, NULL);
 	const Jukwaa__V1__Place *place = group_of(body, JK_GROUP_PLACE, &jukwaa__v1__place__descriptor);
 	assert_int_equal(place->n_counties, 2);
 	assert_string_equal(place->counties[0], "022");
@@ -126,11 +125,10 @@ static void test_a_cancellation_carries_its_incidents_classification(void **stat
 	(void)state;
 	read_item(&item, JK_FORMAT_JSON, cancel, sizeof cancel - 1);
 	for (int category = 6; category >= 5; category--) { /* decided twice: the second time for another incident */
-		item.decision.after.category = category;
-		item.decision.after.categories = (uint16_t)(1 << category | 1 << 7);
-		item.decision.after.severity = JK_SEVERITY_SEVERE;
+		const struct intake_incident incident = {
+			.category = category, .categories = (uint16_t)(1 << category | 1 << 7), .severity = JK_SEVERITY_SEVERE};
 		const Jukwaa__V1__Classification *classification =
-			group_of(sealed_body(&item), JK_GROUP_CLASSIFICATION, &jukwaa__v1__classification__descriptor);
+			group_of(sealed_body(&item, &incident), JK_GROUP_CLASSIFICATION, &jukwaa__v1__classification__descriptor);
 		assert_int_equal(classification->n_categories, 2);
 		assert_int_equal(classification->categories[0], category);
 		assert_int_equal(classification->categories[1], 7);
@@ -147,7 +145,7 @@ static void test_unknown_fields_do_not_pass(void **state)
 
 	(void)state;
 	read_item(&item, JK_FORMAT_PROTOBUF, bytes, sizeof bytes);
-	sealed_body(&item);
+	sealed_body(&item, NULL);
 	assert_false(holds(item.sealed.body, item.sealed.body_size, "MARKER"));
 }
 
