@@ -38,8 +38,8 @@ static void utf8_refuses(void **state)
 		"\xf0\x9f\x92",     /* cut off */
 		"\xf0\x9f\x28\x96", /* third byte wrong */
 		"12345678\xff",     /* after a run of plain bytes */
-		"1234567\xc3"
-		"12345678", /* across the eight-byte step */
+		("1234567\xc3"
+		 "12345678"), /* across the eight-byte step */
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++)
