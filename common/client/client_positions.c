@@ -59,7 +59,7 @@ bool client_positions_write(
 	if (positions->count == 0)
 		return true;
 	room->items = calloc(positions->count, sizeof *room->items);
-	room->pointers = calloc(positions->count, sizeof *room->pointers);
+	room->pointers = calloc(positions->count, sizeof(void *));
 	if (!room->items || !room->pointers)
 		return false;
 	for (size_t i = 0; i < positions->count; i++) {

@@ -159,8 +159,8 @@ static void print_entry(const Jukwaa__V1__CaseEntry *entry)
 
 /* ---- list ------------------------------------------------------------------------------------------------------- */
 
-/* Prints up to *left cases of one page; their number and the next page's name ("" at the end) are given back. */
-static int print_page(const struct cli *cli, const char *json, int64_t *left, char *ret_page, size_t capacity)
+/* Prints up to *left cases of one page; gives back the next page's name, "" at the end. */
+static void print_page(const struct cli *cli, const char *json, int64_t *left, char *ret_page, size_t capacity)
 {
 	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
 	struct json_slice text = {json, json + strlen(json)}, list, one, page;
@@ -182,21 +182,21 @@ static int print_page(const struct cli *cli, const char *json, int64_t *left, ch
 	if (json_slice_find(text, "page", &page) && page.end - page.at > 2)
 		(void)jk_text_format(ret_page, capacity, "%.*s", (int)(page.end - page.at - 2), page.at + 1);
 	jk_arena_free(&arena);
-	return CLI_OK;
 }
 
-static int list_cases(const struct cli *cli, const struct jukwaa_connection *connection, struct jukwaa_case_query *query,
+static int list_cases(const struct cli *cli, const struct jukwaa_connection *connection, const struct jukwaa_case_query *wanted,
 	int64_t limit, int timeout_s)
 {
 	char page[1024] = "", reason[256], *json = NULL;
+	struct jukwaa_case_query query = *wanted;
 	int64_t left = limit;
 
 	do {
 		int status;
 
-		query->limit = left < PAGE_MAX ? (uint32_t)left : PAGE_MAX;
-		query->after = *page ? page : NULL;
-		status = jukwaa_case_list(connection, query, timeout_s * 1000, &json, reason);
+		query.limit = left < PAGE_MAX ? (uint32_t)left : PAGE_MAX;
+		query.after = *page ? page : NULL;
+		status = jukwaa_case_list(connection, &query, timeout_s * 1000, &json, reason);
 		if (status != JUKWAA_OK)
 			return fail_case(connection, status, reason);
 		print_page(cli, json, &left, page, sizeof page);

@@ -142,7 +142,7 @@ static bool dry_run_item(void *arg, const struct publish_item *item)
 	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
 	struct jk_buffer line = {0};
 	ProtobufCMessage *incident = NULL;
-	bool is_cap = item->format && strcmp(item->format, "cap") == 0;
+	bool is_cap = strcmp(item->format, "cap") == 0;
 
 	refused.refusal.code = item->refusal.code;
 	if (arena && !is_cap && item->refusal.code == JK_CODE_NONE)

@@ -15,8 +15,8 @@ struct status_service {
 	struct jk_buffer metrics; /* Prometheus text */
 };
 
-/* Asks /readyz and /metrics; waits at most 2 s each. False: HTTP cannot be used at all. */
-bool status_http_ask(struct status_service *service);
+/* Asks /readyz and /metrics over plain HTTP; waits at most 2 s each. */
+void status_http_ask(struct status_service *service);
 void status_http_done(struct status_service *service);
 /* Sum of the samples of this name whose labels contain `labels` ("": all). False: there is none. */
 bool status_http_metric(const struct status_service *service, const char *name, const char *labels, double *ret_sum);

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import pathlib
 import pty
 import signal
 import subprocess
@@ -630,7 +631,9 @@ class Real(unittest.TestCase):
 
         sender = subprocess.Popen([BIN / "jukwaa", "--json", "publish", "--outbox", outbox, "--timeout", "30"], text=True,
                                   stdout=subprocess.PIPE, env={**os.environ, **self.stack.env(self.publisher)})
-        wait_until(lambda: "another process" in run_cli("outbox", "retry", outbox, "--all", check=False).stderr, 5, "the outbox is taken")
+        opened = pathlib.Path(f"/proc/{sender.pid}/fd")
+        wait_until(lambda: any(os.path.realpath(fd) == f"{outbox}-wal" for fd in opened.iterdir()), 5, "the outbox is taken")
+        self.assertIn("another process", run_cli("outbox", "retry", outbox, "--all", check=False).stderr)
         intake.start()
         out, _ = sender.communicate(timeout=40)
         self.assertEqual(sender.returncode, 0)
