@@ -468,6 +468,23 @@ class DispatchTest(unittest.TestCase):
             pass
         self.assertEqual(got.code, pb.CODE_REPLACED)
 
+    def test_cursor_never_goes_back_by_itself(self):
+        self.append(20)
+        name = f"m{self.stream}"
+        desk = self.desk()
+        desk.subscribe([self.stream], pb.START_AT_CURSOR, cursor=name)
+        desk.take(5)
+        early = dict(desk.positions)
+        desk.take(15)
+        wait_until(lambda: self.saved(name).get(self.stream) == 20, 3, "cursor saved")
+        again = self.desk()
+        self.assertIsInstance(again.resume(early, [self.stream], cursor=name), pb.Subscribed)
+        again.take(3)
+        service = self.stack.services["dispatch"]
+        service.stop()  # saves what is left to be saved
+        self.assertEqual(self.saved(name), {self.stream: 20})
+        service.start()
+
     def test_cursor_of_another_filter_is_refused_until_started_anew(self):
         self.append(6)
         name = f"f{self.stream}"
