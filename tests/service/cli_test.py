@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import subprocess
 import threading
@@ -173,6 +174,20 @@ class Bare(unittest.TestCase):
                        for word in line.split()[:1] if word.startswith("--")}
             self.assertGreater(len(options), 5)
             self.assertEqual({o for o in options if o not in page} - {"--ack"}, set(), name)
+
+
+class SharedLibraryTest(unittest.TestCase):
+    def test_only_the_functions_of_the_header_are_visible(self):
+        build = os.environ.get("JUKWAA_BUILD")
+        if not build:
+            self.skipTest("JUKWAA_BUILD is not set")
+        library = pathlib.Path(build) / "common" / "client" / "libjukwaa.so.0"
+        header = (ROOT / "common" / "client" / "include" / "jukwaa" / "client.h").read_text()
+        declared = set(re.findall(r"JUKWAA_API[^;(]*?\b(jukwaa_\w+)\(", header))
+        listed = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+        visible = {line.split()[2].split("@")[0] for line in listed.splitlines() if line.split()[1] in "TDBRW"}
+        self.assertGreater(len(declared), 12)
+        self.assertEqual(visible, declared)
 
 
 class Fake(threading.Thread):
@@ -561,6 +576,24 @@ class Real(unittest.TestCase):
         self.publish(report("int-3", "041"))
         events, _ = self.stack.cli_json(self.desk, "watch", "--county", "041", "--resume", resume, "--count", "1", "--timeout", "10")
         self.assertEqual([e["seq"] for e in events], [seen[-1] + 1])
+
+    def test_the_examples_in_c(self):
+        if not (BIN / "example_publish").exists():
+            self.skipTest("built with JUKWAA_TESTS only")
+        folder = scratch() / "examples"
+        folder.mkdir()
+        done = subprocess.run([BIN / "example_publish"], env={**os.environ, **self.stack.env(self.publisher)}, capture_output=True,
+                              text=True, timeout=30)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertRegex(done.stdout, r"^STORED example-c-\d+ [0-9a-f-]{36} 047#\d+ \n$")
+        where = done.stdout.split()[3]
+        watch = subprocess.Popen([BIN / "example_subscribe", "047"], env={**os.environ, **self.stack.env(self.desk)}, cwd=folder,
+                                 stdout=subprocess.PIPE, text=True)
+        self.assertTrue(any(line.startswith(where) for line in watch.stdout))
+        wait_until((folder / "subscribe.resume").exists, 5, "the resume file")
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
 
     def test_cases(self):
         (receipt,), _ = self.publish(report("case-1", "043"))
