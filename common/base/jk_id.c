@@ -64,7 +64,7 @@ static void advance(void)
 
 struct jk_id jk_id_new(void)
 {
-	struct jk_id id;
+	struct jk_id id = {0};
 	uint8_t *b = id.bytes;
 
 	(void)pthread_mutex_lock(&lock);
@@ -106,7 +106,7 @@ static int hex_digit(char c)
 
 bool jk_id_parse(const char *text, struct jk_id *ret)
 {
-	struct jk_id id;
+	struct jk_id id = {0};
 
 	for (size_t i = 0; i < sizeof id.bytes; i++) {
 		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')

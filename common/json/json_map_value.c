@@ -156,7 +156,7 @@ static bool read_bytes(struct json_reading *reading, const struct json_place *pl
 
 static bool read_int32(struct json_reading *reading, const struct json_place *place, const json_t *value, int32_t *ret)
 {
-	int64_t number;
+	int64_t number = 0;
 	if (!read_int64(reading, place, value, INT32_MIN, INT32_MAX, &number))
 		return false;
 	*ret = (int32_t)number;
@@ -165,7 +165,7 @@ static bool read_int32(struct json_reading *reading, const struct json_place *pl
 
 static bool read_uint32(struct json_reading *reading, const struct json_place *place, const json_t *value, uint32_t *ret)
 {
-	int64_t number;
+	int64_t number = 0;
 	if (!read_int64(reading, place, value, 0, UINT32_MAX, &number))
 		return false;
 	*ret = (uint32_t)number;

@@ -1,18 +1,13 @@
 """run_test.py FILE_test.py: runs one Python test file for ctest: exit 77 when everything in it was skipped."""
+import importlib
 import pathlib
-import runpy
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 path = pathlib.Path(sys.argv[1]).resolve()
 sys.path.insert(0, str(path.parent))
-namespace = runpy.run_path(str(path), run_name=path.stem)
-suite = unittest.TestSuite()
-loader = unittest.TestLoader()
-for value in namespace.values():
-    if isinstance(value, type) and issubclass(value, unittest.TestCase):
-        suite.addTests(loader.loadTestsFromTestCase(value))
+suite = unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(path.stem))
 result = unittest.TextTestRunner(verbosity=2).run(suite)
 if result.testsRun == 0 and not result.skipped:
     print("no test was found")

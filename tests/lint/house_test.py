@@ -149,7 +149,7 @@ class HouseTest(unittest.TestCase):
 
 class SymbolsTest(unittest.TestCase):
     """`nm -u` on the pure libraries: nothing but memory and text functions of libc."""
-    ALLOWED = re.compile(r"^(mem\w+|str\w+|__(mem|str)\w*_chk|__stack_chk_fail|__assert_fail|snprintf|vsnprintf|__v?snprintf_chk|"
+    ALLOWED = re.compile(r"^(mem\w+|bcmp|str\w+|__(mem|str)\w*_chk|__stack_chk_fail|__assert_fail|snprintf|vsnprintf|__v?snprintf_chk|"
                          r"qsort|bsearch|isspace|isdigit|tolower|toupper|__ctype_\w+|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|sanitizer)\w*|"
                          r"jk_\w+|intake_\w+|cases_\w+|dispatch_\w+|notify_\w+|__isnan|__isinf|__finite|fabs|cos|abort|"
                          r"malloc|calloc|realloc|free)$")
