@@ -98,3 +98,5 @@ ALTER ROLE jukwaa_intake SET enable_hashjoin = off;
 ALTER ROLE jukwaa_intake SET enable_mergejoin = off;
 ALTER ROLE jukwaa_intake SET enable_bitmapscan = off;
 ALTER ROLE jukwaa_intake SET jit = off;
+-- Arrays of one element would be planned anew each time.
+ALTER ROLE jukwaa_intake SET plan_cache_mode = force_generic_plan;

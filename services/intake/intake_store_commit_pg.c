@@ -218,7 +218,7 @@ static int compare_keys(const void *a, const void *b)
 
 static bool fill(struct intake_store *store)
 {
-	struct intake_item *by_key[INTAKE_BATCH_MAX];
+	struct intake_item *by_key[INTAKE_BATCH_MAX] = {NULL};
 	size_t count = 0;
 
 	for (size_t i = 0; i < store->work.count; i++) {
