@@ -15,6 +15,10 @@ enum {
 	BATCH_BYTES_MANY = 16 * 1024 * 1024,
 	RETRY_MS = 200,
 	REFUSED_RETRY_MS = 1000,
+	/* In a stream of batches each look costs as much as many events: after a batch of this many the next waits a little and
+	 * is larger. A lone event never waits. */
+	PACE_EVENTS = 64,
+	PACE_MS = 50,
 };
 
 enum follow_stage { FOLLOW_POSITIONS, FOLLOW_LOOK, FOLLOW_READ, FOLLOW_LOAD, FOLLOW_STORE };
@@ -30,7 +34,8 @@ struct jk_follow {
 	struct jk_db *db;
 	enum follow_stage stage;
 	bool due, started;
-	int64_t retry_at_ms;
+	int64_t retry_at_ms, pace_until_ms;
+	size_t batch_count;
 	struct follow_stream *streams; /* ascending */
 	size_t stream_count, stream_capacity;
 	struct jk_feed_want want;
@@ -210,7 +215,7 @@ static bool take_events(struct jk_follow *follow, const PGresult *result, size_t
 		}
 		stream->batch_seq = event->seq;
 	}
-	*ret_count = (size_t)rows;
+	*ret_count = follow->batch_count = (size_t)rows;
 	adapt_rows(follow, *ret_count, bytes);
 	return true;
 }
@@ -241,6 +246,11 @@ static void on_stored(struct jk_follow *follow)
 	follow->service.on_stored(follow->service.service);
 	follow->problem[0] = '\0';
 	look_or_read(follow);
+	if (follow->batch_count >= PACE_EVENTS && jk_follow_lag(follow) < (uint64_t)follow->rows_max) {
+		follow->pace_until_ms = jk_time_mono_ms() + PACE_MS;
+		follow->stage = FOLLOW_LOOK;
+		follow->due = true;
+	}
 }
 
 static void on_done(void *arg, const struct jk_db_outcome *outcome)
@@ -315,7 +325,10 @@ void jk_follow_turn(struct jk_follow *follow)
 		follow->stage = FOLLOW_POSITIONS;
 		return;
 	}
-	if (!jk_db_is_idle(follow->db) || jk_time_mono_ms() < follow->retry_at_ms)
+	int64_t now_ms = jk_time_mono_ms();
+	if (!jk_db_is_idle(follow->db) || now_ms < follow->retry_at_ms)
+		return;
+	if (follow->stage == FOLLOW_LOOK && now_ms < follow->pace_until_ms)
 		return;
 	size_t count = stage_steps(follow, steps);
 	if (count == 0)
