@@ -1,5 +1,6 @@
 /* bus_hint.c: the hint is one byte; what has grown is read from the database. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/jk_text.h"
 #include "bus/bus_hint.h"
@@ -59,16 +60,34 @@ void jk_hint_send(struct jk_hint_sender *sender)
 	(void)zmq_send(sender->socket, "h", 1, ZMQ_DONTWAIT);
 }
 
-enum jk_status jk_hint_listener_open(struct jk_bus *bus, const char *const *paths, int count, struct jk_hint_listener **ret)
+static bool connect_each(struct jk_hint_listener *listener, const char *paths, struct jk_refusal *ret_refusal)
 {
-	char endpoint[HINT_PATH_MAX_BYTES + 8];
+	static const char between[] = ", ";
+	char path[HINT_PATH_MAX_BYTES + 1], endpoint[HINT_PATH_MAX_BYTES + 8];
+	for (const char *at = paths + strspn(paths, between); *at; at += strspn(at, between)) {
+		size_t size = strcspn(at, between);
+		if (size >= sizeof path)
+			return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "hint-sockets", "a path is longer than %d bytes",
+				HINT_PATH_MAX_BYTES);
+		memcpy(path, at, size);
+		path[size] = '\0';
+		if (!make_endpoint(endpoint, path) || zmq_connect(listener->socket, endpoint) != 0)
+			return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, "hint-sockets", "cannot connect to %s", path);
+		at += size;
+	}
+	return true;
+}
+
+enum jk_status jk_hint_listener_open(
+	struct jk_bus *bus, const char *paths, struct jk_hint_listener **ret, struct jk_refusal *ret_refusal)
+{
 	struct jk_hint_listener *listener = *ret = calloc(1, sizeof *listener);
 	bool good = listener && (listener->socket = open_socket(bus, ZMQ_SUB)) &&
 		    jk_bus_set(listener->socket, ZMQ_RECONNECT_IVL, 200) &&
 		    zmq_setsockopt(listener->socket, ZMQ_SUBSCRIBE, "", 0) == 0;
-	for (int i = 0; i < count && good; i++)
-		good = make_endpoint(endpoint, paths[i]) && zmq_connect(listener->socket, endpoint) == 0;
-	if (good)
+	if (!good)
+		jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, "hint-sockets", "out of memory or sockets");
+	else if (connect_each(listener, paths, ret_refusal))
 		return JK_OK;
 	jk_hint_listener_close(ret);
 	return JK_BROKEN;

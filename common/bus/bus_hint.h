@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "base/jk_status.h"
+#include "base/jk_refusal.h"
 #include "bus/bus_context.h"
 
 struct jk_hint_sender;
@@ -16,9 +16,10 @@ void jk_hint_sender_close(struct jk_hint_sender **sender_p);
 /* Never blocks; drops when nobody listens. */
 void jk_hint_send(struct jk_hint_sender *sender);
 
-/* Connects to each path (the sender may come later). */
+/* paths: separated by commas or blanks (the setting hint-sockets), none for a listener that hears nothing. Connects to each; the
+ * sender may come later. JK_BROKEN: ret_refusal says which path does not fit (100 bytes), or that memory is out. */
 enum jk_status jk_hint_listener_open(
-	struct jk_bus *bus, const char *const *paths, int count, struct jk_hint_listener **ret) JK_MUST_CHECK;
+	struct jk_bus *bus, const char *paths, struct jk_hint_listener **ret, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
 void jk_hint_listener_close(struct jk_hint_listener **listener_p);
 void *jk_hint_listener_socket(struct jk_hint_listener *listener);
 /* Takes all pending hints; true when there was one. */

@@ -10,7 +10,7 @@
 #include "cases_service.h"
 #include "daemon/daemon.h"
 
-enum { TIMER_MS = 250, PATHS_MAX = 8 };
+enum { TIMER_MS = 250 };
 
 struct settings {
 	struct jk_daemon_settings daemon;
@@ -129,33 +129,11 @@ static bool open_outside(struct app *app, struct jk_refusal *refusal)
 	       jk_router_self_test(app->bus, app->router, refusal) == JK_OK;
 }
 
-/* Splits the setting in place of `text`; the listener copies the paths into its socket. */
-static bool open_hints(struct app *app, struct jk_refusal *refusal)
-{
-	char text[1024];
-	const char *paths[PATHS_MAX];
-	int count = 0;
-	if (!jk_text_copy(text, sizeof text, app->settings.hint_sockets))
-		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "too long");
-	for (char *at = text; *at;) {
-		if (count == PATHS_MAX)
-			return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "at most %d paths", PATHS_MAX);
-		paths[count++] = at;
-		at += strcspn(at, ",");
-		if (*at)
-			*at++ = '\0';
-	}
-	if (count == 0)
-		return true;
-	return jk_hint_listener_open(app->bus, paths, count, &app->hints) == JK_OK ||
-	       jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "a path is longer than 100 bytes, or no memory");
-}
-
 static bool add_to_loop(struct app *app)
 {
 	struct jk_loop *loop = app->loop;
 	jk_loop_set_turn(loop, on_turn, app);
-	return (!app->hints || jk_loop_add_socket(loop, jk_hint_listener_socket(app->hints), on_hint, app) == JK_OK) &&
+	return jk_loop_add_socket(loop, jk_hint_listener_socket(app->hints), on_hint, app) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->query_db) == JK_OK &&
 	       jk_loop_add_timer(loop, TIMER_MS, on_timer, app) == JK_OK &&
@@ -167,7 +145,7 @@ static bool open_inside(struct app *app, struct jk_refusal *refusal)
 	app->loop = jk_loop_new();
 	if (!app->loop || cases_feed_open(app->feed_db, &app->feed) != JK_OK ||
 		cases_service_open(app->loop, app->router, app->watch, app->query_db, &app->service) != JK_OK ||
-		!open_hints(app, refusal) || !add_to_loop(app))
+		jk_hint_listener_open(app->bus, app->settings.hint_sockets, &app->hints, refusal) != JK_OK || !add_to_loop(app))
 		return refusal->code == JK_CODE_NONE && jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");
 	return jk_daemon_serve_http(app->daemon, refusal) == JK_OK;
 }

@@ -264,8 +264,7 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 		return JK_BROKEN;
 	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK)
 		return JK_BROKEN;
-	if (around->hints != NULL &&
-		jk_loop_add_socket(around->loop, jk_hint_listener_socket(around->hints), on_hint, dispatch) != JK_OK)
+	if (jk_loop_add_socket(around->loop, jk_hint_listener_socket(around->hints), on_hint, dispatch) != JK_OK)
 		return JK_BROKEN;
 	return jk_loop_add_timer(around->loop, DISPATCH_TICK_MS, on_tick, dispatch);
 }

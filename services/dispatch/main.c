@@ -6,8 +6,6 @@
 #include "base/jk_text.h"
 #include "dispatch_service.h"
 
-enum { HINT_SOCKETS_MAX = 8 };
-
 struct settings {
 	struct jk_daemon_settings daemon;
 	const char *listen, *database, *key_file, *hint_sockets;
@@ -38,25 +36,6 @@ struct house {
 	struct jk_refusal refusal;
 };
 
-static bool open_hints(const char *sockets, struct house *house)
-{
-	char text[HINT_SOCKETS_MAX * 128], *rest = NULL;
-	const char *paths[HINT_SOCKETS_MAX];
-	int count = 0;
-
-	if (!jk_text_copy(text, sizeof text, sockets))
-		return jk_refuse(&house->refusal, JK_CODE_OVERSIZE, "hint-sockets", "too long");
-	for (char *path = strtok_r(text, ", ", &rest); path != NULL; path = strtok_r(NULL, ", ", &rest)) {
-		if (count == HINT_SOCKETS_MAX)
-			return jk_refuse(&house->refusal, JK_CODE_OVERSIZE, "hint-sockets", "more than %d", HINT_SOCKETS_MAX);
-		paths[count++] = path;
-	}
-	if (count == 0)
-		return true;
-	return jk_hint_listener_open(house->bus, paths, count, &house->around.hints) == JK_OK ||
-	       jk_refuse(&house->refusal, JK_CODE_UNAVAILABLE, "hint-sockets", "cannot connect to %.80s", sockets);
-}
-
 /* In this order: the door is proven shut to strangers before anybody is served. */
 static bool open_house(const struct settings *settings, struct house *house)
 {
@@ -72,7 +51,7 @@ static bool open_house(const struct settings *settings, struct house *house)
 	if (around->loop == NULL ||
 		jk_registry_watch_open(settings->database, "jukwaa-dispatch", settings->realm, &around->watch) != JK_OK ||
 		jk_bus_open(1, jk_registry_zap, around->watch, &house->bus) != JK_OK ||
-		!open_hints(settings->hint_sockets, house))
+		jk_hint_listener_open(house->bus, settings->hint_sockets, &house->around.hints, &house->refusal) != JK_OK)
 		return false;
 	if (jk_router_open(house->bus, settings->listen, &house->key, &around->router, why) != JK_OK ||
 		jk_router_self_test(house->bus, around->router, why) != JK_OK ||
@@ -89,8 +68,7 @@ static void close_house(struct house *house)
 	dispatch_close(&house->dispatch);
 	if (around->router != NULL)
 		jk_router_close(&around->router);
-	if (around->hints != NULL)
-		jk_hint_listener_close(&around->hints);
+	jk_hint_listener_close(&around->hints);
 	if (house->bus != NULL)
 		jk_bus_close(&house->bus);
 	if (around->watch != NULL)

@@ -11,7 +11,7 @@
 #include "notify_feed.h"
 #include "notify_sender.h"
 
-enum { TIMER_MS = 250, PATHS_MAX = 8 };
+enum { TIMER_MS = 250 };
 
 struct settings {
 	struct jk_daemon_settings daemon;
@@ -100,29 +100,6 @@ static void on_stop(void *arg)
 	app->stopping = true;
 }
 
-/* The listener copies the paths into its socket. */
-static bool open_hints(struct app *app, struct jk_refusal *refusal)
-{
-	char text[1024];
-	const char *paths[PATHS_MAX];
-	int count = 0;
-	if (!jk_text_copy(text, sizeof text, app->settings.hint_sockets))
-		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "too long");
-	for (char *at = text; *at;) {
-		if (count == PATHS_MAX)
-			return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "at most %d paths", PATHS_MAX);
-		paths[count++] = at;
-		at += strcspn(at, ",");
-		if (*at)
-			*at++ = '\0';
-	}
-	if (count == 0)
-		return true;
-	return (jk_hint_listener_open(app->bus, paths, count, &app->hints) == JK_OK &&
-		       jk_loop_add_socket(app->loop, jk_hint_listener_socket(app->hints), on_hint, app) == JK_OK) ||
-	       jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "hint-sockets", "a path is longer than 100 bytes, or no memory");
-}
-
 static bool open_outside(struct app *app, struct jk_refusal *refusal)
 {
 	const struct settings *settings = &app->settings;
@@ -133,7 +110,8 @@ static bool open_outside(struct app *app, struct jk_refusal *refusal)
 		jk_db_open(settings->database, "jukwaa-notify", &app->send_db) != JK_OK ||
 		jk_registry_watch_open(settings->database, "jukwaa-notify", settings->realm, &app->watch) != JK_OK)
 		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "database", "not a connection string, or out of memory");
-	return open_hints(app, refusal);
+	return jk_hint_listener_open(app->bus, settings->hint_sockets, &app->hints, refusal) == JK_OK &&
+	       jk_loop_add_socket(app->loop, jk_hint_listener_socket(app->hints), on_hint, app) == JK_OK;
 }
 
 static bool open_inside(struct app *app, struct jk_refusal *refusal)

@@ -31,12 +31,14 @@ static void test_hints_arrive_also_after_a_restart_of_the_sender(void **state)
 	struct jk_bus *bus;
 	struct jk_hint_sender *sender;
 	struct jk_hint_listener *listener;
+	struct jk_refusal refusal;
 	assert_non_null(mkdtemp(folder));
 	jk_text_format(path, sizeof path, "%s/a", folder);
 	jk_text_format(other, sizeof other, "%s/b", folder);
-	const char *paths[] = {path, other}; /* the other never comes */
+	char paths[160];
+	jk_text_format(paths, sizeof paths, "%s, %s", path, other); /* the other never comes */
 	assert_int_equal(jk_bus_open(1, NULL, NULL, &bus), JK_OK);
-	assert_int_equal(jk_hint_listener_open(bus, paths, 2, &listener), JK_OK);
+	assert_int_equal(jk_hint_listener_open(bus, paths, &listener, &refusal), JK_OK);
 	assert_false(jk_hint_listener_take(listener));
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(jk_hint_sender_open(bus, path, &sender), JK_OK);
