@@ -119,6 +119,8 @@ class KillTest(unittest.TestCase):
         try:
             wait_until(lambda: desk.error or len(desk.seen) == REPORTS, 60, "the desk has everything")
         except AssertionError:
+            dispatch = stack.services["dispatch"]
+            print(dispatch.http("/metrics")[1], dispatch.log()[-3000:], sep="\n")
             raise AssertionError(f"desk has {len(desk.seen)} of {REPORTS}, {desk.sessions} sessions; killed {name} after {kill_after}")
         desk.stop = True
         desk.join()
