@@ -27,7 +27,7 @@ struct jk_dealer_message {
 	void *held;
 };
 
-/* Connects (IMMEDIATE=1, RECONNECT_IVL 500 ms to 30 s, HANDSHAKE_IVL 2 s, linger 0, no routing id). */
+/* Connects (RECONNECT_IVL 500 ms to 30 s, HANDSHAKE_IVL 2 s, linger 0, no routing id). */
 enum jk_status jk_dealer_open(struct jk_bus *bus, const char *endpoint, const uint8_t server_key[32], const struct jk_key *key,
 	struct jk_dealer **ret_dealer, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
 void jk_dealer_close(struct jk_dealer **dealer_p);
