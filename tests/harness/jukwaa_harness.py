@@ -296,10 +296,11 @@ class Stack:
         """allow: one tuple of options a row for `jukwaa admin allow add`; () rows allow everything up to AMBER."""
         self.admin("agency", "add", agency, "--name", agency)
         self.admin("desk", "add", desk, "--agency", agency, "--name", desk)
-        path = self.new_key(f"desk-{desk}-{secrets.token_hex(2)}")
-        self.admin("key", "add", "--file", f"{path}.pub", "--role", "desk", "--agency", agency, "--desk", desk)
         for options in allow:
             self.admin("allow", "add", "--desk", desk, *options)
+        # The key last: a service that knows it (wait_known) knows what it may see. What passes before is denied for good.
+        path = self.new_key(f"desk-{desk}-{secrets.token_hex(2)}")
+        self.admin("key", "add", "--file", f"{path}.pub", "--role", "desk", "--agency", agency, "--desk", desk)
         return path
 
     def env(self, key):
