@@ -330,6 +330,11 @@ class Stack:
             finally:
                 peer.close()
         wait_until(check, timeout, "key known")
+        if service == "dispatch":
+            # The key may be known before the rules added after it are: events would be passed over as denied.
+            version = self.sql("SELECT version FROM registry.version")[0][0]
+            wait_until(lambda: self.services[service].metric("jukwaa_dispatch_registry_version") >= version, timeout,
+                       "registry in force")
 
 
 def read_key(path):
