@@ -7,7 +7,7 @@ import unittest
 from jukwaa_harness import ROOT
 
 PROTO = ROOT / "proto"
-BUF = ROOT / "tests" / "contract" / "node_modules" / ".bin" / "buf"
+BUF = next((ROOT / "tests" / "contract" / "node_modules" / "@bufbuild").glob("buf-linux-*/bin/buf"), "buf")
 
 
 def buf(*args):
