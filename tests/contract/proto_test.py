@@ -1,5 +1,4 @@
 """proto/: buf's lint, no breaking change against the last release, and the habits that buf does not know."""
-import pathlib
 import re
 import subprocess
 import unittest
