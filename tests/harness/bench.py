@@ -42,14 +42,10 @@ def memory_line(stack, when):
     return pss
 
 
-def cases_lag(stack):
-    return stack.sql("""SELECT coalesce(sum(h.last_seq - coalesce(c.seq, 0)), 0) FROM feed.head h
-                        LEFT JOIN cases.cursor c USING (stream) WHERE h.stream !~ '^@'""")[0][0]
-
-
-def notify_lag(stack):
-    return stack.sql("""SELECT coalesce(sum(h.last_seq - coalesce(c.seq, 0)), 0) FROM feed.head h
-                        LEFT JOIN notify.cursor c USING (stream) WHERE h.stream !~ '^@'""")[0][0]
+def lag(stack, service):
+    """County events that the service (cases, notify) has not taken yet."""
+    return stack.sql(f"""SELECT coalesce(sum(h.last_seq - coalesce(c.seq, 0)), 0) FROM feed.head h
+                         LEFT JOIN {service}.cursor c USING (stream) WHERE h.stream !~ '^@'""")[0][0]
 
 
 def make(cluster, services):
@@ -74,8 +70,8 @@ def bench_publish(cluster, options):
             p99s.append(got["p99_ms"])
             if services == ALL:
                 began = time.monotonic()
-                behind = cases_lag(stack)
-                while cases_lag(stack) or notify_lag(stack):
+                behind = lag(stack, "cases")
+                while lag(stack, "cases") or lag(stack, "notify"):
                     time.sleep(0.02)
                 lags.append(time.monotonic() - began)
                 print(f"  round: {got['per_second']}/s, cases {behind} events behind at the end, {lags[-1]:.2f} s to catch up", flush=True)
