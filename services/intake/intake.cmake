@@ -1,5 +1,5 @@
 # Intake itself. The rules part may see nothing but base.
-jk_part(intake_rules SOURCES intake_rules.c intake_ledger.c USES base)
+jk_part(intake_rules SOURCES intake_rules.c intake_ledger.c intake_assume.c USES base)
 target_include_directories(intake_rules PUBLIC ${PROJECT_SOURCE_DIR})
 jk_part(intake_wire
   SOURCES intake_wire.c intake_wire_seal.c intake_wire_receipt.c intake_wire_pb.c intake_wire_json.c intake_wire_incident.c

@@ -6,6 +6,7 @@
 #include "base/jk_log.h"
 #include "base/jk_text.h"
 #include "base/jk_time.h"
+#include "services/intake/intake_assume.h"
 #include "services/intake/intake_meter.h"
 #include "services/intake/intake_wire.h"
 
@@ -32,6 +33,8 @@ struct intake_batch {
 	/* In turn: the answers of one batch are read while the next is loaded. */
 	struct jk_arena *arenas[2], *arena;
 	struct intake_ledger *ledger;
+	struct intake_assume assume;
+	bool assumes; /* the part under way was decided without loading */
 	int64_t started_ms, again_ms, commit_us;
 	int64_t down_since_ms; /* 0: the database is up */
 	char problem[160];
@@ -86,7 +89,7 @@ const char *intake_batch_problem(const struct intake_batch *batch)
 
 static struct intake_work work_of(struct intake_batch *batch)
 {
-	return (struct intake_work){batch->items + batch->from, batch->span, batch->ledger, batch->arena};
+	return (struct intake_work){batch->items + batch->from, batch->span, batch->ledger, batch->arena, batch->assumes};
 }
 
 /* Answers the part under way and turns to what is left, or to the next batch. The database gets its work first: receipts are
@@ -223,17 +226,27 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 	memcpy(item->answer->commitment, item->sealed.commitment, sizeof item->answer->commitment);
 }
 
-static size_t decide_all(struct intake_batch *batch)
+/* How many reports of the part under way were decided how. */
+struct tally {
+	size_t stored, refused;
+	bool met_known; /* a report or an incident that was there before, be it by this batch */
+};
+
+static struct tally decide_all(struct intake_batch *batch)
 {
 	int64_t now_us = jk_time_now_us();
-	size_t stored = 0;
+	struct tally tally = {0};
 
 	for (size_t i = 0; i < batch->span; i++) {
 		struct intake_item *item = batch->items[batch->from + i];
 		decide(batch, item, now_us);
-		stored += item->verdict == JK_VERDICT_STORED;
+		bool stored = item->verdict == JK_VERDICT_STORED;
+		bool repeated = item->verdict == JK_VERDICT_DUPLICATE || item->verdict == JK_VERDICT_CONFLICT;
+		tally.stored += stored;
+		tally.refused += !stored && !repeated;
+		tally.met_known = tally.met_known || repeated || (stored && !item->decision.opens);
 	}
-	return stored;
+	return tally;
 }
 
 /* ---- the two jobs ---- */
@@ -246,7 +259,13 @@ static void on_committed(void *arg, enum intake_outcome outcome, const char *why
 	case INTAKE_DONE:
 		break;
 	case INTAKE_AGAIN:
-		again(batch, why);
+		if (batch->assumes && jk_db_is_up(intake_store_db(batch->options.store))) {
+			intake_assume_was_wrong(&batch->assume);
+			intake_meter_assumed(false);
+			load(batch);
+		} else {
+			again(batch, why);
+		}
 		return;
 	case INTAKE_POISON:
 		halve(batch, why);
@@ -258,6 +277,10 @@ static void on_committed(void *arg, enum intake_outcome outcome, const char *why
 	size_t stored = 0;
 	for (size_t i = 0; i < batch->span; i++)
 		stored += batch->items[batch->from + i]->verdict == JK_VERDICT_STORED;
+	if (batch->assumes) {
+		intake_assume_was_right(&batch->assume);
+		intake_meter_assumed(true);
+	}
 	batch->problem[0] = '\0';
 	batch->options.on_stored(batch->options.arg, stored, jk_time_now_us() - batch->commit_us);
 	finish(batch);
@@ -280,27 +303,64 @@ static void on_loaded(void *arg, enum intake_outcome outcome, const char *why)
 {
 	struct intake_batch *batch = arg;
 
-	if (outcome == INTAKE_AGAIN)
+	if (outcome == INTAKE_AGAIN) {
 		again(batch, why);
-	else if (outcome != INTAKE_DONE)
+		return;
+	}
+	if (outcome != INTAKE_DONE) {
 		give_up(batch, why);
-	else if (decide_all(batch))
+		return;
+	}
+	const struct tally tally = decide_all(batch);
+	if (tally.met_known)
+		intake_assume_saw_known(&batch->assume);
+	if (tally.stored)
 		commit(batch);
 	else
 		finish(batch);
 }
 
-static void load(struct intake_batch *batch)
+static bool begin(struct intake_batch *batch)
 {
 	jk_arena_reset(batch->arena);
 	batch->ledger = intake_ledger_new(batch->arena);
+	return batch->ledger;
+}
+
+static void load(struct intake_batch *batch)
+{
+	batch->assumes = false;
 	batch->state = BATCH_LOADING;
+	bool begun = begin(batch);
 	const struct intake_work work = work_of(batch);
-	enum jk_status status = batch->ledger ? intake_store_load(batch->options.store, &work, on_loaded, batch) : JK_BROKEN;
+	enum jk_status status = begun ? intake_store_load(batch->options.store, &work, on_loaded, batch) : JK_BROKEN;
 	if (status == JK_RETRY)
 		again(batch, "no connection to the database");
 	else if (status == JK_BROKEN)
 		give_up(batch, "out of memory");
+}
+
+/* Every report can be decided alone: what it says names no other, and whether it is known shows when it is stored. */
+static bool may_assume(const struct intake_batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->items[i]->check || batch->items[i]->candidate.reference_count)
+			return false;
+	}
+	return true;
+}
+
+/* Decides as if nothing were known. A refusal is no reason to answer yet: what is known is answered as the first time. */
+static void assume(struct intake_batch *batch)
+{
+	bool begun = begin(batch);
+	const struct tally tally = begun ? decide_all(batch) : (struct tally){0};
+
+	batch->assumes = tally.stored && !tally.refused;
+	if (batch->assumes)
+		commit(batch);
+	else
+		load(batch);
 }
 
 static void take(struct intake_batch *batch)
@@ -334,6 +394,10 @@ void intake_batch_run(struct intake_batch *batch)
 	if (batch->state != BATCH_IDLE || (jk_db_is_up(db) && !jk_db_is_idle(db)))
 		return;
 	take(batch);
-	if (batch->count)
+	if (!batch->count)
+		return;
+	if (intake_assume_ask(&batch->assume, may_assume(batch)))
+		assume(batch);
+	else
 		load(batch);
 }

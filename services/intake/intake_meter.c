@@ -14,7 +14,7 @@ struct follower {
 static struct {
 	struct jk_metric *verdicts[JK_VERDICT_VALID + 1];
 	struct jk_metric *refusals[JK_CODE_RATE_LIMITED + 1];
-	struct jk_metric *receipts_lost, *batches, *batch_reports, *commit_seconds, *again;
+	struct jk_metric *receipts_lost, *batches, *batch_reports, *commit_seconds, *again, *assumed[2];
 	struct jk_metric *sessions, *queued, *queue_bytes;
 	struct follower malformed, no_identity, unknown_kind, rate_limited, opened, zap_allowed, zap_later, zap_refused;
 } meter;
@@ -53,6 +53,10 @@ void intake_meter_open(void)
 	meter.batches = jk_metric_counter("jukwaa_intake_batches_total", "", "batches committed");
 	meter.batch_reports = jk_metric_counter("jukwaa_intake_batch_reports_total", "", "reports in committed batches");
 	meter.again = jk_metric_counter("jukwaa_intake_batches_repeated_total", "", "batches loaded and decided again");
+	meter.assumed[false] = jk_metric_counter("jukwaa_intake_batches_assumed_total", "result=\"wrong\"",
+		"batches decided without loading what is known; a wrong one is loaded and decided again");
+	meter.assumed[true] = jk_metric_counter("jukwaa_intake_batches_assumed_total", "result=\"right\"",
+		"batches decided without loading what is known; a wrong one is loaded and decided again");
 	meter.commit_seconds =
 		jk_metric_histogram("jukwaa_intake_commit_seconds", "", "from the start of a batch's store job to its commit");
 	meter.sessions = jk_metric_gauge("jukwaa_intake_sessions", "", "open sessions");
@@ -94,6 +98,11 @@ void intake_meter_batch(size_t reports, int64_t commit_us)
 void intake_meter_again(void)
 {
 	jk_metric_add(meter.again, 1);
+}
+
+void intake_meter_assumed(bool right)
+{
+	jk_metric_add(meter.assumed[right], 1);
 }
 
 static void follow(struct follower *follower, uint64_t total)

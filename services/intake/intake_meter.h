@@ -12,6 +12,8 @@ void intake_meter_receipt(const struct intake_item *item);
 void intake_meter_receipt_lost(void);
 void intake_meter_batch(size_t reports, int64_t commit_us);
 void intake_meter_again(void);
+/* A batch that was decided without loading: was that right? */
+void intake_meter_assumed(bool right);
 /* What others count, and what stands now; call now and then. */
 void intake_meter_refresh(
 	struct jk_bus *bus, struct jk_router *router, const struct jk_sessions *sessions, size_t queued, size_t queue_bytes);

@@ -35,6 +35,7 @@ struct intake_work {
 	size_t count;
 	struct intake_ledger *ledger; /* seeded by load, read by commit */
 	struct jk_arena *arena;       /* the batch's; first answers of duplicates live there */
+	bool assumed;                 /* commit: the ledger was not loaded; INTAKE_AGAIN when one of these reports was known */
 };
 /* JK_RETRY: no connection, or a job in flight; done will not be called. JK_BROKEN: out of memory. */
 enum jk_status intake_store_load(

@@ -7,7 +7,7 @@
 
 /* Columns of sql_append. */
 enum { A_ORD, A_SEQ, A_CHAIN, A_EPOCH };
-enum { DEDUP = 7, REPORT = 8, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, APPEND = 9, STEPS_MAX = 8 };
+enum { DEDUP = 7, REPORT = 8, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, APPEND = 9, STEPS_MAX = 9 };
 
 static void reset_all(struct intake_store *store)
 {
@@ -248,6 +248,8 @@ enum jk_status intake_store_commit(struct intake_store *store, const struct inta
 	reset_all(store);
 	if (!fill(store))
 		return JK_BROKEN;
+	if (work->assumed)
+		steps[count++] = store_step(&sql_none_awaited, &store->dedup, 1);
 	steps[count++] = store_step(&sql_dedup, &store->dedup, DEDUP);
 	steps[count++] = store_step(&sql_report, &store->report, REPORT);
 	if (store->protected.of[0].count)

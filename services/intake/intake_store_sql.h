@@ -93,6 +93,12 @@ static const struct jk_db_statement sql_amend = {
 	.params = 11,
 };
 
+/* Proof, with the unique keys of intake.dedup, that nothing was known of reports that were not loaded. */
+static const struct jk_db_statement sql_none_awaited = {
+	.name = "intake_none_awaited",
+	.sql = "SELECT intake.require_rows(0, count(*)) FROM unnest($1::bytea[]) k(key) JOIN intake.awaited a ON a.key = k.key",
+	.params = 1,
+};
 static const struct jk_db_statement sql_await = {
 	.name = "intake_await",
 	.sql = "INSERT INTO intake.awaited (key, incident_id) SELECT * FROM unnest($1::bytea[], $2::uuid[]) ON CONFLICT DO "

@@ -1,5 +1,6 @@
 jk_test(intake/rules USES intake_rules)
 jk_test(intake/ledger USES intake_rules)
+jk_test(intake/assume USES intake_rules)
 jk_test(intake/incident USES intake_wire)
 jk_test(intake/seal USES intake_wire)
 jk_test(intake/queue SOURCES ${PROJECT_SOURCE_DIR}/services/intake/intake_queue.c USES intake_rules crypt)
