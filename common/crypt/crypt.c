@@ -8,7 +8,6 @@
 
 enum { POOL_BYTES = 4096, FROM_POOL_MAX_BYTES = 64 };
 
-_Static_assert(JK_SHA256_BYTES == crypto_hash_sha256_BYTES, "SHA-256");
 _Static_assert(JK_SIGNATURE_BYTES == crypto_sign_BYTES, "Ed25519 signature");
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -52,16 +51,6 @@ void jk_random(void *ret, size_t size)
 	left -= size;
 	memcpy(ret, pool + left, size);
 	memset(pool + left, 0, size);
-}
-
-void jk_sha256(uint8_t ret[JK_SHA256_BYTES], const struct jk_span *spans, size_t count)
-{
-	crypto_hash_sha256_state state;
-
-	(void)crypto_hash_sha256_init(&state);
-	for (size_t i = 0; i < count; i++)
-		(void)crypto_hash_sha256_update(&state, spans[i].data, spans[i].size);
-	(void)crypto_hash_sha256_final(&state, ret);
 }
 
 void jk_keyed_hash(uint8_t *ret, size_t ret_size, const uint8_t key[32], const struct jk_span *spans, size_t count)

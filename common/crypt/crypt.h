@@ -1,4 +1,4 @@
-/* crypt.h: hashes, signatures and key files, on libsodium. Call jk_crypt_init first; it may be called again. */
+/* crypt.h: keyed hashes, signatures and key files, on libsodium; SHA-256 comes from digest.h. Call jk_crypt_init first; it may be called again. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,18 +7,13 @@
 
 #include "base/jk_refusal.h"
 #include "base/jk_status.h"
+#include "digest/digest.h"
 
-enum { JK_SHA256_BYTES = 32, JK_KEY_BYTES = 32, JK_SIGNATURE_BYTES = 64, JK_KEY_HEX_BYTES = 65, JK_SALT_BYTES = 16 };
+enum { JK_KEY_BYTES = 32, JK_SIGNATURE_BYTES = 64, JK_KEY_HEX_BYTES = 65, JK_SALT_BYTES = 16 };
 
 enum jk_status jk_crypt_init(void) JK_MUST_CHECK;
 void jk_random(void *ret, size_t size);
 
-struct jk_span {
-	const void *data;
-	size_t size;
-};
-/* SHA-256 (FIPS 180-4) over the spans in order. */
-void jk_sha256(uint8_t ret[JK_SHA256_BYTES], const struct jk_span *spans, size_t count);
 /* Keyed BLAKE2b (libsodium crypto_generichash), ret_size 16 to 64 bytes. */
 void jk_keyed_hash(uint8_t *ret, size_t ret_size, const uint8_t key[32], const struct jk_span *spans, size_t count);
 /* Constant time. */

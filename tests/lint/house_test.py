@@ -12,7 +12,8 @@ PARTS = {
     "base": (set(), set()),
     "authz": ({"base"}, set()),
     "wire": ({"base", "proto"}, {"protobuf-c"}),
-    "crypt": ({"base"}, {"sodium.h"}),
+    "digest": ({"base"}, {"openssl/"}),
+    "crypt": ({"base", "digest"}, {"sodium.h"}),
     "json": ({"base", "proto"}, {"protobuf-c", "jansson.h"}),
     "bus": ({"base", "wire", "crypt"}, {"zmq.h", "czmq.h"}),
     "db": ({"base"}, {"libpq-fe.h", "libpq-events.h"}),
@@ -26,7 +27,7 @@ PARTS = {
 # Libraries of which each has exactly one home (or a named few), and who that is.
 OUTSIDE = {
     "zmq.h": {"common/bus", "common/client"}, "czmq.h": {"common/bus", "common/conf"},
-    "libpq-fe.h": {"common/db", "common/registry", "common/feed", "*_store_pg"}, "sodium.h": {"common/crypt"},
+    "libpq-fe.h": {"common/db", "common/registry", "common/feed", "*_store_pg"}, "sodium.h": {"common/crypt"}, "openssl/": {"common/digest"},
     "jansson.h": {"common/json", "services/intake/intake_place_geos"}, "microhttpd.h": {"common/daemon"},
     "sqlite3.h": {"common/client"}, "curl/curl.h": {"services/notify/notify_webhook"},
     "geos_c.h": {"services/intake/intake_place_geos"}, "libxml/": {"services/intake/intake_wire_cap"},
