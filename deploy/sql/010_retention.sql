@@ -91,6 +91,9 @@ BEGIN
   IF p_kind NOT IN ('spool', 'event', 'report', 'dedup', 'disclosure', 'message', 'head') THEN
     RETURN;
   END IF;
+  IF p_kind = 'spool' AND v_keep IS NULL THEN
+    RAISE EXCEPTION 'a spool cannot repeat for ever: give a number of days' USING ERRCODE = '22023';
+  END IF;
   RETURN QUERY UPDATE meta.retention SET
     spool = CASE p_kind WHEN 'spool' THEN v_keep ELSE spool END,
     event = CASE p_kind WHEN 'event' THEN v_keep ELSE event END,
@@ -191,13 +194,13 @@ BEGIN
   RETURN v_obstacle;
 END $$;
 
--- Deletes at most p_max events that count as removed.
+-- Deletes at most p_max events that count as removed. (The sum is cast: a bound that is numeric would not bound the index scan.)
 CREATE FUNCTION feed.delete_removed(p_max integer) RETURNS bigint LANGUAGE sql
 SET search_path = pg_catalog SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET enable_bitmapscan = off SET jit = off AS $$
   WITH share AS MATERIALIZED (
     SELECT r.stream, r.gone_seq AS after_seq,
-           r.gone_seq + least(r.seq - r.gone_seq, greatest(0, p_max - coalesce(sum(r.seq - r.gone_seq) OVER before, 0)))
+           r.gone_seq + least(r.seq - r.gone_seq, greatest(0, p_max - coalesce(sum(r.seq - r.gone_seq) OVER before, 0)::bigint))
              AS up_to_seq
       FROM feed.removed r WHERE r.gone_seq < r.seq
     WINDOW before AS (ORDER BY r.stream ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
