@@ -168,8 +168,8 @@ void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);
 
 /* dispatch_retain.c */
 /* The event that the session would take next in this stream is no longer kept: ends the session with RESYNC. */
-void dispatch_retain_end_behind(struct dispatch *dispatch, struct jk_session *session,
-	const struct dispatch_subscription *subscription, size_t place_no);
+void dispatch_retain_end_behind(
+	struct dispatch *dispatch, struct jk_session *session, const struct dispatch_subscription *subscription, size_t place_no);
 
 /* dispatch_evidence.c */
 bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms);

@@ -53,7 +53,8 @@ static const struct jk_db_statement find_statement = {
 	       " LEFT JOIN feed.head AS h ON h.stream = q.stream"
 	       " LEFT JOIN dispatch.cursor AS c ON c.holder = q.holder AND c.name = q.name AND c.stream = q.stream"
 	       " LEFT JOIN feed.removed AS r ON r.stream = q.stream"
-	       " LEFT JOIN feed.event AS e ON e.stream = q.stream AND e.seq = coalesce(q.seq, c.seq) AND e.seq > coalesce(r.seq, 0)"
+	       " LEFT JOIN feed.event AS e ON e.stream = q.stream AND e.seq = coalesce(q.seq, c.seq) AND e.seq > coalesce(r.seq, "
+	       "0)"
 	       " ORDER BY q.ord",
 	.params = 4,
 };

@@ -1,4 +1,5 @@
-/* intake_retain_pg.h: what intake removes by age (common/retain): reports with their protected groups, keys and what they keep. */
+/* intake_retain_pg.h: what intake removes by age (common/retain): reports with their protected groups, keys and what they keep.
+ */
 #pragma once
 
 #include "retain/retain.h"

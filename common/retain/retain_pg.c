@@ -1,4 +1,4 @@
-/* retain.c: see retain.h. One kind after the other, round and round; a kind rests once a step says that there is no more. */
+/* retain_pg.c: see retain.h. One kind after the other, round and round; a kind rests once a step says that there is no more. */
 #include "retain/retain.h"
 
 #include <inttypes.h>
@@ -161,12 +161,13 @@ static void register_metrics(struct jk_retain *retain)
 		kind->removed = jk_metric_counter("jukwaa_retention_removed_total", kind->label, "Rows removed by age.");
 	}
 	for (size_t i = 0; i < retain->count; i++)
-		retain->kinds[i].oldest = jk_metric_gauge(
-			"jukwaa_retention_oldest_seconds", retain->kinds[i].label, "Age of the oldest kept; 0: none, or not known.");
+		retain->kinds[i].oldest = jk_metric_gauge("jukwaa_retention_oldest_seconds", retain->kinds[i].label,
+			"Age of the oldest kept; 0: none, or not known.");
 	for (size_t i = 0; i < retain->count; i++)
 		retain->kinds[i].held_gauge = jk_metric_gauge("jukwaa_retention_held", retain->kinds[i].label,
 			"1: something stands in the way of removing what is old enough; the log says what.");
-	retain->last_run = jk_metric_gauge("jukwaa_retention_last_run_seconds", "", "Unix time of the last step that ended well.");
+	retain->last_run =
+		jk_metric_gauge("jukwaa_retention_last_run_seconds", "", "Unix time of the last step that ended well.");
 	retain->step_time = jk_metric_histogram("jukwaa_retention_step_seconds", "", "Time of a step that removed something.");
 	retain->failures = jk_metric_counter("jukwaa_retention_failures_total", "", "Steps that failed and are tried again.");
 }
