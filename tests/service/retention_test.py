@@ -347,6 +347,8 @@ class LoadTest(FeedCase):
         kills = 0
         try:
             second.start(ready=False)
+            wait_until(lambda: self.stack.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+                                              " application_name = 'jukwaa-dispatch-retain'") == [(2,)], 20, "two that remove")
             wait_until(lambda: self.gone() > 0, 60, "removal has begun")
             for _ in range(5):
                 # In the middle: more was removed since the last time, and there is more to remove.
