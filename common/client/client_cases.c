@@ -194,9 +194,13 @@ static void write_shown(struct client_link *link, const ProtobufCMessage *answer
 			jk_buffer_append(json, ",", 1);
 		jk_json_write(&shown->timeline[i]->base, json);
 	}
-	jk_buffer_printf(json, "],\"incident\":{");
-	client_event_write_groups(link->arena, shown->incident, json);
-	jk_buffer_printf(json, "}}");
+	jk_buffer_printf(json, "]");
+	if (shown->incident) {
+		jk_buffer_printf(json, ",\"incident\":{");
+		client_event_write_groups(link->arena, shown->incident, json);
+		jk_buffer_printf(json, "}");
+	}
+	jk_buffer_printf(json, "}");
 }
 
 int jukwaa_case_show(

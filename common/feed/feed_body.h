@@ -58,5 +58,5 @@ struct jk_chain_link {
 	uint8_t commitment[32];
 	size_t commitment_size;
 };
-/* previous: NULL for seq 1. */
+/* previous: NULL for seq 1; for the first event kept behind what was removed by age, the chain in feed.removed. */
 void jk_chain_next(uint8_t ret[32], const uint8_t *previous, const struct jk_chain_link *link);

@@ -204,14 +204,16 @@ struct shown_body {
 	struct cases_body body;
 };
 
+/* Without memory the body's size alone is kept: it is there, and cannot be shown. */
 static void keep_body(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size)
 {
 	struct shown_body *shown = arg;
 	(void)event_id;
 	shown->body.bytes = jk_arena_copy(shown->arena, body, size);
-	shown->body.size = shown->body.bytes ? size : 0;
+	shown->body.size = size;
 }
 
+/* The event may have been removed by age: then the case is shown without the incident. */
 static void show(struct cases_service *service, const struct jk_request *request, const struct cases_case *row, uint32_t withheld)
 {
 	struct cases_entry *entries;
@@ -222,13 +224,13 @@ static void show(struct cases_service *service, const struct jk_request *request
 	enum jk_status status = cases_store_entries(service->db, &row->case_id, request->arena, &entries, &count);
 	if (status == JK_OK)
 		status = cases_store_bodies(service->db, &row->event_id, 1, keep_body, &shown_body);
-	if (status == JK_OK && !shown_body.body.bytes)
+	if (status == JK_OK && !shown_body.body.bytes && shown_body.body.size > 0)
 		status = JK_BROKEN;
 	if (status != JK_OK) {
 		refuse_failure(service, request, status);
 		return;
 	}
-	if (!(withheld >> JK_GROUP_NARRATIVE & 1))
+	if (shown_body.body.bytes && !(withheld >> JK_GROUP_NARRATIVE & 1))
 		shown.headline =
 			cases_wire_read_headline(shown_body.body.bytes, shown_body.body.size, service->scratch, request->arena);
 	jk_arena_reset(service->scratch);

@@ -222,8 +222,8 @@ enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct 
 	reply.request = cases_wire_request(request);
 	reply.summary = write_summary(shown, request->arena);
 	reply.timeline = alloc_pointers(request->arena, entry_count);
-	reply.incident = jk_body_copy(body->bytes, body->size, body->withheld, request->arena);
-	if (!reply.summary || !reply.timeline || !reply.incident)
+	reply.incident = body->bytes ? jk_body_copy(body->bytes, body->size, body->withheld, request->arena) : NULL;
+	if (!reply.summary || !reply.timeline || (body->bytes && !reply.incident))
 		return JK_BROKEN;
 	for (size_t i = 0; i < entry_count; i++) {
 		reply.timeline[i] = write_entry(&entries[i], request->arena);

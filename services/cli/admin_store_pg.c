@@ -121,6 +121,18 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	[ADMIN_EPOCH_CONFIRM] = "SELECT 'confirmed' AS done, feed.confirm_epoch() AS epoch",
 	[ADMIN_EPOCH_SHOW] =
 		"SELECT epoch, timeline, confirmed_at, epoch = feed.current_epoch() AS current FROM feed.epoch ORDER BY epoch",
+	[ADMIN_RETENTION_SET] = "SELECT done FROM meta.set_retention($1, nullif($2, 'forever')::integer) AS r (done)",
+	/* days NULL: kept for ever. */
+	[ADMIN_RETENTION_LIST] =
+		"SELECT k.kind, (extract(epoch FROM k.keep) / 86400)::integer AS days, coalesce(d.removed, 0) AS removed, "
+		"d.removed_at, coalesce(d.held, '') AS held, k.what FROM meta.retention t CROSS JOIN LATERAL (VALUES "
+		"(1, 'event', event, 'events of the feed'), (2, 'report', report, 'reports as received, reporter and persons'), "
+		"(3, 'dedup', dedup, 'keys by which a repetition is known'), (4, 'spool', spool, 'no spool repeats a report "
+		"later'), "
+		"(5, 'disclosure', disclosure, 'what may have been given to whom'), "
+		"(6, 'message', message, 'what notify told, and its attempts'), (7, 'head', head, 'signed heads')) "
+		"AS k (place, kind, keep, what) LEFT JOIN meta.removal d USING (kind) ORDER BY k.place",
+	[ADMIN_RETENTION_CONFIRM] = "SELECT 'confirmed' AS done, meta.confirm_clock() AS clock",
 };
 
 struct admin_rows {
@@ -195,6 +207,11 @@ static const char *constraint_words(const char *constraint)
 		{"rule_county_fkey", "there is no such county; counties are 001 to 047"},
 		{"rule_minimum_severity_check", "a minimum severity is EXTREME, SEVERE, MODERATE or MINOR"},
 		{"rule_url_check", "a url begins with http:// or https://"},
+		{"retention_dedup_spool_check",
+			"dedup must be kept at least as long as spool: a repetition would be stored twice"},
+		{"retention_dedup_report_check", "dedup must be kept at least as long as report"},
+		{"retention_dedup_event_check", "dedup must be kept at least as long as event"},
+		{"retention_head_check", "head must be kept at least as long as event: signed heads vouch for what is removed"},
 	};
 	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
 		if (!strcmp(list[i].constraint, constraint))

@@ -33,6 +33,9 @@ enum admin_statement {
 	ADMIN_DEAD_REQUEUE, /* message_id or NULL, all of them? -> done, messages */
 	ADMIN_EPOCH_CONFIRM,
 	ADMIN_EPOCH_SHOW,
+	ADMIN_RETENTION_SET, /* kind, days or "forever" -> done */
+	ADMIN_RETENTION_LIST,
+	ADMIN_RETENTION_CONFIRM,
 	ADMIN_STATEMENTS
 };
 

@@ -10,10 +10,10 @@
 #include "crypt/crypt.h"
 #include "services/cli/admin_store_pg.h"
 
-enum { VALUES_MAX = 16 };
+enum { VALUES_MAX = 16, DAYS_MAX = 36500 };
 
 /* How an option's text becomes a statement's parameter. */
-enum form { TEXT, SWITCH, ALL, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, KEY_FILE, SENDERS, SECRET_FILE };
+enum form { TEXT, SWITCH, ALL, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, DAYS, KEY_FILE, SENDERS, SECRET_FILE };
 
 struct parameter {
 	const char *option; /* "--name"; NULL: the next word */
@@ -107,6 +107,12 @@ static const struct operation operations[] = {
 		"message", "jukwaa admin notify dead requeue --all"},
 	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
 	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
+	{"retention", "set", ADMIN_RETENTION_SET,
+		{WORD("KIND", "event, report, dedup, spool, disclosure, message or head; see list"),
+			{NULL, DAYS, "DAYS", "how long it is kept, or forever; in force within seconds", true, NULL}, END},
+		"kind", "jukwaa admin retention set event 730"},
+	{"retention", "list", ADMIN_RETENTION_LIST, {END}, "kind", NULL},
+	{"retention", "confirm", ADMIN_RETENTION_CONFIRM, {END}, "clock", NULL},
 };
 
 /* Parameters of one call, in the order of the table; texts made here live in the arena. */
@@ -186,10 +192,19 @@ static const char *convert(struct call *call, enum form form, const char *text)
 		if (!jk_text_to_int64(text, 0, INT32_MAX, &number))
 			break;
 		return text;
+	case DAYS:
+		if (strcmp(text, "forever") != 0 && !jk_text_to_int64(text, 1, DAYS_MAX, &number))
+			break;
+		return text;
 	default:
 		return text;
 	}
-	cli_fail(CLI_USAGE, NULL, form == TIME ? "'%s' is no RFC 3339 time with a zone" : "'%s' is no number", text);
+	if (form == TIME)
+		cli_fail(CLI_USAGE, NULL, "'%s' is no RFC 3339 time with a zone", text);
+	else if (form == DAYS)
+		cli_fail(CLI_USAGE, NULL, "'%s' is neither a number of days, 1 to %d, nor 'forever'", text, DAYS_MAX);
+	else
+		cli_fail(CLI_USAGE, NULL, "'%s' is no number", text);
 	return NULL;
 }
 

@@ -266,6 +266,8 @@ static void print_case(const struct cli *cli, const char *json)
 	printf("%sincident%s", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
 	if (json_slice_find(text, "incident", &part))
 		print_tree(part, 1);
+	else
+		printf("  no longer kept: its reports have been removed by age\n");
 	jk_arena_free(&arena);
 }
 

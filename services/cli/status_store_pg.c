@@ -14,6 +14,10 @@ static const struct {
 		 "(SELECT coalesce(sum(last_seq), 0) FROM feed.head) AS events, "
 		 "pg_size_pretty(pg_total_relation_size('feed.event')) AS size, "
 		 "(SELECT round(extract(epoch FROM clock_timestamp() - max(signed_at)))::text FROM evidence.head) AS head_age_s"},
+	{"retention",
+		"SELECT '' AS subject, (SELECT removed FROM meta.removal WHERE kind = 'event') AS events_removed, "
+		"sum(removed) AS rows_removed, round(extract(epoch FROM clock_timestamp() - max(looked_at)))::text AS looked_s, "
+		"string_agg(kind || ' by ' || held, ', ' ORDER BY kind) FILTER (WHERE held <> '') AS held FROM meta.removal"},
 	{"case", "SELECT '' AS subject, count(*) AS open, count(*) FILTER (WHERE state = 1) AS new FROM cases.\"case\""},
 	{"message", "SELECT '' AS subject, count(*) FILTER (WHERE state = 'PENDING') AS pending, "
 		    "count(*) FILTER (WHERE state = 'DEAD') AS dead, "

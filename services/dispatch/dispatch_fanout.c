@@ -156,11 +156,13 @@ static enum step take_next(struct visit *visit, size_t place_no)
 	if (block == NULL)
 		return STEP_WAIT;
 	event = block->events[next.seq - dispatch_rules_block_first(block->number)];
-	if (event == NULL || !is_for(visit, event, &decision)) {
-		if (event != NULL) {
-			next = position_of(event);
-			subscription->recorded_at_us = event->recorded_at_us;
-		}
+	if (event == NULL) {
+		dispatch_retain_end_behind(visit->dispatch, visit->session, subscription, place_no);
+		return STEP_STOP;
+	}
+	if (!is_for(visit, event, &decision)) {
+		next = position_of(event);
+		subscription->recorded_at_us = event->recorded_at_us;
 		dispatch_subscription_passed(subscription, place_no, &next);
 		return STEP_DONE;
 	}

@@ -8,7 +8,8 @@
  *   dispatch_fanout.c     who gets the next event of each stream
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
- *   dispatch_lag.c        how far desks are behind */
+ *   dispatch_lag.c        how far desks are behind
+ *   dispatch_retain.c     sessions that removal by age has overtaken */
 #pragma once
 
 #include "daemon/metrics.h"
@@ -164,6 +165,11 @@ void dispatch_writing_done(struct dispatch *dispatch);
 
 /* dispatch_lag.c */
 void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);
+
+/* dispatch_retain.c */
+/* The event that the session would take next in this stream is no longer kept: ends the session with RESYNC. */
+void dispatch_retain_end_behind(
+	struct dispatch *dispatch, struct jk_session *session, const struct dispatch_subscription *subscription, size_t place_no);
 
 /* dispatch_evidence.c */
 bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms);

@@ -40,16 +40,21 @@ static const struct jk_db_statement close_statement = {
 	.params = 3,
 };
 
+/* What counts as removed is not looked at, though its rows may still be there: a position is kept when its event is, or when what
+ * is kept begins right behind it. */
 static const struct jk_db_statement find_statement = {
 	.name = "dispatch_find",
-	.sql = "SELECT coalesce((SELECT k.seq FROM feed.event AS k WHERE k.stream = q.stream ORDER BY k.seq LIMIT 1), 0),"
-	       " coalesce(h.last_seq, 0), substr(h.last_chain, 1, 8), c.seq, c.chain8, c.filter, substr(e.chain, 1, 8),"
+	.sql = "SELECT coalesce((SELECT k.seq FROM feed.event AS k WHERE k.stream = q.stream AND k.seq > coalesce(r.seq, 0)"
+	       " ORDER BY k.seq LIMIT 1), 0), coalesce(h.last_seq, 0), substr(h.last_chain, 1, 8), c.seq, c.chain8, c.filter,"
+	       " substr(CASE WHEN r.seq = coalesce(q.seq, c.seq) THEN r.chain ELSE e.chain END, 1, 8),"
 	       " (SELECT count(*) FROM dispatch.cursor AS a WHERE a.holder = q.holder AND a.name = q.name)"
 	       " FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[]) WITH ORDINALITY AS q (holder, name, stream, seq, "
 	       "ord)"
 	       " LEFT JOIN feed.head AS h ON h.stream = q.stream"
 	       " LEFT JOIN dispatch.cursor AS c ON c.holder = q.holder AND c.name = q.name AND c.stream = q.stream"
-	       " LEFT JOIN feed.event AS e ON e.stream = q.stream AND e.seq = coalesce(q.seq, c.seq)"
+	       " LEFT JOIN feed.removed AS r ON r.stream = q.stream"
+	       " LEFT JOIN feed.event AS e ON e.stream = q.stream AND e.seq = coalesce(q.seq, c.seq) AND e.seq > coalesce(r.seq, "
+	       "0)"
 	       " ORDER BY q.ord",
 	.params = 4,
 };

@@ -4,6 +4,7 @@
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
+#include "dispatch_retain_pg.h"
 #include "dispatch_service.h"
 
 struct settings {
@@ -31,6 +32,7 @@ static const struct jk_setting table[] = {
 struct house {
 	struct dispatch_surroundings around;
 	struct dispatch *dispatch;
+	struct jk_retain *retain;
 	struct jk_bus *bus;
 	struct jk_key key;
 	struct jk_refusal refusal;
@@ -56,6 +58,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 	if (jk_router_open(house->bus, settings->listen, &house->key, &around->router, why) != JK_OK ||
 		jk_router_self_test(house->bus, around->router, why) != JK_OK ||
 		dispatch_open(around, &house->dispatch) != JK_OK ||
+		jk_retain_open(around->loop, settings->database, "jukwaa-dispatch-retain", dispatch_retain_kinds,
+			DISPATCH_RETAIN_KINDS, &house->retain) != JK_OK ||
 		jk_daemon_watch(around->daemon, around->loop, dispatch_drain, house->dispatch) != JK_OK)
 		return false;
 	return jk_daemon_serve_http(around->daemon, why) == JK_OK;
@@ -65,6 +69,7 @@ static void close_house(struct house *house)
 {
 	struct dispatch_surroundings *around = &house->around;
 
+	jk_retain_close(&house->retain);
 	dispatch_close(&house->dispatch);
 	if (around->router != NULL)
 		jk_router_close(&around->router);

@@ -7,7 +7,7 @@
 
 /* Columns of sql_append. */
 enum { A_ORD, A_SEQ, A_CHAIN, A_EPOCH };
-enum { DEDUP = 7, REPORT = 8, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, APPEND = 9, STEPS_MAX = 9 };
+enum { DEDUP = 7, REPORT = 8, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, TOUCH = 1, APPEND = 9, STEPS_MAX = 10 };
 
 static void reset_all(struct intake_store *store)
 {
@@ -31,6 +31,7 @@ static void reset_all(struct intake_store *store)
 	store_arrays_reset(&store->amended, amended, AMEND);
 	store_arrays_reset(&store->await, await, AWAIT);
 	store_arrays_reset(&store->await_over, await, AWAIT);
+	store_arrays_reset(&store->touched, opened, TOUCH);
 	store_arrays_reset(&store->append, append, APPEND);
 	store->slot_count = 0;
 }
@@ -228,6 +229,8 @@ static bool fill(struct intake_store *store)
 		by_key[count++] = item;
 		add_report(store, item);
 		add_protected(store, item);
+		if (!item->decision.opens)
+			jk_db_array_add_id(&store->touched.of[0], &item->answer->incident_id);
 		if (!add_events(store, item))
 			return false;
 	}
@@ -264,6 +267,8 @@ enum jk_status intake_store_commit(struct intake_store *store, const struct inta
 		steps[count++] = store_step(&sql_await, &store->await, AWAIT);
 	if (store->await_over.of[0].count)
 		steps[count++] = store_step(&sql_await_over, &store->await_over, AWAIT);
+	if (store->touched.of[0].count)
+		steps[count++] = store_step(&sql_touch, &store->touched, TOUCH);
 	steps[count++] = store_step(&sql_append, &store->append, APPEND);
 	return store_start(store, steps, count, on_committed, done, arg);
 }

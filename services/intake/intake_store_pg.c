@@ -26,7 +26,8 @@ void intake_store_close(struct intake_store **store_p)
 	if (!store)
 		return;
 	struct store_arrays *const all[] = {&store->known, &store->newest, &store->awaited, &store->dedup, &store->report,
-		&store->protected, &store->opened, &store->amended, &store->await, &store->await_over, &store->append};
+		&store->protected, &store->opened, &store->amended, &store->await, &store->await_over, &store->touched,
+		&store->append};
 	jk_db_close(&store->db);
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		for (int j = 0; j < STORE_ARRAYS; j++)

@@ -25,7 +25,7 @@ struct intake_store {
 	struct store_arrays known, newest, awaited;
 	bool asks_newest;
 	/* commit */
-	struct store_arrays dedup, report, protected, opened, amended, await, await_over, append;
+	struct store_arrays dedup, report, protected, opened, amended, await, await_over, touched, append;
 	struct jk_db_int8 amended_count;
 	struct append_slot {
 		struct intake_item *item;

@@ -85,7 +85,7 @@ static const struct jk_db_statement sql_amend = {
 	.sql = "WITH changed AS ("
 	       " UPDATE intake.incident i SET current_revision = n.r, current_event_id = n.e,"
 	       "        counties = string_to_array(n.c, ','), category = n.y, categories = n.ys, severity = n.s,"
-	       "        orphan = n.o, cancelled = n.x"
+	       "        orphan = n.o, cancelled = n.x, touched_at = now()"
 	       "   FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::smallint[], $6::smallint[], $7::smallint[],"
 	       "               $8::boolean[], $9::boolean[], $10::uuid[]) n(i, r, e, c, y, ys, s, o, x, seen)"
 	       "  WHERE i.incident_id = n.i AND i.current_event_id = n.seen RETURNING 1)"
@@ -99,6 +99,14 @@ static const struct jk_db_statement sql_none_awaited = {
 	.sql = "SELECT intake.require_rows(0, count(*)) FROM unnest($1::bytea[]) k(key) JOIN intake.awaited a ON a.key = k.key",
 	.params = 1,
 };
+/* Incidents that a report joined without changing them: kept as long as its key, so noted, but once a day is enough. */
+static const struct jk_db_statement sql_touch = {
+	.name = "intake_touch",
+	.sql = "UPDATE intake.incident SET touched_at = now() WHERE incident_id = ANY ($1::uuid[])"
+	       " AND touched_at < now() - interval '1 day'",
+	.params = 1,
+};
+
 static const struct jk_db_statement sql_await = {
 	.name = "intake_await",
 	.sql = "INSERT INTO intake.awaited (key, incident_id) SELECT * FROM unnest($1::bytea[], $2::uuid[]) ON CONFLICT DO "

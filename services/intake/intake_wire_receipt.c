@@ -34,8 +34,6 @@ const uint8_t *intake_wire_pack_warnings(const struct intake_warnings *warnings,
 
 static bool receipt_positions(Jukwaa__V1__Receipt *receipt, const struct intake_answer *answer, struct jk_arena *arena)
 {
-	if (answer->position_count == 0)
-		return true;
 	Jukwaa__V1__Position *list = jk_arena_alloc(arena, answer->position_count * sizeof *list);
 	Jukwaa__V1__Position **pointers = jk_arena_alloc(arena, answer->position_count * sizeof *pointers);
 	if (!list || !pointers)
@@ -77,6 +75,9 @@ static void receipt_ids(Jukwaa__V1__Receipt *receipt, const struct intake_answer
 static bool receipt_answer(Jukwaa__V1__Receipt *receipt, const struct intake_answer *answer, struct jk_arena *arena)
 {
 	receipt_ids(receipt, answer);
+	/* A first answer outlives its events; then it says where they stood no more. */
+	if (answer->position_count == 0)
+		return receipt_warnings(receipt, answer, arena);
 	receipt->epoch = answer->epoch;
 	receipt->commitment = (ProtobufCBinaryData){sizeof answer->commitment, (uint8_t *)answer->commitment};
 	return receipt_positions(receipt, answer, arena) && receipt_warnings(receipt, answer, arena);

@@ -3,6 +3,7 @@
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
+#include "services/intake/intake_retain_pg.h"
 #include "services/intake/intake_service.h"
 
 struct settings {
@@ -31,6 +32,7 @@ static const struct jk_setting table[] = {
 struct house {
 	struct intake_parts parts;
 	struct intake_service *service;
+	struct jk_retain *retain;
 	struct jk_key key;
 	struct jk_refusal refusal;
 };
@@ -80,6 +82,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 	if (jk_router_open(parts->bus, settings->listen, &house->key, &parts->router, why) != JK_OK ||
 		jk_router_self_test(parts->bus, parts->router, why) != JK_OK ||
 		intake_service_open(parts, &house->service) != JK_OK ||
+		jk_retain_open(parts->loop, settings->database, "jukwaa-intake-retain", intake_retain_kinds, INTAKE_RETAIN_KINDS,
+			&house->retain) != JK_OK ||
 		jk_daemon_watch(parts->daemon, parts->loop, intake_service_stop, house->service) != JK_OK)
 		return false;
 	return jk_daemon_serve_http(parts->daemon, why) == JK_OK;
@@ -90,6 +94,7 @@ static void close_house(struct house *house)
 	struct intake_parts *parts = &house->parts;
 
 	intake_store_close(&parts->store); /* first: no job may end any more */
+	jk_retain_close(&house->retain);
 	intake_service_close(&house->service);
 	if (parts->router)
 		jk_router_close(&parts->router);

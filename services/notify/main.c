@@ -9,6 +9,7 @@
 #include "crypt/crypt.h"
 #include "daemon/daemon.h"
 #include "notify_feed.h"
+#include "notify_retain_pg.h"
 #include "notify_sender.h"
 
 enum { TIMER_MS = 250 };
@@ -43,6 +44,7 @@ struct app {
 	struct jk_db *feed_db, *send_db;
 	struct notify_feed *feed;
 	struct notify_sender *sender;
+	struct jk_retain *retain;
 	bool stopping, failed;
 };
 
@@ -126,6 +128,8 @@ static bool open_inside(struct app *app, struct jk_refusal *refusal)
 		notify_feed_open(app->feed_db, app->watch, notify_sender_wake, app->sender, &app->feed) != JK_OK ||
 		jk_loop_add_fd(app->loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) != JK_OK ||
 		jk_loop_add_timer(app->loop, TIMER_MS, on_timer, app) != JK_OK ||
+		jk_retain_open(app->loop, app->settings.database, "jukwaa-notify-retain", notify_retain_kinds,
+			NOTIFY_RETAIN_KINDS, &app->retain) != JK_OK ||
 		jk_daemon_watch(app->daemon, app->loop, on_stop, app) != JK_OK)
 		return jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory or descriptors");
 	return jk_daemon_serve_http(app->daemon, refusal) == JK_OK;
@@ -133,6 +137,7 @@ static bool open_inside(struct app *app, struct jk_refusal *refusal)
 
 static void close_all(struct app *app)
 {
+	jk_retain_close(&app->retain);
 	notify_feed_close(&app->feed);
 	notify_sender_close(&app->sender);
 	jk_loop_free(&app->loop);

@@ -22,6 +22,7 @@ PARTS = {
     "feed": ({"base", "authz", "wire", "crypt", "db", "proto"}, {"libpq-fe.h", "protobuf-c"}),
     "session": ({"base", "wire", "bus", "registry", "authz", "crypt", "proto"}, {"protobuf-c"}),
     "daemon": ({"base", "bus", "conf"}, {"microhttpd.h"}),
+    "retain": ({"base", "bus", "db", "daemon"}, {"libpq-fe.h"}),
     "client": ({"base", "wire", "crypt", "json", "bus", "feed", "proto", "jukwaa", "authz"}, {"sqlite3.h", "protobuf-c", "zmq.h"}),
 }
 # Libraries of which each has exactly one home (or a named few), and who that is.

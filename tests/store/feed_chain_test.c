@@ -26,6 +26,20 @@ static const struct jk_db_statement lose_epoch = {
 static const struct jk_db_statement find_epoch = {
 	.name = "find_epoch", .sql = "UPDATE feed.epoch SET timeline = timeline - 1000"};
 
+/* Removal by age up to the middle of each stream, under a head that says so; events are old after a microsecond. */
+static const struct jk_db_statement cover = {.name = "cover",
+	.sql = "INSERT INTO evidence.head (signed_at, root, streams, seqs, chains, public_key, signature)"
+	       " SELECT now(), sha256('r'), array_agg(e.stream), array_agg(e.seq), array_agg(e.chain), sha256('k'),"
+	       " sha256('a') || sha256('b') FROM feed.head h JOIN feed.event e ON e.stream = h.stream AND e.seq = h.last_seq / "
+	       "2"};
+static const struct jk_db_statement follow = {.name = "follow",
+	.sql = "WITH c AS (INSERT INTO cases.cursor SELECT stream, last_seq FROM feed.head)"
+	       " INSERT INTO notify.cursor SELECT stream, last_seq FROM feed.head"};
+static const struct jk_db_statement expire = {.name = "expire", .sql = "UPDATE meta.retention SET event = '1 microsecond'"};
+static const struct jk_db_statement remove_events = {.name = "remove", .sql = "SELECT removed FROM feed.remove(100000)"};
+static const struct jk_db_statement read_removed = {
+	.name = "removed", .sql = "SELECT stream, seq, chain FROM feed.removed ORDER BY stream"};
+
 /* The arguments of one call. */
 struct batch {
 	struct jk_db_array arrays[PARAMS];
@@ -111,6 +125,10 @@ static void run(const struct jk_db_statement *statement)
 static const char *const streams[] = {"047", "001", "@NPS"};
 enum { STREAMS = 3 };
 
+/* Where streams begin from which events were removed. */
+static struct jk_head removed[STREAMS];
+static int removed_count;
+
 /* Walks what was read and computes every link anew. */
 struct walk {
 	char stream[JK_STREAM_BYTES];
@@ -139,6 +157,12 @@ static void check_link(struct walk *walk, const struct jk_event *event)
 		assert_true(strcmp(walk->stream, event->stream) < 0);
 		*walk = (struct walk){.events = walk->events};
 		memcpy(walk->stream, event->stream, sizeof walk->stream);
+		for (int i = 0; i < removed_count; i++) {
+			if (strcmp(removed[i].stream, event->stream) != 0)
+				continue;
+			walk->seq = removed[i].last_seq;
+			memcpy(walk->chain, removed[i].last_chain, sizeof walk->chain);
+		}
 	}
 	assert_int_equal(event->seq, walk->seq + 1);
 	assert_true(event->recorded_at_us >= walk->recorded_at_us);
@@ -293,6 +317,41 @@ static void an_unconfirmed_database_appends_nothing(void **state)
 	assert_int_equal(given.seq[0], 3 * 67 + 1);
 }
 
+static void on_removed(void *arg, const struct jk_db_outcome *outcome)
+{
+	(void)arg;
+	assert_int_equal(outcome->status, JK_OK);
+	removed_count = PQntuples(outcome->results[0]);
+	assert_int_equal(removed_count, STREAMS);
+	for (int i = 0; i < removed_count; i++)
+		jk_feed_head(outcome->results[0], i, &removed[i]);
+}
+
+static void what_is_left_goes_on_from_what_was_removed(void **state)
+{
+	(void)state;
+	struct jk_db_step step = {.statement = &read_removed};
+	struct jk_feed_want want = {0};
+	struct walk walk = {0};
+	int gone = 0;
+
+	run(&cover);
+	run(&follow);
+	run(&expire);
+	run(&remove_events);
+	assert_int_equal(jk_db_run(db, &step, 1, TIMEOUT_MS, on_removed, NULL), JK_OK);
+	jk_feed_want_reset(&want);
+	for (int i = 0; i < STREAMS; i++)
+		jk_feed_want_add(&want, streams[i], 0);
+	jk_feed_events_step(&step, &want, 100000);
+	assert_int_equal(jk_db_run(db, &step, 1, TIMEOUT_MS, on_events, &walk), JK_OK);
+	for (int i = 0; i < STREAMS; i++)
+		gone += (int)removed[i].last_seq;
+	assert_true(gone > 3 * BATCH / 2 - STREAMS);
+	assert_int_equal(walk.events, 3 * BATCH + 1 - gone);
+	jk_feed_want_done(&want);
+}
+
 static int open_database(void **state)
 {
 	(void)state;
@@ -314,6 +373,7 @@ int main(void)
 		cmocka_unit_test(an_empty_call_appends_nothing),
 		cmocka_unit_test(a_missing_stream_or_a_foreign_one_is_refused),
 		cmocka_unit_test(an_unconfirmed_database_appends_nothing),
+		cmocka_unit_test(what_is_left_goes_on_from_what_was_removed),
 	};
 
 	if (getenv("JUKWAA_TEST_PG") == NULL) {

@@ -177,6 +177,7 @@ struct jukwaa_case_query {
 /* JSON text (one object), malloc'd; the caller frees it. */
 JUKWAA_API int jukwaa_case_list(const struct jukwaa_connection *connection, const struct jukwaa_case_query *query, int timeout_ms,
 	char **ret_json, char ret_reason[256]);
+/* Without "incident" where its events have been removed by age. */
 JUKWAA_API int jukwaa_case_show(
 	const struct jukwaa_connection *connection, const char *case_id, int timeout_ms, char **ret_json, char ret_reason[256]);
 
