@@ -223,17 +223,18 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 	memcpy(item->answer->commitment, item->sealed.commitment, sizeof item->answer->commitment);
 }
 
+/* How many answers promise that something is stored: those wait for a commit, duplicates too (see intake_store_commit). */
 static size_t decide_all(struct intake_batch *batch)
 {
 	int64_t now_us = jk_time_now_us();
-	size_t stored = 0;
+	size_t to_commit = 0;
 
 	for (size_t i = 0; i < batch->span; i++) {
 		struct intake_item *item = batch->items[batch->from + i];
 		decide(batch, item, now_us);
-		stored += item->verdict == JK_VERDICT_STORED;
+		to_commit += item->verdict == JK_VERDICT_STORED || item->verdict == JK_VERDICT_DUPLICATE;
 	}
-	return stored;
+	return to_commit;
 }
 
 /* ---- the two jobs ---- */
