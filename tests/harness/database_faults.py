@@ -15,8 +15,8 @@ from jukwaa_harness import Cluster, run_cli, scratch, wait_until
 def reason(service):
     """("DATABASE_READ_ONLY", "the database is …", seconds) of a service that is not ready; ("READY", "", 0)."""
     status, text = service.http("/readyz")
-    if status == 200:
-        return "READY", "", 0
+    if status in (0, 200):
+        return ("READY" if status else "UNREACHABLE"), text.strip(), 0
     code, _, words = text.splitlines()[0].partition(": ")
     return code, words, int(text.splitlines()[1].split()[1])
 

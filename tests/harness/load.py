@@ -115,7 +115,7 @@ class Load(threading.Thread):
             self.waiting.append((now + AGAIN_S, external_id))
             return True
         self.receipts[external_id] = (self.pb.Verdict.Name(message.verdict)[8:], str(uuid.UUID(bytes=message.event_id)),
-                                      [(p.county, p.seq) for p in message.positions])
+                                      [(p.stream, p.seq) for p in message.positions])
         self.at.append(now)
         self.latency.append(now - self.first_sent[external_id])
         return True
@@ -131,6 +131,8 @@ class Load(threading.Thread):
     def wait_receipts(self, more, timeout=20, what="receipts"):
         target = len(self.receipts) + more
         wait_until(lambda: self.error or len(self.receipts) >= target, timeout, what)
+        if self.error:
+            raise self.error
 
     def longest_gap(self):
         return max((b - a for a, b in zip(self.at, self.at[1:])), default=0)

@@ -218,7 +218,7 @@ static void test_a_signal_drains_and_a_second_one_ends(void **state)
 	(void)state;
 	assert_true(run_and_stop(stop_loop, 1) < 1000);
 	assert_true(run_and_stop(drain_for_ever, 2) < 1000);
-	assert_in_range(run_and_stop(drain_for_ever, 1), 4900, 7000);
+	assert_in_range(run_and_stop(drain_for_ever, 1), 3900, 5000);
 }
 
 static void test_systemd_is_told(void **state)
