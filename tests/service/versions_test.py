@@ -172,7 +172,7 @@ class LaterExchangeTest(unittest.TestCase):
         peer.expect("SUBSCRIBED")
         copy = peer.expect("DELIVER")
         self.assertEqual((copy.event_id, copy.seq), (receipt.event_id, 1))
-        self.assertEqual(commitment(copy.groups), copy.commitment)
+        self.assertEqual(commitment(copy.event.groups), copy.commitment)
         self.assertEqual(chain_next(b"", copy), receipt.positions[0].chain)
         peer.send("ACK", pb.Ack(delivery_no=copy.delivery_no))
         beat = peer.expect("BEAT", timeout=15)
