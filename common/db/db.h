@@ -68,7 +68,7 @@ enum jk_db_trouble {
 };
 enum { JK_DB_TROUBLE_BYTES = 200 };
 /* Its newest trouble as "CODE: words"; "" and JK_DB_FINE when there is none known. A job's trouble lasts until the statement
- * that failed succeeds, and no longer than 30 s when nobody tries. */
+ * that failed succeeds, and no longer than 15 s when nobody tries. */
 enum jk_db_trouble jk_db_trouble(const struct jk_db *db, char ret_words[JK_DB_TROUBLE_BYTES]);
 const char *jk_db_trouble_code(enum jk_db_trouble trouble); /* "DATABASE_READ_ONLY" */
 /* What libpq's text about a connection that failed amounts to, for programs that connect by themselves. */

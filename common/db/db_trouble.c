@@ -8,7 +8,7 @@
 enum {
 	ANSWER_MS = 3000, /* a job that takes longer is worth telling of */
 	/* How long a failed job is told of when nothing shows that it is over: nobody may try again meanwhile. */
-	KEPT_MS = 30000,
+	KEPT_MS = 15000,
 	KEPT_SHORT_MS = 5000,
 };
 

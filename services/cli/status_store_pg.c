@@ -50,11 +50,28 @@ static void copy_sentence(char ret_reason[256], const char *message)
 	ret_reason[strcspn(ret_reason, "\n")] = '\0';
 }
 
+/* To the server that can be written to, as services do; where there is none, to one that can be read. */
+static PGconn *connect_to(const char *conninfo)
+{
+	static const char *const keywords[] = {
+		"connect_timeout", "application_name", "options", "target_session_attrs", "dbname", NULL};
+	static const char *const sessions[] = {"read-write", "any"};
+	PGconn *connection = NULL;
+
+	for (size_t i = 0; i < sizeof sessions / sizeof sessions[0]; i++) {
+		const char *const values[] = {"3", "jukwaa status", "-c statement_timeout=5000", sessions[i], conninfo, NULL};
+
+		PQfinish(connection);
+		connection = PQconnectdbParams(keywords, values, 1);
+		if (PQstatus(connection) == CONNECTION_OK || jk_db_judge(PQerrorMessage(connection)) != JK_DB_READ_ONLY)
+			break;
+	}
+	return connection;
+}
+
 bool status_store_read(const char *conninfo, status_row *row, void *arg, const char **ret_code, char ret_reason[256])
 {
-	const char *const keywords[] = {"connect_timeout", "application_name", "options", "dbname", NULL};
-	const char *const values[] = {"3", "jukwaa status", "-c statement_timeout=5000", conninfo, NULL};
-	PGconn *connection = PQconnectdbParams(keywords, values, 1);
+	PGconn *connection = connect_to(conninfo);
 	bool up = PQstatus(connection) == CONNECTION_OK;
 
 	*ret_code = "";

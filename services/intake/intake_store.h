@@ -12,7 +12,7 @@ enum intake_outcome {
 	INTAKE_DONE,    /* a commit job: committed */
 	INTAKE_AGAIN,   /* the database is away or busy, or another intake was faster: load and decide again */
 	INTAKE_POISON,  /* the database refuses a row (SQLSTATE 22*, 23*): halve the batch until it is found */
-	INTAKE_REFUSED, /* it refuses for another reason (grants, epoch not confirmed, schema): a person must act */
+	INTAKE_REFUSED, /* it refuses for another reason (grants, epoch not confirmed, schema, disk full): a person must act */
 };
 typedef void intake_store_done(void *arg, enum intake_outcome outcome, const char *why);
 

