@@ -134,7 +134,7 @@ static void test_http(void **state)
 	jk_daemon_set_ready(daemon, "no database");
 	expect(get(daemon, "GET", "/readyz"), "no database\nfor 0 s\n");
 	jk_daemon_set_ready(daemon, "DATABASE_AWAY: host a");
-	usleep(1100 * 1000); /* the time itself is what is tested */
+	usleep(1100 * 1000);                                  /* the time itself is what is tested */
 	jk_daemon_set_ready(daemon, "DATABASE_AWAY: host b"); /* the same state in other words goes on */
 	expect(get(daemon, "GET", "/readyz"), "DATABASE_AWAY: host b\nfor 1 s\n");
 	jk_daemon_set_ready(daemon, "DATABASE_FULL: host b");
