@@ -75,8 +75,10 @@ static void on_notice(void *arg, const PGresult *notice)
 static void watch_deadline(struct jk_db *db)
 {
 	int fd = PQsocket(db->connection);
-	if (fd != db->connecting_fd) { /* libpq went to the next host or address */
+	const char *host = PQhost(db->connection);                    /* an address in libpq's list of hosts */
+	if (fd != db->connecting_fd || host != db->connecting_host) { /* libpq went to the next host or address */
 		db->connecting_fd = fd;
+		db->connecting_host = host;
 		db->connect_by_ms = jk_time_mono_ms() + CONNECT_MS_PER_HOST;
 	}
 }
@@ -91,8 +93,8 @@ static void start_connecting(struct jk_db *db)
 		return;
 	}
 	PQsetNoticeReceiver(db->connection, on_notice, db);
-	PQsetErrorVerbosity(
-		db->connection, PQERRORS_VERBOSE); /* brings the SQLSTATE, of which a connection that fails has none */
+	/* Brings the SQLSTATE, of which a connection that fails has none, into its text. */
+	PQsetErrorVerbosity(db->connection, PQERRORS_VERBOSE);
 	db->state = DB_CONNECTING;
 	db->wants = PGRES_POLLING_WRITING;
 	db->connecting_fd = -1;

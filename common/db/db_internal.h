@@ -46,7 +46,8 @@ struct jk_db {
 	enum db_state state;
 	PostgresPollingStatusType wants; /* while connecting */
 	int connecting_fd;
-	bool unsent; /* libpq holds bytes that the socket did not take yet */
+	const char *connecting_host; /* compared, never read */
+	bool unsent;                 /* libpq holds bytes that the socket did not take yet */
 	int64_t connect_by_ms, retry_at_ms;
 	int backoff_ms;
 	const struct jk_db_statement *prepared[DB_PREPARED_MAX]; /* known to the present connection */
