@@ -66,7 +66,7 @@ static char *find_sqlstate(char *text)
 	enum { CODE_CHARS = 5 };
 	for (char *at = strstr(text, "  "); at; at = strstr(at + 1, "  ")) {
 		size_t size = strspn(at + 2, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-		if (size == CODE_CHARS && at[2 + CODE_CHARS] == ':')
+		if (size == CODE_CHARS && strncmp(at + 2 + CODE_CHARS, ": ", 2) == 0)
 			return at + 2;
 	}
 	return NULL;
@@ -107,9 +107,17 @@ const char *jk_db_trouble_code(enum jk_db_trouble trouble)
 	return names[trouble].code;
 }
 
+static bool is_recent(const struct db_failure *failed, int64_t now_ms)
+{
+	bool passing = failed->trouble == JK_DB_LOCKED || failed->trouble == JK_DB_NOT_REPLICATED;
+	return failed->trouble != JK_DB_FINE && now_ms - failed->at_ms < (passing ? KEPT_SHORT_MS : KEPT_MS);
+}
+
 void jk_db_trouble_connect(struct jk_db *db, const char *message)
 {
 	char *sqlstate, *from;
+	if (db->state == DB_UP && !is_recent(&db->failed, jk_time_mono_ms()))
+		db->failed.trouble = JK_DB_FINE; /* long ago; it has nothing to do with this */
 	db->away.trouble = jk_db_judge(message);
 	jk_db_one_line(db->away.why, message);
 	sqlstate = find_sqlstate(db->away.why);
@@ -146,12 +154,6 @@ void jk_db_trouble_success(struct jk_db *db, const struct db_job *job)
 	for (size_t i = 0; i < job->step_count; i++)
 		if (job->statements[i] == db->failed.statement)
 			db->failed.trouble = JK_DB_FINE;
-}
-
-static bool is_recent(const struct db_failure *failed, int64_t now_ms)
-{
-	bool passing = failed->trouble == JK_DB_LOCKED || failed->trouble == JK_DB_NOT_REPLICATED;
-	return failed->trouble != JK_DB_FINE && now_ms - failed->at_ms < (passing ? KEPT_SHORT_MS : KEPT_MS);
 }
 
 bool jk_db_is_stuck(const struct jk_db *db)
