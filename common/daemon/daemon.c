@@ -8,7 +8,7 @@
 #include "base/jk_time.h"
 #include "daemon/daemon_internal.h"
 
-enum { TICK_MS = 250, DRAIN_MAX_MS = 5000, STUCK_MS = 15000 };
+enum { TICK_MS = 250, DRAIN_MAX_MS = 4000, STUCK_MS = 15000 };
 
 /* Threads inherit the mask, so this comes before any of them. SIGPIPE and SIGHUP end nothing. */
 static int take_signals(void)
@@ -48,7 +48,8 @@ bool jk_daemon_start(int argc, char **argv, const char *service, const struct jk
 	daemon->signal_fd = -1;
 	daemon->started_ms = jk_time_mono_ms();
 	pthread_mutex_init(&daemon->ready_lock, NULL);
-	jk_text_copy(daemon->not_ready_because, sizeof daemon->not_ready_because, "starting");
+	jk_text_copy(daemon->not_ready_because, sizeof daemon->not_ready_because, "STARTING: starting");
+	daemon->not_ready_since_ms = daemon->started_ms;
 	if (!jk_daemon_read_options(argc, argv, service, table, count, daemon, settings, ret_exit)) {
 		free_daemon(ret_daemon);
 		return false;
@@ -89,7 +90,7 @@ static void on_signal(void *arg)
 		}
 		jk_log(JK_LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
 		jk_daemon_notify("STOPPING=1");
-		jk_daemon_set_ready(daemon, "stopping");
+		jk_daemon_set_ready(daemon, "STOPPING: stopping");
 		daemon->stop_by_ms = jk_time_mono_ms() + DRAIN_MAX_MS;
 		daemon->on_stop(daemon->stop_arg);
 	}
@@ -128,21 +129,33 @@ bool jk_daemon_is_stuck(const struct jk_daemon *daemon)
 	return alive_ms != 0 && jk_time_mono_ms() - alive_ms > STUCK_MS;
 }
 
-bool jk_daemon_not_ready(struct jk_daemon *daemon, char ret_reason[DAEMON_REASON_BYTES])
+bool jk_daemon_not_ready(struct jk_daemon *daemon, char ret_reason[DAEMON_REASON_BYTES], int64_t *ret_for_ms)
 {
 	pthread_mutex_lock(&daemon->ready_lock);
 	bool ready = daemon->ready;
+	*ret_for_ms = jk_time_mono_ms() - daemon->not_ready_since_ms;
 	jk_text_copy(ret_reason, DAEMON_REASON_BYTES, daemon->not_ready_because);
 	pthread_mutex_unlock(&daemon->ready_lock);
 	return !ready;
 }
 
+/* The same state told in other words: libpq names other hosts from one attempt to the next. */
+static bool is_same_code(const char *one, const char *other)
+{
+	size_t size = strspn(one, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	return size > 0 && one[size] == ':' && strncmp(one, other, size + 1) == 0;
+}
+
 void jk_daemon_set_ready(struct jk_daemon *daemon, const char *not_ready_because)
 {
+	bool same = false;
 	char message[DAEMON_REASON_BYTES + 32] = "";
 	bool ready = not_ready_because[0] == '\0';
 	pthread_mutex_lock(&daemon->ready_lock);
 	if (ready != daemon->ready || strcmp(daemon->not_ready_because, not_ready_because) != 0) {
+		same = is_same_code(not_ready_because, daemon->not_ready_because);
+		if (!same)
+			daemon->not_ready_since_ms = jk_time_mono_ms();
 		jk_text_copy(daemon->not_ready_because, sizeof daemon->not_ready_because, not_ready_because);
 		daemon->ready = ready;
 		jk_text_format(message, sizeof message, "%sSTATUS=%s", ready && !daemon->told_ready ? "READY=1\n" : "",
@@ -155,6 +168,8 @@ void jk_daemon_set_ready(struct jk_daemon *daemon, const char *not_ready_because
 	jk_daemon_notify(message);
 	if (ready)
 		jk_log(JK_LOG_INFO, "ready", "after_ms=%lld", (long long)(jk_time_mono_ms() - daemon->started_ms));
+	else if (same)
+		jk_log_limited(10000, JK_LOG_INFO, "not_ready_still", "reason=%s", not_ready_because);
 	else
 		jk_log(JK_LOG_INFO, "not_ready", "reason=%s", not_ready_because);
 }
@@ -163,7 +178,9 @@ int jk_daemon_end(struct jk_daemon **daemon_p, int status)
 {
 	if (!*daemon_p)
 		return status;
-	jk_log(JK_LOG_INFO, "ended", "status=%d up_ms=%lld", status, (long long)(jk_time_mono_ms() - (*daemon_p)->started_ms));
+	int64_t now_ms = jk_time_mono_ms(), stop_ms = (*daemon_p)->stop_by_ms;
+	jk_log(JK_LOG_INFO, "ended", "status=%d up_ms=%lld stop_ms=%lld", status, (long long)(now_ms - (*daemon_p)->started_ms),
+		(long long)(stop_ms ? now_ms - stop_ms + DRAIN_MAX_MS : 0));
 	free_daemon(daemon_p);
 	return status;
 }

@@ -30,13 +30,14 @@ struct jk_daemon_settings {
 bool jk_daemon_start(int argc, char **argv, const char *service, const struct jk_setting *table, size_t count, void *settings,
 	struct jk_daemon **ret_daemon, int *ret_exit);
 
-/* Adds the signalfd to the loop: SIGTERM and SIGINT call on_stop (drain, then jk_loop_stop); the second one, or 5 s, stops
- * the loop whatever happens. SIGHUP is ignored. */
+/* Adds the signalfd to the loop: SIGTERM and SIGINT call on_stop (drain, then jk_loop_stop); the second one, or 4 s, stops
+ * the loop whatever happens, so that the process has ended within 5 s. SIGHUP is ignored. */
 enum jk_status jk_daemon_watch(
 	struct jk_daemon *daemon, struct jk_loop *loop, void (*on_stop)(void *arg), void *arg) JK_MUST_CHECK;
 /* Starts the HTTP port (libmicrohttpd, own thread): /healthz, /readyz (503 with the reason while not ready), /metrics. */
 enum jk_status jk_daemon_serve_http(struct jk_daemon *daemon, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
-/* Readiness for /readyz and sd_notify; reason "" means ready. Any thread; cheap when unchanged. */
+/* Readiness for /readyz and sd_notify; reason "" means ready, else "CODE: words for an operator" (CODE of A-Z and _, which stays
+ * from release to release; text after it may change while the state is the same). Any thread; cheap when unchanged. */
 void jk_daemon_set_ready(struct jk_daemon *daemon, const char *not_ready_because);
 /* Logs the end, frees everything. Returns the exit status. */
 int jk_daemon_end(struct jk_daemon **daemon_p, int status);

@@ -67,7 +67,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	const char *version, const char *upload, size_t *upload_size, void **request)
 {
 	struct jk_daemon *daemon = arg;
-	char text[DAEMON_REASON_BYTES + 1];
+	char text[DAEMON_REASON_BYTES];
+	int64_t for_ms;
 	(void)version;
 	(void)upload;
 	(void)upload_size;
@@ -83,9 +84,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 			return respond_plain(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the main loop does not turn\n");
 		return respond_plain(connection, MHD_HTTP_OK, "ok\n");
 	}
-	if (jk_daemon_not_ready(daemon, text)) {
-		char line[DAEMON_REASON_BYTES + 2];
-		jk_text_format(line, sizeof line, "%s\n", text);
+	if (jk_daemon_not_ready(daemon, text, &for_ms)) {
+		char line[DAEMON_REASON_BYTES + 40];
+		jk_text_format(line, sizeof line, "%s\nfor %lld s\n", text, (long long)(for_ms / 1000));
 		return respond_plain(connection, MHD_HTTP_SERVICE_UNAVAILABLE, line);
 	}
 	return respond_plain(connection, MHD_HTTP_OK, "ready\n");

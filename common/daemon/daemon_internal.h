@@ -30,6 +30,7 @@ struct jk_daemon {
 	pthread_mutex_t ready_lock;
 	bool ready, told_ready; /* told_ready: READY=1 has been sent */
 	char not_ready_because[DAEMON_REASON_BYTES];
+	int64_t not_ready_since_ms; /* the same reason (its code, where it has one) */
 };
 
 /* daemon_options.c: reads the command line and loads the settings. Returns false when the process should end. */
@@ -41,8 +42,8 @@ bool jk_daemon_split_address(const char *address, char ret_host[64], char ret_po
 void jk_daemon_http_stop(struct jk_daemon *daemon);
 /* The actual port, for "…:0". */
 int jk_daemon_http_port(const struct jk_daemon *daemon);
-/* Copies the reason and returns true while not ready. */
-bool jk_daemon_not_ready(struct jk_daemon *daemon, char ret_reason[DAEMON_REASON_BYTES]);
+/* Copies the reason, and for how long it has been so, and returns true while not ready. */
+bool jk_daemon_not_ready(struct jk_daemon *daemon, char ret_reason[DAEMON_REASON_BYTES], int64_t *ret_for_ms);
 /* The loop has not turned for so long that it must be stuck. */
 bool jk_daemon_is_stuck(const struct jk_daemon *daemon);
 

@@ -40,14 +40,41 @@ struct jk_db_outcome {
 };
 typedef void jk_db_done(void *arg, const struct jk_db_outcome *outcome);
 
-/* conninfo: libpq connection string; connect timeout, keepalives, client_encoding and options are added by us.
- * application_name: service. Starts connecting and does not wait. JK_BROKEN: the string is malformed. */
+/* conninfo: libpq connection string; keepalives, client_encoding and options are added by us. A server that cannot be written to
+ * (a standby, default_transaction_read_only) counts as no connection, unless the string sets target_session_attrs itself. Each
+ * of several hosts has 3 s to let us in; the one that did comes first the next time. application_name: service. Starts
+ * connecting and does not wait. JK_BROKEN: the string is malformed. */
 enum jk_status jk_db_open(const char *conninfo, const char *application_name, struct jk_db **ret_db) JK_MUST_CHECK;
 void jk_db_close(struct jk_db **db_p);
 
 bool jk_db_is_up(const struct jk_db *db);
 bool jk_db_is_idle(const struct jk_db *db); /* up, and no job in flight */
 const char *jk_db_last_error(const struct jk_db *db);
+
+/* What keeps the database from working, for operators. */
+enum jk_db_trouble {
+	JK_DB_FINE,
+	JK_DB_UNREACHABLE,
+	JK_DB_STARTING,
+	JK_DB_LOGIN_REFUSED,
+	JK_DB_CROWDED,
+	JK_DB_READ_ONLY,
+	JK_DB_DISK_FULL,
+	JK_DB_FAILING,
+	JK_DB_LOCKED,
+	JK_DB_NOT_REPLICATED,
+	JK_DB_NO_ANSWER, /* a job has waited for more than 3 s */
+	JK_DB_REFUSES,
+};
+enum { JK_DB_TROUBLE_BYTES = 200 };
+/* Its newest trouble as "CODE: words"; "" and JK_DB_FINE when there is none known. A job's trouble lasts until the statement
+ * that failed succeeds, and no longer than 15 s when nobody tries. */
+enum jk_db_trouble jk_db_trouble(const struct jk_db *db, char ret_words[JK_DB_TROUBLE_BYTES]);
+const char *jk_db_trouble_code(enum jk_db_trouble trouble); /* "DATABASE_READ_ONLY" */
+/* What libpq's text about a connection that failed amounts to, for programs that connect by themselves. */
+enum jk_db_trouble jk_db_judge(const char *message);
+/* A job has waited for its answer for more than 3 s. */
+bool jk_db_is_stuck(const struct jk_db *db);
 
 /* Starts a job; steps are copied, what they point to is borrowed until done is called (from jk_db_on_ready or
  * jk_db_on_timer, never from here). JK_RETRY: not up or busy; done will not be called. */
@@ -65,6 +92,8 @@ void jk_db_on_timer(void *db);
  * Returns the outcome's status; done (may be NULL) is called before that, but not when the job could not be started. */
 enum jk_status jk_db_run(struct jk_db *db, const struct jk_db_step *steps, size_t count, int timeout_ms, jk_db_done *done,
 	void *arg) JK_MUST_CHECK;
+/* From any thread, for good: a jk_db_run under way or to come ends within 50 ms, with RETRY. */
+void jk_db_interrupt(struct jk_db *db);
 
 /* Binary one-dimensional arrays for unnest($n::type[]). Zero-initialise `bytes`; reset keeps the memory. */
 struct jk_db_array {

@@ -9,26 +9,28 @@
 enum {
 	BACKOFF_MIN_MS = 100,
 	BACKOFF_MAX_MS = 2000,
-	/* libpq's own connect_timeout does not count in its non-blocking form. A host that swallows packets is given up by
-	 * the kernel after tcp_user_timeout (5 s), whereupon libpq goes to the next host: this must be the longer one. */
-	CONNECT_MS_PER_HOST = 6000,
+	CONNECT_MS_PER_HOST = 3000, /* libpq's own connect_timeout does not count in its non-blocking form */
 };
 
 /* Keywords before dbname may be overridden by the operator's string, those after it may not. */
 static const char *const connect_keywords[] = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-	"dbname", "application_name", "client_encoding", "options", NULL};
+	"target_session_attrs", "dbname", "application_name", "client_encoding", "options", "host", "hostaddr", "port", NULL};
 static const char session_options[] = "-c lock_timeout=2s -c idle_in_transaction_session_timeout=10s -c search_path=pg_catalog";
 
+/* Lines that begin with a tab are advice, and LOCATION is in the server's source. */
 void jk_db_one_line(char ret[DB_ERROR_BYTES], const char *text)
 {
-	jk_text_copy(ret, DB_ERROR_BYTES, text);
-	size_t size = strlen(ret);
-	while (size > 0 && ret[size - 1] == '\n')
-		ret[--size] = '\0';
-	for (char *c = ret; *c; c++) {
-		if (*c == '\n' || *c == '\t')
-			*c = ' ';
+	static const char location[] = "LOCATION:";
+	ret[0] = '\0';
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		int line = (int)strcspn(text, "\n");
+		size_t size = strlen(ret);
+		if (line > 0 && *text != '\t' && strncmp(text, location, sizeof location - 1) != 0)
+			(void)jk_text_format(ret + size, DB_ERROR_BYTES - size, "%s%.*s", size > 0 ? "; " : "", line, text);
 	}
+	for (char *c = ret; *c; c++)
+		if (*c == '\t')
+			*c = ' ';
 }
 
 /* Between half and all of the present back-off, so that services that lost the same server do not return in step. */
@@ -53,12 +55,14 @@ void jk_db_lose(struct jk_db *db, const char *why)
 		if (!db->job.message[0])
 			jk_text_copy(db->job.message, sizeof db->job.message, db->last_error);
 	}
+	jk_db_trouble_connect(db, why);
+	bool next_host = db->state != DB_UP && jk_db_hosts_next(db);
 	PQfinish(db->connection);
 	db->connection = NULL;
 	db->state = DB_DOWN;
 	db->unsent = false;
 	db->prepared_count = 0;
-	db->retry_at_ms = next_attempt_ms(db);
+	db->retry_at_ms = next_host ? jk_time_mono_ms() : next_attempt_ms(db);
 	if (db->job.active)
 		jk_db_job_finish(db);
 }
@@ -71,21 +75,26 @@ static void on_notice(void *arg, const PGresult *notice)
 static void watch_deadline(struct jk_db *db)
 {
 	int fd = PQsocket(db->connection);
-	if (fd != db->connecting_fd) { /* libpq went to the next host or address */
+	const char *host = PQhost(db->connection);                    /* an address in libpq's list of hosts */
+	if (fd != db->connecting_fd || host != db->connecting_host) { /* libpq went to the next host or address */
 		db->connecting_fd = fd;
+		db->connecting_host = host;
 		db->connect_by_ms = jk_time_mono_ms() + CONNECT_MS_PER_HOST;
 	}
 }
 
 static void start_connecting(struct jk_db *db)
 {
-	const char *const values[] = {"10", "5", "3", "5000", db->conninfo, db->application_name, "UTF8", session_options, NULL};
+	const char *const values[] = {"10", "5", "3", "5000", "read-write", db->conninfo, db->application_name, "UTF8",
+		session_options, db->hosts, db->addresses, db->ports, NULL};
 	db->connection = PQconnectStartParams(connect_keywords, values, 1);
 	if (!db->connection || PQstatus(db->connection) == CONNECTION_BAD) {
 		jk_db_lose(db, NULL);
 		return;
 	}
 	PQsetNoticeReceiver(db->connection, on_notice, db);
+	/* Brings the SQLSTATE, of which a connection that fails has none, into its text. */
+	PQsetErrorVerbosity(db->connection, PQERRORS_VERBOSE);
 	db->state = DB_CONNECTING;
 	db->wants = PGRES_POLLING_WRITING;
 	db->connecting_fd = -1;
@@ -106,8 +115,10 @@ static void go_on_connecting(struct jk_db *db)
 		jk_db_lose(db, NULL);
 		return;
 	}
+	PQsetErrorVerbosity(db->connection, PQERRORS_DEFAULT);
 	db->state = DB_UP;
 	db->backoff_ms = BACKOFF_MIN_MS;
+	db->passed_over = 0;
 	db->last_error[0] = '\0';
 }
 
@@ -145,6 +156,7 @@ void jk_db_close(struct jk_db **db_p)
 	for (size_t i = 0; i < JK_DB_STEPS_MAX; i++)
 		PQclear(db->job.results[i]);
 	PQfinish(db->connection);
+	jk_db_hosts_free(db);
 	free(db->application_name);
 	free(db->conninfo);
 	free(db);
@@ -194,6 +206,14 @@ void jk_db_on_ready(void *arg)
 		jk_db_job_serve(db);
 }
 
+static void lose_silent(struct jk_db *db)
+{
+	char why[DB_ERROR_BYTES];
+	(void)jk_text_format(why, sizeof why, "%.100s, port %.10s: accepted the connection, and says nothing",
+		PQhost(db->connection), PQport(db->connection));
+	jk_db_lose(db, why);
+}
+
 void jk_db_on_timer(void *arg)
 {
 	struct jk_db *db = arg;
@@ -201,5 +221,5 @@ void jk_db_on_timer(void *arg)
 	if (db->state == DB_DOWN && now_ms >= db->retry_at_ms)
 		start_connecting(db);
 	else if (db->state == DB_CONNECTING && now_ms >= db->connect_by_ms)
-		jk_db_lose(db, "the database server does not answer");
+		lose_silent(db);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/jk_time.h"
 #include "db/db_internal.h"
 
 /* SQLSTATE classes and codes that are worth the whole job again; everything else is refused for good. */
@@ -62,6 +63,7 @@ static bool send_step(struct jk_db *db, const struct jk_db_step *step, size_t in
 	if (!PQsendQueryPrepared(db->connection, statement->name, statement->params, step->values, step->lengths, binary, 1))
 		return false;
 	job->commands[job->command_count++] = (struct db_command){.step = index};
+	job->statements[index] = statement;
 	return true;
 }
 
@@ -76,7 +78,7 @@ enum jk_status jk_db_start(struct jk_db *db, const struct jk_db_step *steps, siz
 	}
 	if (!jk_db_is_idle(db))
 		return JK_RETRY;
-	db->job = (struct db_job){.step_count = count, .done = done, .arg = arg};
+	db->job = (struct db_job){.step_count = count, .started_ms = jk_time_mono_ms(), .done = done, .arg = arg};
 	bool sent = true;
 	for (size_t i = 0; i < count && sent; i++)
 		sent = send_step(db, &steps[i], i);
@@ -101,6 +103,7 @@ static void take_error(struct jk_db *db, const PGresult *result)
 	jk_text_copy(job->sqlstate, sizeof job->sqlstate, sqlstate);
 	jk_db_one_line(job->message, text ? text : PQresultErrorMessage(result));
 	jk_text_copy(db->last_error, sizeof db->last_error, job->message);
+	jk_db_trouble_error(db, sqlstate, job->message);
 	job->status = is_temporary(sqlstate) || needs_new_connection(result, sqlstate) ? JK_RETRY : JK_BROKEN;
 	if (needs_new_connection(result, sqlstate))
 		jk_db_lose(db, job->message);
@@ -134,6 +137,8 @@ void jk_db_job_finish(struct jk_db *db)
 	if (job.doubtful && job.status == JK_OK) {
 		job.status = JK_RETRY;
 		jk_text_copy(job.message, sizeof job.message, "committed here, but perhaps not on the standby");
+	} else if (job.status == JK_OK) {
+		jk_db_trouble_success(db, &job);
 	}
 	struct jk_db_outcome outcome = {
 		.status = job.status, .message = job.message, .results = job.results, .count = job.step_count};
@@ -191,6 +196,8 @@ void jk_db_job_notice(struct jk_db *db, const PGresult *notice)
 	const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
 	if (!severity || strcmp(severity, "WARNING") != 0)
 		return;
-	if ((function && strcmp(function, "SyncRepWaitForLSN") == 0) || (text && strstr(text, "synchronous replication")))
+	if ((function && strcmp(function, "SyncRepWaitForLSN") == 0) || (text && strstr(text, "synchronous replication"))) {
 		db->job.doubtful = true;
+		jk_db_trouble_job(db, JK_DB_NOT_REPLICATED, "");
+	}
 }

@@ -171,6 +171,16 @@ static void set_problem(struct jk_follow *follow, const char *what, const char *
 	(void)jk_text_format(follow->problem, sizeof follow->problem, "%s: %s", what, why);
 }
 
+/* In the connection's own words, where it has some. */
+static void set_database_problem(struct jk_follow *follow, const char *code, const char *why)
+{
+	char trouble[JK_DB_TROUBLE_BYTES];
+	if (jk_db_trouble(follow->db, trouble) == JK_DB_FINE)
+		set_problem(follow, code, why);
+	else
+		(void)jk_text_copy(follow->problem, sizeof follow->problem, trouble);
+}
+
 static void start_over(struct jk_follow *follow, int wait_ms)
 {
 	follow->stage = FOLLOW_POSITIONS;
@@ -210,7 +220,7 @@ static bool take_events(struct jk_follow *follow, const PGresult *result, size_t
 		if (!stream || strcmp(stream->stream, event->stream) != 0)
 			stream = find_stream(follow, event->stream);
 		if (!stream || event->seq != stream->batch_seq + 1) {
-			set_problem(follow, "a number is missing in stream", event->stream);
+			set_problem(follow, "FEED_BROKEN: a number is missing in stream", event->stream);
 			return false;
 		}
 		stream->batch_seq = event->seq;
@@ -257,8 +267,7 @@ static void on_done(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct jk_follow *follow = arg;
 	if (outcome->status != JK_OK) {
-		set_problem(
-			follow, outcome->status == JK_RETRY ? "the database is away" : "the database refuses", outcome->message);
+		set_database_problem(follow, outcome->status == JK_RETRY ? "FEED_TRIES_AGAIN" : "FEED_REFUSED", outcome->message);
 		start_over(follow, outcome->status == JK_RETRY ? RETRY_MS : REFUSED_RETRY_MS);
 		return;
 	}
@@ -321,7 +330,7 @@ void jk_follow_turn(struct jk_follow *follow)
 	struct jk_db_step steps[1 + JK_FOLLOW_STEPS_MAX];
 	if (!jk_db_is_up(follow->db)) {
 		/* Whatever comes back may be another server. */
-		set_problem(follow, "the database is away", jk_db_last_error(follow->db));
+		set_database_problem(follow, "DATABASE_UNREACHABLE", jk_db_last_error(follow->db));
 		follow->stage = FOLLOW_POSITIONS;
 		return;
 	}
@@ -335,8 +344,8 @@ void jk_follow_turn(struct jk_follow *follow)
 		return;
 	enum jk_status status = jk_db_start(follow->db, steps, count, on_done, follow);
 	if (status != JK_OK) {
-		set_problem(
-			follow, "cannot ask the database", status == JK_BROKEN ? "out of memory" : jk_db_last_error(follow->db));
+		set_problem(follow, "FEED_TRIES_AGAIN: cannot ask the database",
+			status == JK_BROKEN ? "out of memory" : jk_db_last_error(follow->db));
 		start_over(follow, RETRY_MS);
 	}
 }

@@ -52,8 +52,9 @@ struct jk_registry {
 
 struct jk_registry_watch;
 
-/* Starts the thread; the first load happens there. A database whose meta.realm differs from `realm`, or whose schema is
- * older than this build needs, is said by jk_registry_watch_problem and never loaded. */
+/* Starts the thread; the first load happens there, and is waited for, 2 s at most: with a snapshot a service's self-test gets a
+ * clear "no" at its own door at once, instead of "later". Without a database it goes on all the same. A database whose meta.realm
+ * differs from `realm`, or whose schema is older than this build needs, is said by jk_registry_watch_problem and never loaded. */
 enum jk_status jk_registry_watch_open(
 	const char *conninfo, const char *service, enum jk_realm realm, struct jk_registry_watch **ret_watch) JK_MUST_CHECK;
 void jk_registry_watch_close(struct jk_registry_watch **watch_p);
@@ -62,7 +63,7 @@ const struct jk_registry *jk_registry_acquire(struct jk_registry_watch *watch);
 void jk_registry_release(struct jk_registry_watch *watch, const struct jk_registry **registry_p);
 /* Version of the newest snapshot without taking it; 0: none. Cheap, any thread. */
 int64_t jk_registry_version(struct jk_registry_watch *watch);
-/* Copies what keeps it from loading ("" when all is well); fatal: waiting will not help (wrong realm). */
+/* Copies what keeps it from loading as "CODE: words" ("" when all is well); fatal: waiting will not help (wrong realm). */
 void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], bool *ret_fatal);
 
 /* Lookups; NULL when unknown. Revoked keys are found, with revoked set. */

@@ -58,16 +58,22 @@ struct load {
 	struct jk_arena *arena; /* row arrays; their texts lie in the results */
 	struct jk_refusal refusal;
 	bool broken;
+	const struct jk_db *db;
 	char *problem;
 };
 
-static void write_problem(char ret[REGISTRY_PROBLEM_BYTES], const struct jk_db_outcome *outcome)
+static void write_problem(const struct load *load, const struct jk_db_outcome *outcome)
 {
-	if (strcmp(outcome->sqlstate, "42P01") == 0 || strcmp(outcome->sqlstate, "3F000") == 0)
-		(void)jk_text_copy(
-			ret, REGISTRY_PROBLEM_BYTES, "the database has no Jukwaa schema yet: run jukwaa admin migrate");
+	char trouble[JK_DB_TROUBLE_BYTES];
+
+	if (outcome != NULL && (strcmp(outcome->sqlstate, "42P01") == 0 || strcmp(outcome->sqlstate, "3F000") == 0))
+		(void)jk_text_copy(load->problem, REGISTRY_PROBLEM_BYTES,
+			"SCHEMA_MISSING: the database has no Jukwaa schema yet: run jukwaa admin migrate");
+	else if (jk_db_trouble(load->db, trouble) != JK_DB_FINE)
+		(void)jk_text_copy(load->problem, REGISTRY_PROBLEM_BYTES, trouble);
 	else
-		(void)jk_text_format(ret, REGISTRY_PROBLEM_BYTES, "database: %s", outcome->message ? outcome->message : "");
+		(void)jk_text_format(load->problem, REGISTRY_PROBLEM_BYTES, "REGISTRY_NOT_READ: %s",
+			outcome != NULL && outcome->message != NULL ? outcome->message : jk_db_last_error(load->db));
 }
 
 static const char *text_at(const PGresult *result, int row, int column)
@@ -240,7 +246,7 @@ static void on_state(void *arg, const struct jk_db_outcome *outcome)
 	struct load *load = arg;
 
 	if (outcome->status != JK_OK)
-		write_problem(load->problem, outcome);
+		write_problem(load, outcome);
 	else
 		read_state(outcome->results[0], &load->before);
 }
@@ -248,15 +254,13 @@ static void on_state(void *arg, const struct jk_db_outcome *outcome)
 enum jk_status registry_load_state(struct jk_db *db, struct registry_state *ret, char ret_problem[REGISTRY_PROBLEM_BYTES])
 {
 	const struct jk_db_step step = {.statement = &state_statement};
-	struct load load = {.problem = ret_problem};
+	struct load load = {.db = db, .problem = ret_problem};
 	enum jk_status status;
 
-	(void)jk_text_format(ret_problem, REGISTRY_PROBLEM_BYTES, "database: %s", jk_db_last_error(db));
+	ret_problem[0] = '\0';
 	status = jk_db_run(db, &step, 1, LOAD_TIMEOUT_MS, on_state, &load);
-	if (status == JK_OK)
-		ret_problem[0] = '\0';
-	else if (!jk_db_is_up(db))
-		(void)jk_text_format(ret_problem, REGISTRY_PROBLEM_BYTES, "database: %s", jk_db_last_error(db));
+	if (status != JK_OK && ret_problem[0] == '\0') /* the job could not even begin */
+		write_problem(&load, NULL);
 	*ret = load.before;
 	/* A schema that is not there today may be migrated tomorrow. */
 	return status == JK_OK ? JK_OK : JK_RETRY;
@@ -267,7 +271,7 @@ static void on_rows(void *arg, const struct jk_db_outcome *outcome)
 	struct load *load = arg;
 
 	if (outcome->status != JK_OK) {
-		write_problem(load->problem, outcome);
+		write_problem(load, outcome);
 		return;
 	}
 	read_state(outcome->results[LOAD_BEFORE], &load->before);
@@ -279,7 +283,7 @@ static void on_rows(void *arg, const struct jk_db_outcome *outcome)
 enum jk_status registry_load(struct jk_db *db, struct jk_registry **ret_registry, char ret_problem[REGISTRY_PROBLEM_BYTES])
 {
 	struct jk_db_step steps[LOAD_STEPS];
-	struct load load = {.problem = ret_problem, .arena = jk_arena_new(ROWS_MAX_BYTES)};
+	struct load load = {.db = db, .problem = ret_problem, .arena = jk_arena_new(ROWS_MAX_BYTES)};
 	enum jk_status status = JK_RETRY;
 
 	*ret_registry = NULL;
@@ -293,7 +297,7 @@ enum jk_status registry_load(struct jk_db *db, struct jk_registry **ret_registry
 		status = JK_OK;
 	if (load.broken) {
 		(void)jk_text_format(
-			ret_problem, REGISTRY_PROBLEM_BYTES, "registry: %s: %s", load.refusal.field, load.refusal.reason);
+			ret_problem, REGISTRY_PROBLEM_BYTES, "REGISTRY_BROKEN: %s: %s", load.refusal.field, load.refusal.reason);
 		status = JK_BROKEN;
 	}
 	*ret_registry = load.registry;

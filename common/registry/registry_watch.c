@@ -8,7 +8,7 @@
 #include "base/jk_text.h"
 #include "registry/registry_load_pg.h"
 
-enum { POLL_INTERVAL_MS = 250 };
+enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000 };
 
 struct jk_registry_watch {
 	struct jk_db *db; /* of the thread; NULL in a fixed watch */
@@ -28,6 +28,7 @@ static void set_problem(struct jk_registry_watch *watch, const char *problem, bo
 	pthread_mutex_lock(&watch->lock);
 	(void)jk_text_copy(watch->problem, sizeof watch->problem, problem);
 	watch->fatal = fatal;
+	pthread_cond_broadcast(&watch->wake);
 	pthread_mutex_unlock(&watch->lock);
 }
 
@@ -50,14 +51,15 @@ static bool check_state(struct jk_registry_watch *watch, const struct registry_s
 	char problem[REGISTRY_PROBLEM_BYTES];
 
 	if (state->realm != JK_REALM_NONE && state->realm != watch->realm) {
-		(void)jk_text_format(problem, sizeof problem, "the database serves realm %s, this service is set to %s",
+		(void)jk_text_format(problem, sizeof problem,
+			"WRONG_REALM: the database serves realm %s, this service is set to %s",
 			jk_words_name(&jk_realms, (int)state->realm), jk_words_name(&jk_realms, (int)watch->realm));
 		set_problem(watch, problem, true);
 		return false;
 	}
 	if (state->schema < REGISTRY_SCHEMA_NEEDED || state->realm == JK_REALM_NONE) {
 		(void)jk_text_format(problem, sizeof problem,
-			"the database's schema is at migration %d, this build needs %d%s: run jukwaa admin migrate",
+			"SCHEMA_OLD: the database's schema is at migration %d, this build needs %d%s: run jukwaa admin migrate",
 			(int)state->schema, REGISTRY_SCHEMA_NEEDED, state->realm == JK_REALM_NONE ? " and a realm" : "");
 		set_problem(watch, problem, false);
 		return false;
@@ -88,16 +90,23 @@ static void poll_once(struct jk_registry_watch *watch)
 	set_problem(watch, "", false);
 }
 
+static struct timespec from_now(int wait_ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += wait_ms * INT64_C(1000000);
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	return until;
+}
+
 /* False when it is time to end. */
 static bool sleep_a_turn(struct jk_registry_watch *watch)
 {
-	struct timespec until;
+	const struct timespec until = from_now(POLL_INTERVAL_MS);
 	bool stopping;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += POLL_INTERVAL_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&watch->lock);
 	while (!watch->stopping && pthread_cond_timedwait(&watch->wake, &watch->lock, &until) != ETIMEDOUT)
 		;
@@ -114,6 +123,17 @@ static void *run_watch(void *arg)
 		poll_once(watch);
 	while (sleep_a_turn(watch));
 	return NULL;
+}
+
+/* For the first snapshot, or for the certainty that there will be none. */
+static void await_first(struct jk_registry_watch *watch)
+{
+	const struct timespec until = from_now(FIRST_SNAPSHOT_MS);
+
+	pthread_mutex_lock(&watch->lock);
+	while (watch->version == 0 && !watch->fatal && pthread_cond_timedwait(&watch->wake, &watch->lock, &until) != ETIMEDOUT)
+		;
+	pthread_mutex_unlock(&watch->lock);
 }
 
 static struct jk_registry_watch *watch_new(void)
@@ -149,11 +169,12 @@ enum jk_status jk_registry_watch_open(
 	if (watch == NULL)
 		return JK_BROKEN;
 	watch->realm = realm;
-	set_problem(watch, "the registry has not been read yet", false);
+	set_problem(watch, "REGISTRY_NOT_READ: the registry has not been read yet", false);
 	if (jk_db_open(conninfo, service, &watch->db) != JK_OK || pthread_create(&watch->thread, NULL, run_watch, watch) != 0) {
 		watch_free(watch);
 		return JK_BROKEN;
 	}
+	await_first(watch);
 	*ret_watch = watch;
 	return JK_OK;
 }
@@ -177,8 +198,9 @@ void jk_registry_watch_close(struct jk_registry_watch **watch_p)
 	if (watch->db != NULL) {
 		pthread_mutex_lock(&watch->lock);
 		watch->stopping = true;
-		pthread_cond_signal(&watch->wake);
+		pthread_cond_broadcast(&watch->wake);
 		pthread_mutex_unlock(&watch->lock);
+		jk_db_interrupt(watch->db);
 		pthread_join(watch->thread, NULL);
 	}
 	watch_free(watch);

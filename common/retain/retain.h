@@ -1,6 +1,6 @@
 /* retain.h: removing by age what a service owns, while it works: small steps on a connection of their own, with pauses so that
  * four fifths of the time belong to others. What is old enough, what stands in the way and what goes with what is decided in the
- * database (deploy/sql/010_retention.sql), with each step anew: nothing is remembered here, and any number of instances may do
+ * database (deploy/sql/009_retention.sql), with each step anew: nothing is remembered here, and any number of instances may do
  * the same. Logs and counts by itself, as the daemon part does. Not here: the statements, which are the service's. Used from one
  * thread; never blocks. */
 #pragma once

@@ -1,7 +1,6 @@
 /* main.c: wiring of cases: two database connections (one follows the feed, one answers), one ROUTER, one loop. */
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
@@ -51,28 +50,34 @@ static void on_hint(void *arg)
 		jk_follow_hint(cases_feed_follow(app->feed));
 }
 
-/* What keeps cases from being ready, most basic first. */
+/* What keeps cases from being ready, most basic first; "" when nothing does. */
+static void find_problem(struct app *app, const char *registry_problem, char ret[256])
+{
+	const struct jk_follow *follow = cases_feed_follow(app->feed);
+	ret[0] = '\0';
+	if (jk_db_trouble(app->query_db, ret) != JK_DB_FINE || jk_db_trouble(app->feed_db, ret) != JK_DB_FINE)
+		return;
+	(void)jk_text_copy(ret, 256,
+		*registry_problem                      ? registry_problem
+		: jk_registry_version(app->watch) == 0 ? "REGISTRY_NOT_READ: the registry is not loaded yet"
+		: *jk_follow_problem(follow)           ? jk_follow_problem(follow)
+		: jk_follow_is_started(follow)         ? ""
+						       : "FEED_NOT_FOLLOWED: the feed is not being followed yet");
+}
+
 static void report_readiness(struct app *app)
 {
-	char problem[256];
+	char registry_problem[256], problem[256];
 	bool fatal;
-	jk_registry_watch_problem(app->watch, problem, &fatal);
+	jk_registry_watch_problem(app->watch, registry_problem, &fatal);
 	if (fatal) {
-		jk_log(JK_LOG_ERROR, "registry_refused", "reason=%s", problem);
+		jk_log(JK_LOG_ERROR, "registry_refused", "reason=%s", registry_problem);
 		app->failed = true;
 		jk_loop_stop(app->loop);
-	} else if (*problem) {
-		jk_daemon_set_ready(app->daemon, problem);
-	} else if (!jk_db_is_up(app->query_db)) {
-		jk_daemon_set_ready(app->daemon, "the database is away");
-	} else if (*jk_follow_problem(cases_feed_follow(app->feed))) {
-		jk_daemon_set_ready(app->daemon, jk_follow_problem(cases_feed_follow(app->feed)));
-	} else {
-		jk_daemon_set_ready(app->daemon, jk_registry_version(app->watch) == 0 ? "the registry is not loaded yet"
-						 : jk_follow_is_started(cases_feed_follow(app->feed))
-							 ? ""
-							 : "the feed is not being followed yet");
+		return;
 	}
+	find_problem(app, registry_problem, problem);
+	jk_daemon_set_ready(app->daemon, problem);
 }
 
 static void on_timer(void *arg)
@@ -98,18 +103,12 @@ static void on_stop(void *arg)
 	jk_loop_stop(app->loop);
 }
 
-/* Waits a moment for the first snapshot: with it, the self-test below gets a clear "no" at once instead of "later". Without a
- * database it goes on all the same. False: the database is not for this service. */
-static bool await_registry(struct app *app, struct jk_refusal *refusal)
+/* False: the database is not for this service. */
+static bool check_registry(struct app *app, struct jk_refusal *refusal)
 {
-	enum { PATIENCE_MS = 2000, STEP_MS = 5 };
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
 	char problem[256];
-	bool fatal = false;
-	for (int waited_ms = 0; waited_ms < PATIENCE_MS && jk_registry_version(app->watch) == 0 && !fatal; waited_ms += STEP_MS) {
-		nanosleep(&step, NULL);
-		jk_registry_watch_problem(app->watch, problem, &fatal);
-	}
+	bool fatal;
+	jk_registry_watch_problem(app->watch, problem, &fatal);
 	return !fatal || jk_refuse(refusal, JK_CODE_WRONG_REALM, "database", "%s", problem);
 }
 
@@ -124,7 +123,7 @@ static bool open_outside(struct app *app, struct jk_refusal *refusal)
 		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "database", "not a connection string, or out of memory");
 	if (jk_bus_open(1, jk_registry_zap, app->watch, &app->bus) != JK_OK)
 		return jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "ZeroMQ does not start");
-	return await_registry(app, refusal) &&
+	return check_registry(app, refusal) &&
 	       jk_router_open(app->bus, settings->listen, &app->key, &app->router, refusal) == JK_OK &&
 	       jk_router_self_test(app->bus, app->router, refusal) == JK_OK;
 }
@@ -174,6 +173,10 @@ int main(int argc, char **argv)
 	if (open_outside(&app, &refusal) && open_inside(&app, &refusal)) {
 		jk_log(JK_LOG_INFO, "listening", "endpoint=%s", jk_router_endpoint(app.router));
 		jk_loop_run(app.loop);
+		jk_log(JK_LOG_INFO, "left", "batch_under_way=%s events_behind=%llu sessions=%zu",
+			jk_db_is_up(app.feed_db) && !jk_db_is_idle(app.feed_db) ? "yes" : "no",
+			(unsigned long long)jk_follow_lag(cases_feed_follow(app.feed)),
+			jk_sessions_count(cases_service_sessions(app.service)));
 	} else {
 		jk_log(JK_LOG_ERROR, "cannot_start", "field=%s why=%s", refusal.field, refusal.reason);
 		app.failed = true;

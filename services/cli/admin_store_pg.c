@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/jk_time.h"
+#include "db/db.h"
 #include "services/cli/admin_store_pg_internal.h"
 #include "json/json_map.h"
 
@@ -151,8 +152,11 @@ PGconn *admin_connect(const char *conninfo, const char *database, int wait_s, in
 			return link;
 		}
 		if (jk_time_mono_ms() >= end_ms) {
-			*ret_status = cli_fail(
-				CLI_UNREACHABLE, "check JUKWAA_DATABASE, and that PostgreSQL runs", "%s", PQerrorMessage(link));
+			bool refused = jk_db_judge(PQerrorMessage(link)) == JK_DB_LOGIN_REFUSED;
+			*ret_status = cli_fail(refused ? CLI_NOT_PERMITTED : CLI_UNREACHABLE,
+				refused ? "check user, password and database in JUKWAA_DATABASE"
+					: "check JUKWAA_DATABASE, and that PostgreSQL runs",
+				"%s", PQerrorMessage(link));
 			PQfinish(link);
 			return NULL;
 		}

@@ -1,4 +1,5 @@
 /* jukwaa status: the whole exchange on one screen, with parts missing too. */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -55,6 +56,10 @@ static void show_service_json(const struct status_service *service, const char *
 	jk_json_quote(&line, service->url);
 	jk_buffer_printf(&line, ",\"state\":\"%s\",\"reason\":", ready_word(service->ready));
 	jk_json_quote(&line, service->reason);
+	if (*service->code)
+		jk_buffer_printf(&line, ",\"code\":\"%s\"", service->code);
+	if (service->for_s >= 0)
+		jk_buffer_printf(&line, ",\"for_s\":%" PRId64, service->for_s);
 	if (status_http_metric(service, "jukwaa_up_seconds", "", &value))
 		jk_buffer_printf(&line, ",\"up_s\":%.0f", value);
 	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
@@ -107,6 +112,10 @@ static void show_service_human(const struct cli *cli, const struct status_servic
 		cli_print_text(stdout, service->url, 0);
 		printf("\n  ");
 		cli_print_text(stdout, service->reason, 0);
+		if (service->for_s >= 0) {
+			format_age(text, (double)service->for_s);
+			printf(" (for %s)", text);
+		}
 		column = cli_columns();
 	}
 	if (status_http_metric(service, "jukwaa_up_seconds", "", &value)) {
@@ -212,11 +221,12 @@ static void show_value(void *arg, const char *part, const char *subject, const c
 static int show_database(const struct cli *cli)
 {
 	struct shown_rows shown = {.cli = cli};
+	const char *code;
 	char reason[256];
 
-	if (!status_store_read(cli->database, show_value, &shown, reason)) {
+	if (!status_store_read(cli->database, show_value, &shown, &code, reason)) {
 		if (cli->json) {
-			printf("{\"part\":\"database\",\"state\":\"UNREACHABLE\"");
+			printf("{\"part\":\"database\",\"state\":\"UNREACHABLE\",\"code\":\"%s\"", code);
 			print_json_text("reason", reason);
 			printf("}\n");
 		} else {

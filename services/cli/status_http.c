@@ -169,15 +169,35 @@ static void read_name(struct status_service *service)
 	}
 }
 
+/* "CODE: words" and, on the next line, "for N s". */
+static void read_reason(struct status_service *service, const char *text)
+{
+	size_t code = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), line = strcspn(text, "\r\n");
+	const char *next = text + line + strspn(text + line, "\r\n");
+	char number[24];
+
+	if (code > 0 && text[code] == ':' && text[code + 1] == ' ') {
+		(void)jk_text_format(service->code, sizeof service->code, "%.*s", (int)code, text);
+		text += code + 2;
+		line -= code + 2;
+	}
+	(void)jk_text_format(service->reason, sizeof service->reason, "%.*s", (int)line, text);
+	if (strncmp(next, "for ", 4) == 0) {
+		(void)jk_text_format(number, sizeof number, "%.*s", (int)strspn(next + 4, "0123456789"), next + 4);
+		(void)jk_text_to_int64(number, 0, INT64_MAX, &service->for_s);
+	}
+}
+
 void status_http_ask(struct status_service *service)
 {
 	struct jk_buffer answer = {0};
 	const char *text = "";
 	int status = get_page(service->url, "/readyz", &answer, &text, service->reason);
 
+	service->for_s = -1;
 	service->ready = status == 0 ? STATUS_UNREACHABLE : status == 200 ? STATUS_READY : STATUS_NOT_READY;
 	if (service->ready == STATUS_NOT_READY)
-		(void)jk_text_format(service->reason, sizeof service->reason, "%.*s", (int)strcspn(text, "\r\n"), text);
+		read_reason(service, text);
 	if (service->ready != STATUS_UNREACHABLE && get_page(service->url, "/metrics", &answer, &text, service->reason) == 200) {
 		jk_buffer_append(&service->metrics, text, strlen(text));
 		read_name(service);

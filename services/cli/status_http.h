@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/jk_text.h"
 
@@ -10,7 +11,9 @@ enum status_ready { STATUS_UNREACHABLE, STATUS_NOT_READY, STATUS_READY };
 struct status_service {
 	const char *url;
 	char name[32];    /* "intake"; "" when it did not say */
-	char reason[200]; /* why it is not ready, or not reached */
+	char code[48];    /* "DATABASE_READ_ONLY"; "" when it has said none, or is ready */
+	char reason[200]; /* why it is not ready, or not reached, in words */
+	int64_t for_s;    /* how long it has been so; -1: not said */
 	enum status_ready ready;
 	struct jk_buffer metrics; /* Prometheus text */
 };

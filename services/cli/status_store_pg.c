@@ -3,13 +3,19 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#include "db/db.h"
+
 /* Each gives columns subject, then named values. */
 static const struct {
 	const char *part, *sql;
 } questions[] = {
-	{"database", "SELECT '' AS subject, realm, (SELECT max(number) FROM meta.migration) AS migration, "
-		     "(SELECT version FROM registry.version) AS registry_version FROM meta.realm"},
-	{"feed", "SELECT '' AS subject, coalesce(feed.current_epoch()::text, 'not confirmed') AS epoch, "
+	{"database",
+		"SELECT '' AS subject, CASE WHEN pg_is_in_recovery() "
+		"OR current_setting('default_transaction_read_only') = 'on' THEN 'READ_ONLY' ELSE 'READ_WRITE' END AS state, "
+		"realm, (SELECT max(number) FROM meta.migration) AS migration, "
+		"(SELECT version FROM registry.version) AS registry_version FROM meta.realm"},
+	{"feed", "SELECT '' AS subject, CASE WHEN pg_is_in_recovery() THEN 'unknown on a standby' "
+		 "ELSE coalesce(feed.current_epoch()::text, 'not confirmed') END AS epoch, "
 		 "(SELECT count(*) FROM feed.head WHERE last_seq > 0 AND stream !~ '^@') AS county_streams, "
 		 "(SELECT coalesce(sum(last_seq), 0) FROM feed.head) AS events, "
 		 "pg_size_pretty(pg_total_relation_size('feed.event')) AS size, "
@@ -48,15 +54,35 @@ static void copy_sentence(char ret_reason[256], const char *message)
 	ret_reason[strcspn(ret_reason, "\n")] = '\0';
 }
 
-bool status_store_read(const char *conninfo, status_row *row, void *arg, char ret_reason[256])
+/* To the server that can be written to, as services do; where there is none, to one that can be read. */
+static PGconn *connect_to(const char *conninfo)
 {
-	const char *const keywords[] = {"connect_timeout", "application_name", "options", "dbname", NULL};
-	const char *const values[] = {"3", "jukwaa status", "-c statement_timeout=5000", conninfo, NULL};
-	PGconn *connection = PQconnectdbParams(keywords, values, 1);
+	static const char *const keywords[] = {
+		"connect_timeout", "application_name", "options", "target_session_attrs", "dbname", NULL};
+	static const char *const sessions[] = {"read-write", "any"};
+	PGconn *connection = NULL;
+
+	for (size_t i = 0; i < sizeof sessions / sizeof sessions[0]; i++) {
+		const char *const values[] = {"3", "jukwaa status", "-c statement_timeout=5000", sessions[i], conninfo, NULL};
+
+		PQfinish(connection);
+		connection = PQconnectdbParams(keywords, values, 1);
+		if (PQstatus(connection) == CONNECTION_OK || jk_db_judge(PQerrorMessage(connection)) != JK_DB_READ_ONLY)
+			break;
+	}
+	return connection;
+}
+
+bool status_store_read(const char *conninfo, status_row *row, void *arg, const char **ret_code, char ret_reason[256])
+{
+	PGconn *connection = connect_to(conninfo);
 	bool up = PQstatus(connection) == CONNECTION_OK;
 
-	if (!up)
+	*ret_code = "";
+	if (!up) {
+		*ret_code = jk_db_trouble_code(jk_db_judge(PQerrorMessage(connection)));
 		copy_sentence(ret_reason, PQerrorMessage(connection));
+	}
 	for (size_t i = 0; up && i < sizeof questions / sizeof questions[0]; i++) {
 		PGresult *result = PQexec(connection, questions[i].sql);
 

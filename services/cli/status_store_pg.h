@@ -9,5 +9,5 @@
 typedef void status_row(void *arg, const char *part, const char *subject, const char *name, const char *value);
 
 /* Reads what can be read; what fails is given as a row {part, "", "error", sentence}. False: no connection, ret_reason says
- * why. */
-bool status_store_read(const char *conninfo, status_row *row, void *arg, char ret_reason[256]);
+ * why, ret_code the same as services say it (static). */
+bool status_store_read(const char *conninfo, status_row *row, void *arg, const char **ret_code, char ret_reason[256]);

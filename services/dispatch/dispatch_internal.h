@@ -116,6 +116,9 @@ struct dispatch {
 	int64_t registry_version;
 	size_t flight_bytes;
 	bool has_secret, was_up, draining, fatal;
+	struct {
+		uint64_t sessions, unacknowledged;
+	} left; /* when the drain began */
 	uint8_t seal_key[DISPATCH_SEAL_KEY_BYTES];
 	uint32_t epoch;
 	struct dispatch_feed feed;

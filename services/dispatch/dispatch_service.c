@@ -1,6 +1,7 @@
 /* dispatch_service.c: opening and closing, the turn of the loop, acknowledgements and beats. */
 #include "dispatch_service.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,20 +112,21 @@ static void look_at_registry(struct dispatch *dispatch, char ret_problem[256])
 	jk_loop_stop(dispatch->around.loop);
 }
 
-static void set_ready(struct dispatch *dispatch, bool up)
+static void set_ready(struct dispatch *dispatch)
 {
-	char problem[256];
+	char problem[256], trouble[JK_DB_TROUBLE_BYTES];
 	const char *reason = "";
 
 	look_at_registry(dispatch, problem);
+	dispatch_store_trouble(dispatch->store, trouble);
 	if (dispatch->draining)
-		reason = "stopping";
+		reason = "STOPPING: stopping";
+	else if (trouble[0] != '\0')
+		reason = trouble;
 	else if (jk_registry_version(dispatch->around.watch) == 0)
-		reason = problem[0] != '\0' ? problem : "the registry is not loaded yet";
-	else if (!up)
-		reason = "the database is away; deliveries pause";
+		reason = problem[0] != '\0' ? problem : "REGISTRY_NOT_READ: the registry is not loaded yet";
 	else if (!dispatch->has_secret)
-		reason = "the key of the positions is not loaded yet";
+		reason = "SECRET_NOT_READ: the key of the positions is not loaded yet";
 	jk_daemon_set_ready(dispatch->around.daemon, reason);
 }
 
@@ -159,7 +161,7 @@ static void on_tick(void *arg)
 	dispatch->feed.heads_due = true;
 	dispatch->generation++;
 	look_at_database(dispatch, up);
-	set_ready(dispatch, up);
+	set_ready(dispatch);
 	set_gauges(dispatch);
 	if (dispatch->has_secret && !dispatch->draining)
 		jk_sessions_each(dispatch->sessions, beat_session, dispatch);
@@ -181,7 +183,11 @@ static bool on_turn(void *arg)
 static void end_stopping(void *arg, struct jk_session *session)
 {
 	struct dispatch *dispatch = arg;
+	const struct dispatch_subscription *subscription = session->user;
 
+	dispatch->left.sessions++;
+	if (subscription != NULL)
+		dispatch->left.unacknowledged += subscription->delivery_no - subscription->acked_no;
 	dispatch_subscription_end(dispatch, session);
 	jk_session_end(dispatch->sessions, session, JK_CODE_STOPPING, "the service is stopping; come again");
 }
@@ -309,5 +315,10 @@ void dispatch_close(struct dispatch **dispatch_p)
 
 int dispatch_exit_status(const struct dispatch *dispatch)
 {
+	bool clear = dispatch_writing_is_clear(dispatch);
+
+	jk_log(clear ? JK_LOG_INFO : JK_LOG_WARN, "left",
+		"sessions=%" PRIu64 " deliveries_unacknowledged=%" PRIu64 " cursors_and_receipts_written=%s",
+		dispatch->left.sessions, dispatch->left.unacknowledged, clear ? "yes" : "no");
 	return dispatch->fatal ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -91,6 +91,12 @@ bool dispatch_store_is_up(const struct dispatch_store *store)
 	return jk_db_is_up(store->read_db) && jk_db_is_up(store->write_db);
 }
 
+void dispatch_store_trouble(const struct dispatch_store *store, char ret_words[JK_DB_TROUBLE_BYTES])
+{
+	if (jk_db_trouble(store->write_db, ret_words) == JK_DB_FINE)
+		(void)jk_db_trouble(store->read_db, ret_words);
+}
+
 const char *dispatch_store_problem(const struct dispatch_store *store)
 {
 	const char *problem = jk_db_last_error(store->write_db);

@@ -23,6 +23,8 @@ bool dispatch_store_can_read(const struct dispatch_store *store);
 bool dispatch_store_can_write(const struct dispatch_store *store);
 /* True while both connections stand. */
 bool dispatch_store_is_up(const struct dispatch_store *store);
+/* What keeps the database from working, as jk_db_trouble says it of either lane; "" when nothing. */
+void dispatch_store_trouble(const struct dispatch_store *store, char ret_words[JK_DB_TROUBLE_BYTES]);
 /* What the database said last, for logs. */
 const char *dispatch_store_problem(const struct dispatch_store *store);
 

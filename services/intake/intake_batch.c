@@ -229,6 +229,7 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 /* How many reports of the part under way were decided how. */
 struct tally {
 	size_t stored, refused;
+	size_t to_commit; /* answers that promise that something is stored: duplicates wait for a commit too (intake_store_commit) */
 	bool met_known; /* a report or an incident that was there before, be it by this batch */
 };
 
@@ -243,6 +244,7 @@ static struct tally decide_all(struct intake_batch *batch)
 		bool stored = item->verdict == JK_VERDICT_STORED;
 		bool repeated = item->verdict == JK_VERDICT_DUPLICATE || item->verdict == JK_VERDICT_CONFLICT;
 		tally.stored += stored;
+		tally.to_commit += stored || item->verdict == JK_VERDICT_DUPLICATE;
 		tally.refused += !stored && !repeated;
 		tally.met_known = tally.met_known || repeated || (stored && !item->decision.opens);
 	}
@@ -314,7 +316,7 @@ static void on_loaded(void *arg, enum intake_outcome outcome, const char *why)
 	const struct tally tally = decide_all(batch);
 	if (tally.met_known)
 		intake_assume_saw_known(&batch->assume);
-	if (tally.stored)
+	if (tally.to_commit)
 		commit(batch);
 	else
 		finish(batch);

@@ -108,7 +108,9 @@ static void item_busy(struct intake_service *service, struct intake_item *item)
 
 static bool can_take(const struct intake_service *service, const struct intake_lane *lane, size_t size)
 {
-	return jk_db_is_up(intake_store_db(service->parts.store)) && intake_store_content_key(service->parts.store) && lane &&
+	const struct jk_db *db = intake_store_db(service->parts.store);
+
+	return jk_db_is_up(db) && !jk_db_is_stuck(db) && intake_store_content_key(service->parts.store) && lane &&
 	       intake_queue_has_room(service->queue, lane, size);
 }
 
@@ -181,6 +183,8 @@ static void on_stored(void *arg, size_t stored, int64_t commit_us)
 {
 	struct intake_service *service = arg;
 
+	if (!stored) /* made sure of what was known already */
+		return;
 	intake_meter_batch(stored, commit_us);
 	if (service->parts.hint)
 		jk_hint_send(service->parts.hint);
@@ -216,9 +220,9 @@ static void begin_when_needed(struct intake_service *service)
 
 static void tell_ready(struct intake_service *service)
 {
-	const struct intake_store *store = service->parts.store;
-	const char *reason = intake_batch_problem(service->batch);
-	char problem[256];
+	struct intake_store *store = service->parts.store;
+	const char *reason = "";
+	char problem[256], trouble[JK_DB_TROUBLE_BYTES];
 	bool fatal;
 
 	jk_registry_watch_problem(service->parts.watch, problem, &fatal);
@@ -227,15 +231,27 @@ static void tell_ready(struct intake_service *service)
 		service->exit = EXIT_FAILURE;
 		jk_loop_stop(service->parts.loop);
 	}
-	if (problem[0])
+	if (service->stopping)
+		reason = "STOPPING: stopping";
+	else if (jk_db_trouble(intake_store_db(store), trouble) != JK_DB_FINE)
+		reason = trouble;
+	else if (problem[0])
 		reason = problem;
 	else if (jk_registry_version(service->parts.watch) == 0)
-		reason = "waiting for the registry";
-	else if (!jk_db_is_up(intake_store_db(service->parts.store)))
-		reason = "no connection to the database";
+		reason = "REGISTRY_NOT_READ: waiting for the registry";
 	else if (!intake_store_content_key(store) || !intake_store_epoch(store))
-		reason = "the database is not prepared, or its epoch is not confirmed";
-	jk_daemon_set_ready(service->parts.daemon, service->stopping ? "stopping" : reason);
+		reason = "EPOCH_NOT_CONFIRMED: the database is not prepared, or its epoch is not confirmed";
+	jk_daemon_set_ready(service->parts.daemon, reason);
+}
+
+/* Whoever waits behind a batch that gets no answer is told to come again; the batch itself stays as it is, for its commit may
+ * still happen. */
+static void turn_away_waiting(struct intake_service *service)
+{
+	for (struct intake_item *item; (item = intake_queue_take(service->queue));) {
+		intake_queue_done(service->queue, item);
+		item_busy(service, item);
+	}
 }
 
 static void on_tick(void *arg)
@@ -248,6 +264,8 @@ static void on_tick(void *arg)
 	if (service->ticks % TELL_EVERY_TICKS == 0) {
 		jk_db_on_timer(intake_store_db(service->parts.store));
 		tell_ready(service);
+		if (jk_db_is_stuck(intake_store_db(service->parts.store)))
+			turn_away_waiting(service);
 	}
 	if (service->ticks % METER_EVERY_TICKS == 0)
 		intake_meter_refresh(service->parts.bus, service->parts.router, service->sessions,
@@ -276,6 +294,11 @@ void intake_service_stop(void *arg)
 
 int intake_service_exit(const struct intake_service *service)
 {
+	size_t queued = intake_queue_count(service->queue), bytes = intake_queue_bytes(service->queue);
+
+	jk_log(bytes ? JK_LOG_WARN : JK_LOG_INFO, "left",
+		"reports_queued=%zu batch_under_way=%s bytes_in_flight=%zu sessions=%zu", queued,
+		intake_batch_is_idle(service->batch) ? "no" : "yes", bytes, jk_sessions_count(service->sessions));
 	return service->exit;
 }
 

@@ -12,7 +12,7 @@ enum intake_outcome {
 	INTAKE_DONE,    /* a commit job: committed */
 	INTAKE_AGAIN,   /* the database is away or busy, or another intake was faster: load and decide again */
 	INTAKE_POISON,  /* the database refuses a row (SQLSTATE 22*, 23*): halve the batch until it is found */
-	INTAKE_REFUSED, /* it refuses for another reason (grants, epoch not confirmed, schema): a person must act */
+	INTAKE_REFUSED, /* it refuses for another reason (grants, epoch not confirmed, schema, disk full): a person must act */
 };
 typedef void intake_store_done(void *arg, enum intake_outcome outcome, const char *why);
 
@@ -40,6 +40,8 @@ struct intake_work {
 /* JK_RETRY: no connection, or a job in flight; done will not be called. JK_BROKEN: out of memory. */
 enum jk_status intake_store_load(
 	struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg) JK_MUST_CHECK;
-/* Stores the items whose verdict is STORED (one at least); on INTAKE_DONE their answers hold positions and epoch. */
+/* Stores the items whose verdict is STORED; on INTAKE_DONE their answers hold positions and epoch. Where there is none, it makes
+ * sure of what was loaded: rows that can be read may still be missing on the standby (a wait that was cancelled, a server that
+ * restarted during one, another intake's), so a DUPLICATE may be answered only after a commit that began after its load. */
 enum jk_status intake_store_commit(
 	struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg) JK_MUST_CHECK;

@@ -198,7 +198,7 @@ static void on_committed(void *arg, const struct jk_db_outcome *end)
 {
 	struct intake_store *store = arg;
 
-	if (end->status == JK_OK && !read_appended(store, end->results[end->count - 1])) {
+	if (end->status == JK_OK && store->slot_count && !read_appended(store, end->results[end->count - 1])) {
 		store->done(store->arg, INTAKE_REFUSED, "feed.append did not answer for each event");
 		return;
 	}
@@ -242,16 +242,11 @@ static bool fill(struct intake_store *store)
 	return true;
 }
 
-enum jk_status intake_store_commit(struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg)
+static size_t fill_steps(struct intake_store *store, struct jk_db_step *steps)
 {
-	struct jk_db_step steps[STEPS_MAX];
 	size_t count = 0;
 
-	store->work = *work;
-	reset_all(store);
-	if (!fill(store))
-		return JK_BROKEN;
-	if (work->assumed)
+	if (store->work.assumed)
 		steps[count++] = store_step(&sql_none_awaited, &store->dedup, 1);
 	steps[count++] = store_step(&sql_dedup, &store->dedup, DEDUP);
 	steps[count++] = store_step(&sql_report, &store->report, REPORT);
@@ -270,5 +265,19 @@ enum jk_status intake_store_commit(struct intake_store *store, const struct inta
 	if (store->touched.of[0].count)
 		steps[count++] = store_step(&sql_touch, &store->touched, TOUCH);
 	steps[count++] = store_step(&sql_append, &store->append, APPEND);
+	return count;
+}
+
+enum jk_status intake_store_commit(struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg)
+{
+	struct jk_db_step steps[STEPS_MAX] = {{.statement = &sql_confirm}};
+	size_t count = 1;
+
+	store->work = *work;
+	reset_all(store);
+	if (!fill(store))
+		return JK_BROKEN;
+	if (store->slot_count)
+		count = fill_steps(store, steps);
 	return store_start(store, steps, count, on_committed, done, arg);
 }

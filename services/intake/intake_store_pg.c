@@ -86,6 +86,9 @@ static enum intake_outcome outcome_of(const struct jk_db_outcome *end)
 {
 	if (end->status == JK_OK)
 		return INTAKE_DONE;
+	/* 53: no room on the disk, no memory. Trying again at once would not help; publishers come again. */
+	if (strncmp(end->sqlstate, "53", 2) == 0)
+		return INTAKE_REFUSED;
 	/* 23505 unique_violation: another intake has stored one of these keys since they were loaded. */
 	if (end->status == JK_RETRY || strcmp(end->sqlstate, "23505") == 0)
 		return INTAKE_AGAIN;

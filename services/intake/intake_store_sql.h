@@ -120,6 +120,14 @@ static const struct jk_db_statement sql_await_over = {
 	.params = 2,
 };
 
+/* A commit with nothing in it but its place in the log, which waits for the standby like any other; nothing where there is none
+ * to wait for, since then what can be read is on the disk. */
+static const struct jk_db_statement sql_confirm = {
+	.name = "intake_confirm",
+	.sql = "SELECT pg_logical_emit_message(true, 'jukwaa', ''::text) WHERE current_setting('synchronous_standby_names') <> "
+	       "''",
+};
+
 static const struct jk_db_statement sql_append = {
 	.name = "intake_append",
 	.sql = "SELECT ord, seq, chain, epoch FROM feed.append($1::text[], $2::uuid[], $3::smallint[], $4::uuid[], $5::bigint[],"

@@ -56,29 +56,31 @@ static void on_hint(void *arg)
 }
 
 /* What keeps notify from being ready, most basic first; "" when nothing does. */
-static const char *find_problem(struct app *app, const char *registry_problem)
+static void find_problem(struct app *app, const char *registry_problem, char ret[256])
 {
 	const struct jk_follow *follow = notify_feed_follow(app->feed);
-	if (*registry_problem)
-		return registry_problem;
-	if (jk_registry_version(app->watch) == 0)
-		return "the registry is not loaded yet";
-	if (!jk_db_is_up(app->send_db))
-		return "the database is away";
-	return jk_follow_is_started(follow) ? jk_follow_problem(follow) : "the feed is not being followed yet";
+	ret[0] = '\0';
+	if (jk_db_trouble(app->send_db, ret) != JK_DB_FINE || jk_db_trouble(app->feed_db, ret) != JK_DB_FINE)
+		return;
+	(void)jk_text_copy(ret, 256,
+		*registry_problem                      ? registry_problem
+		: jk_registry_version(app->watch) == 0 ? "REGISTRY_NOT_READ: the registry is not loaded yet"
+		: jk_follow_is_started(follow)         ? jk_follow_problem(follow)
+						       : "FEED_NOT_FOLLOWED: the feed is not being followed yet");
 }
 
 static void on_timer(void *arg)
 {
 	struct app *app = arg;
-	char problem[256];
+	char registry_problem[256], problem[256];
 	bool fatal;
 	jk_follow_on_timer(notify_feed_follow(app->feed));
-	jk_registry_watch_problem(app->watch, problem, &fatal);
+	jk_registry_watch_problem(app->watch, registry_problem, &fatal);
+	find_problem(app, registry_problem, problem);
 	if (!app->stopping)
-		jk_daemon_set_ready(app->daemon, find_problem(app, problem));
+		jk_daemon_set_ready(app->daemon, problem);
 	if (fatal) {
-		jk_log(JK_LOG_ERROR, "registry_refused", "reason=%s", problem);
+		jk_log(JK_LOG_ERROR, "registry_refused", "reason=%s", registry_problem);
 		app->failed = true;
 		jk_loop_stop(app->loop);
 	}
@@ -100,6 +102,17 @@ static void on_stop(void *arg)
 {
 	struct app *app = arg;
 	app->stopping = true;
+}
+
+/* What was sent and not answered, or answered and not written down, comes again when its lease is over. */
+static void tell_left(struct app *app)
+{
+	size_t in_flight, unrecorded;
+	notify_sender_left(app->sender, &in_flight, &unrecorded);
+	jk_log(in_flight + unrecorded ? JK_LOG_WARN : JK_LOG_INFO, "left",
+		"webhooks_in_flight=%zu outcomes_unrecorded=%zu batch_under_way=%s events_behind=%llu", in_flight, unrecorded,
+		jk_db_is_up(app->feed_db) && !jk_db_is_idle(app->feed_db) ? "yes" : "no",
+		(unsigned long long)jk_follow_lag(notify_feed_follow(app->feed)));
 }
 
 static bool open_outside(struct app *app, struct jk_refusal *refusal)
@@ -158,6 +171,7 @@ int main(int argc, char **argv)
 	if (open_outside(&app, &refusal) && open_inside(&app, &refusal)) {
 		jk_log(JK_LOG_INFO, "started", "realm=%s", jk_words_name(&jk_realms, (int)app.settings.realm));
 		jk_loop_run(app.loop);
+		tell_left(&app);
 	} else {
 		jk_log(JK_LOG_ERROR, "cannot_start", "field=%s why=%s", refusal.field, refusal.reason);
 		app.failed = true;

@@ -379,6 +379,12 @@ bool notify_sender_drain(struct notify_sender *sender)
 	return count_flights(sender, FLIGHT_FREE) == FLIGHTS_MAX;
 }
 
+void notify_sender_left(const struct notify_sender *sender, size_t *ret_in_flight, size_t *ret_unrecorded)
+{
+	*ret_in_flight = count_flights(sender, FLIGHT_SENT);
+	*ret_unrecorded = count_flights(sender, FLIGHT_ENDED);
+}
+
 static void register_metrics(struct notify_sender *sender)
 {
 	static const char help[] = "Attempts to send a webhook, by what came of them.";

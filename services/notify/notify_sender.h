@@ -26,3 +26,5 @@ void notify_sender_wake(void *sender);
 void notify_sender_turn(struct notify_sender *sender);
 /* Claims no more; true once everything under way has ended and is recorded. */
 bool notify_sender_drain(struct notify_sender *sender);
+/* Attempts that wait for their answer; those that have it and are not recorded yet. */
+void notify_sender_left(const struct notify_sender *sender, size_t *ret_in_flight, size_t *ret_unrecorded);
