@@ -56,7 +56,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 	if (jk_router_open(house->bus, settings->listen, &house->key, &around->router, why) != JK_OK ||
 		jk_router_self_test(house->bus, around->router, why) != JK_OK ||
 		dispatch_open(around, &house->dispatch) != JK_OK ||
-		jk_daemon_watch(around->daemon, around->loop, dispatch_drain, house->dispatch) != JK_OK)
+		jk_daemon_watch(around->daemon, around->loop, dispatch_drain, house->dispatch) != JK_OK ||
+		jk_daemon_watch_port(around->daemon, around->loop, house->bus, around->router) != JK_OK)
 		return false;
 	return jk_daemon_serve_http(around->daemon, why) == JK_OK;
 }

@@ -80,7 +80,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 	if (jk_router_open(parts->bus, settings->listen, &house->key, &parts->router, why) != JK_OK ||
 		jk_router_self_test(parts->bus, parts->router, why) != JK_OK ||
 		intake_service_open(parts, &house->service) != JK_OK ||
-		jk_daemon_watch(parts->daemon, parts->loop, intake_service_stop, house->service) != JK_OK)
+		jk_daemon_watch(parts->daemon, parts->loop, intake_service_stop, house->service) != JK_OK ||
+		jk_daemon_watch_port(parts->daemon, parts->loop, parts->bus, parts->router) != JK_OK)
 		return false;
 	return jk_daemon_serve_http(parts->daemon, why) == JK_OK;
 }

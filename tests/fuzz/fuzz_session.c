@@ -45,6 +45,11 @@ void jk_router_cut(struct jk_router *router, const struct jk_received *received)
 	(void)received;
 }
 
+void jk_router_guard(struct jk_router *router)
+{
+	(void)router;
+}
+
 enum jk_status jk_router_send(
 	struct jk_router *router, const struct jk_route *route, uint16_t kind, const void *body, size_t size)
 {
