@@ -46,9 +46,9 @@ class Run:
         self.findings = build / "findings" / name
         for folder in (self.corpus, self.findings):
             folder.mkdir(parents=True, exist_ok=True)
-        self.known = {p.name for p in self.findings.iterdir()}
+        self.known = {p.name for p in self.findings.iterdir()}  # of earlier runs
         self.log = build / f"{name}.log"
-        arguments = [f"-max_len={TARGETS[name][0]}", "-timeout=120", "-rss_limit_mb=2048", "-print_final_stats=1", "-reload=0",
+        arguments = [f"-max_len={TARGETS[name][0]}", "-timeout=120", "-report_slow_units=1000", "-rss_limit_mb=2048", "-print_final_stats=1", "-reload=0",
                      f"-artifact_prefix={self.findings}/"]
         if (build / f"{name}.dict").exists():
             arguments.append(f"-dict={build / name}.dict")

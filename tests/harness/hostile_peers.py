@@ -22,7 +22,7 @@ HUGE_COMMAND = struct.pack(">BQ", 6, 1 << 32)
 HUGE_MESSAGE = struct.pack(">BQ", 2, 1 << 32)
 
 
-def connect(port, send=b"", timeout=10.0):
+def connect(port, send=b"", timeout=30.0):
     """A TCP connection to the port with these bytes sent."""
     raw = socket.create_connection(("127.0.0.1", port), timeout=timeout)
     if send:
