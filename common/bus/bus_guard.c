@@ -1,6 +1,6 @@
 /* bus_guard.c: bounds what peers make libzmq hold. A message whose end never comes is kept by libzmq 4.3.4 without any limit, and
- * whoever reads the socket learns nothing of it: neither high-water mark nor ZMQ_MAXMSGSIZE counts its parts. The kernel knows how
- * many bytes came on each connection, and each message that is read proves that the one before it had an end: so what came
+ * whoever reads the socket learns nothing of it: neither high-water mark nor ZMQ_MAXMSGSIZE counts its parts. The kernel knows
+ * how many bytes came on each connection, and each message that is read proves that the one before it had an end: so what came
  * since, from a peer of which nothing was read for a while, is one unfinished message. */
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -11,8 +11,8 @@
 
 enum {
 	GUARD_DESCRIPTORS_MAX = 65536,
-	GUARD_PEER_MAX_BYTES = 8 * 1024 * 1024,    /* a message is two frames of at most 2 MiB */
-	GUARD_ALL_MAX_BYTES = 128 * 1024 * 1024,   /* of all peers; beyond it, those over GUARD_LARGE_BYTES go */
+	GUARD_PEER_MAX_BYTES = 8 * 1024 * 1024,  /* a message is two frames of at most 2 MiB */
+	GUARD_ALL_MAX_BYTES = 128 * 1024 * 1024, /* of all peers; beyond it, those over GUARD_LARGE_BYTES go */
 	GUARD_LARGE_BYTES = 1024 * 1024,
 	GUARD_SILENT_CHECKS = 3, /* in a row: a slow turn of the loop is not the peer's fault */
 };

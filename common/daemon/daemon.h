@@ -37,8 +37,8 @@ enum jk_status jk_daemon_watch(
 	struct jk_daemon *daemon, struct jk_loop *loop, void (*on_stop)(void *arg), void *arg) JK_MUST_CHECK;
 /* Starts the HTTP port (libmicrohttpd, own thread): /healthz, /readyz (503 with the reason while not ready), /metrics. */
 enum jk_status jk_daemon_serve_http(struct jk_daemon *daemon, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
-/* Metrics jukwaa_port_…: handshakes, connections that could not be accepted (with an error in the log while that lasts), peers cut.
- * Bus and router are borrowed while the loop runs. */
+/* Metrics jukwaa_port_…: handshakes, connections that could not be accepted (with an error in the log while that lasts), peers
+ * cut. Bus and router are borrowed while the loop runs. */
 enum jk_status jk_daemon_watch_port(
 	struct jk_daemon *daemon, struct jk_loop *loop, struct jk_bus *bus, struct jk_router *router) JK_MUST_CHECK;
 /* Readiness for /readyz and sd_notify; reason "" means ready. Any thread; cheap when unchanged. */

@@ -42,14 +42,13 @@ static void look(void *arg)
 	uint64_t cut = follow(&port->cut, counts.cut);
 	jk_metric_set(port->exhausted, accept_failed > 0);
 	if (accept_failed > 0)
-		jk_log_limited(WARN_EVERY_MS, JK_LOG_ERROR, "connections_not_accepted",
-			"why=%s effect=%s", "descriptors or memory are used up", "nobody new gets in, one processor is busy trying");
+		jk_log_limited(WARN_EVERY_MS, JK_LOG_ERROR, "connections_not_accepted", "why=%s effect=%s",
+			"descriptors or memory are used up", "nobody new gets in, one processor is busy trying");
 	if (cut > 0)
 		jk_log_limited(WARN_EVERY_MS, JK_LOG_WARN, "peers_cut", "count=%d why=%s", (int)cut, "a message without end");
 }
 
-enum jk_status jk_daemon_watch_port(
-	struct jk_daemon *daemon, struct jk_loop *loop, struct jk_bus *bus, struct jk_router *router)
+enum jk_status jk_daemon_watch_port(struct jk_daemon *daemon, struct jk_loop *loop, struct jk_bus *bus, struct jk_router *router)
 {
 	static const char handshakes[] = "CURVE handshakes, by ZAP's verdict";
 	struct daemon_port *port = daemon->port = calloc(1, sizeof *port);
@@ -61,8 +60,10 @@ enum jk_status jk_daemon_watch_port(
 	port->allowed.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"allowed\"", handshakes);
 	port->later.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"later\"", handshakes);
 	port->refused.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"refused\"", handshakes);
-	port->failed.metric = jk_metric_counter("jukwaa_port_failed_handshakes_total", "", "connections that ended before they were known");
-	port->accept_failed.metric = jk_metric_counter("jukwaa_port_accept_failures_total", "", "connections that could not be accepted");
+	port->failed.metric =
+		jk_metric_counter("jukwaa_port_failed_handshakes_total", "", "connections that ended before they were known");
+	port->accept_failed.metric =
+		jk_metric_counter("jukwaa_port_accept_failures_total", "", "connections that could not be accepted");
 	port->cut.metric = jk_metric_counter("jukwaa_port_cut_total", "", "connections ended because a message had no end");
 	port->exhausted = jk_metric_gauge("jukwaa_port_exhausted", "", "1 while connections cannot be accepted");
 	return jk_loop_add_timer(loop, LOOK_MS, look, port);

@@ -20,8 +20,8 @@ struct waiting_key {
 	struct intake_lane *turn, **turn_end;
 	int32_t key_id;
 	size_t lanes;
-	size_t count;           /* reports that wait */
-	size_t bytes;           /* cost, from put to done */
+	size_t count; /* reports that wait */
+	size_t bytes; /* cost, from put to done */
 };
 
 struct intake_queue {
@@ -118,8 +118,7 @@ void intake_queue_leave(struct intake_queue *queue, struct intake_lane **lane_p)
 
 bool intake_queue_has_room(const struct intake_queue *queue, const struct intake_lane *lane, size_t size)
 {
-	return lane->bytes + size <= queue->lane_max_bytes &&
-	       queue->bytes + lane->key->bytes + size <= queue->memory_max_bytes;
+	return lane->bytes + size <= queue->lane_max_bytes && queue->bytes + lane->key->bytes + size <= queue->memory_max_bytes;
 }
 
 static void line_up_key(struct intake_queue *queue, struct waiting_key *key)

@@ -1,4 +1,5 @@
-/* What desks and publishers ask of dispatch and cases: Subscribe with its sealed positions, CaseList, CaseShow. First byte: which. */
+/* What desks and publishers ask of dispatch and cases: Subscribe with its sealed positions, CaseList, CaseShow. First byte:
+ * which. */
 #include "cases_wire.h"
 #include "dispatch_wire.h"
 #include "fuzz.h"

@@ -1,5 +1,5 @@
-/* `jukwaa publish` on a file of unknown format: which it is, and where one report ends and the next begins. Reports lie within the
- * file, one behind the other. */
+/* `jukwaa publish` on a file of unknown format: which it is, and where one report ends and the next begins. Reports lie within
+ * the file, one behind the other. */
 #include "fuzz.h"
 #include "services/cli/json_slice.h"
 #include "services/cli/publish_input.h"

@@ -53,8 +53,8 @@ void jk_router_guard(struct jk_router *router)
 enum jk_status jk_router_send(
 	struct jk_router *router, const struct jk_route *route, uint16_t kind, const void *body, size_t size)
 {
-	static const ProtobufCMessageDescriptor *const types[] = {[JUKWAA__V1__KIND__KIND_WELCOME] =
-									  &jukwaa__v1__welcome__descriptor,
+	static const ProtobufCMessageDescriptor *const types[] = {
+		[JUKWAA__V1__KIND__KIND_WELCOME] = &jukwaa__v1__welcome__descriptor,
 		[JUKWAA__V1__KIND__KIND_PONG] = &jukwaa__v1__pong__descriptor,
 		[JUKWAA__V1__KIND__KIND_BAD_SESSION] = &jukwaa__v1__bad_session__descriptor,
 		[JUKWAA__V1__KIND__KIND_REFUSED] = &jukwaa__v1__refused__descriptor,
@@ -113,11 +113,22 @@ static struct jk_registry_watch *open_watch(void)
 	const struct registry_key_row rows[] = {
 		{.curve_key = {0}, .key_id = 1, .agency_id = 1, .desk_id = -1, .role = JK_ROLE_PUBLISHER, .realm = JK_REALM_LIVE},
 		{.curve_key = {1}, .key_id = 2, .agency_id = 1, .desk_id = 1, .role = JK_ROLE_DESK, .realm = JK_REALM_LIVE},
-		{.curve_key = {2}, .key_id = 3, .agency_id = 1, .desk_id = -1, .revoked = true, .role = JK_ROLE_PUBLISHER,
+		{.curve_key = {2},
+			.key_id = 3,
+			.agency_id = 1,
+			.desk_id = -1,
+			.revoked = true,
+			.role = JK_ROLE_PUBLISHER,
 			.realm = JK_REALM_LIVE},
 	};
-	const struct registry_rows all = {.version = 1, .realm = JK_REALM_LIVE, .agencies = agencies, .agency_count = 1,
-		.desks = desks, .desk_count = 1, .keys = rows, .key_count = UNKNOWN};
+	const struct registry_rows all = {.version = 1,
+		.realm = JK_REALM_LIVE,
+		.agencies = agencies,
+		.agency_count = 1,
+		.desks = desks,
+		.desk_count = 1,
+		.keys = rows,
+		.key_count = UNKNOWN};
 	struct jk_registry *registry;
 	struct jk_registry_watch *watch = NULL;
 	struct jk_refusal refusal;

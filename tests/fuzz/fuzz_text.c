@@ -15,7 +15,8 @@ static void read_url(const char *text)
 	fuzz_must(strlen(host) < sizeof host && strpbrk(host, " \r\n") == NULL);
 }
 
-/* No form of an address that is not public may pass as one that is: an IPv4 address within IPv6 is judged like the address itself. */
+/* No form of an address that is not public may pass as one that is: an IPv4 address within IPv6 is judged like the address
+ * itself. */
 static void read_address(const uint8_t *bytes, size_t size)
 {
 	uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff}, translated[16] = {0x00, 0x64, 0xff, 0x9b};

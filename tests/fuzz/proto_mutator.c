@@ -75,7 +75,8 @@ static int split(const uint8_t *bytes, size_t size, struct field fields[FIELDS_M
 static size_t change(uint8_t *bytes, size_t size, size_t max_size, int depth);
 
 /* Puts `content` in place of the field's own, its length before it where there is one. */
-static size_t replace(uint8_t *bytes, size_t size, size_t max_size, const struct field *field, const uint8_t *content, size_t count)
+static size_t replace(
+	uint8_t *bytes, size_t size, size_t max_size, const struct field *field, const uint8_t *content, size_t count)
 {
 	uint8_t head[20];
 	uint64_t tag;

@@ -1,8 +1,8 @@
 """Figures of hostile peers, for tests/bench: what a stranger costs before it is known (hostile), and what one publisher's flood
 costs another (fairness). Own file so that bench.py stays a table of contents."""
-import contextlib
 import json
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -84,17 +84,17 @@ STRANGERS, HALF_OPEN = 2000, 1000
 
 def cost(service, what, count, work):
     """CPU of the service for each of `count`, while work() has them happen."""
-    before, began = cpu_s(service.process.pid), time.monotonic()
+    before = cpu_s(service.process.pid)
     work()
-    used, elapsed = cpu_s(service.process.pid) - before, time.monotonic() - began
-    print(f"hostile, {what}: {used / count * 1e6:.0f} us CPU each, {count / elapsed:.0f}/s seen", flush=True)
+    each = (cpu_s(service.process.pid) - before) / count
+    print(f"hostile, {what}: {each * 1e6:.0f} us CPU each; {1 / each:.0f} a second take one processor", flush=True)
 
 
-def shake_hands(stack, service, key, verdict, count, at_once=100):
+def shake_hands(stack, service, key, verdict, count, at_once=500):
     """`count` handshakes with this key, each on a socket of its own."""
     mine, theirs = read_key(key), read_key(f"{stack.server_key}.pub")
     seen = service.metric("jukwaa_intake_handshakes_total", verdict)
-    with contextlib.closing(zmq.Context()) as context:
+    with zmq.Context() as context:
         context.set(zmq.MAX_SOCKETS, 4096)
         for first in range(0, count, at_once):
             socks = [dealer(context, stack.endpoints["intake"], theirs["curve-public"], mine["curve-public"], mine["curve-secret"])
@@ -127,6 +127,8 @@ def half_open(service, port, bytes_sent, what):
 def bench_hostile(cluster, options):
     """What peers cost that are not known (yet): handshakes, garbage, half-open connections."""
     del options
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(20000, hard), hard))
     stack = Stack(services=("intake",), cluster=cluster)
     known, stranger = stack.add_publisher("KNOWN"), stack.new_key("stranger")
     stack.wait_known(known)

@@ -78,7 +78,8 @@ static void test_memory_is_shared_between_keys(void **state)
 {
 	struct intake_lane *lanes[] = {intake_queue_join(queue, KEY), intake_queue_join(queue, KEY)};
 	struct intake_lane *other = intake_queue_join(queue, OTHER_KEY);
-	struct intake_item items[] = {{.size = 1, .cost_bytes = 300}, {.size = 1, .cost_bytes = 200}, {.size = 1, .cost_bytes = 240}};
+	struct intake_item items[] = {
+		{.size = 1, .cost_bytes = 300}, {.size = 1, .cost_bytes = 200}, {.size = 1, .cost_bytes = 240}};
 
 	(void)state;
 	intake_queue_put(queue, lanes[0], &items[0]);
