@@ -29,6 +29,7 @@ struct intake_queue {
 	struct waiting_key *keys, *turn, **turn_end;
 	size_t count, bytes;
 	size_t drawn, draw_max; /* of the draw under way; drawn 0: none is */
+	bool express;           /* this draw, or the one before it, is of keys that are not busy */
 };
 
 struct intake_queue *intake_queue_new(size_t memory_max_bytes, size_t lane_max_bytes)
@@ -157,19 +158,29 @@ void intake_queue_put(struct intake_queue *queue, struct intake_lane *lane, stru
 
 /* ---- out ---- */
 
-/* Long draws carry most, and harm nobody while every key that is connected has more waiting than its share of a short one. In a
- * short one each key has its turn. */
-static size_t decide_draw(const struct intake_queue *queue)
+static bool is_busy(const struct waiting_key *key)
 {
-	size_t keys = 0, busy = 0;
+	return key->count > INTAKE_DRAW_SHARED_MAX;
+}
+
+/* Long draws carry most, and harm nobody while every key that is connected has more waiting than its share of a short one. Else
+ * every second draw is of the keys that are not busy alone, when something of theirs waits: a batch of few is done soonest. */
+static void begin_draw(struct intake_queue *queue)
+{
+	size_t keys = 0, busy = 0, waiting = 0;
 
 	for (const struct waiting_key *key = queue->keys; key; key = key->next) {
 		keys++;
-		busy += key->count > INTAKE_DRAW_SHARED_MAX;
+		busy += is_busy(key);
+		waiting += is_busy(key) ? 0 : key->count;
 	}
+	queue->express = busy > 0 && waiting > 0 && !queue->express;
 	if (busy == keys || keys == 1 || keys >= INTAKE_BATCH_MAX)
-		return INTAKE_BATCH_MAX;
-	return keys > INTAKE_DRAW_SHARED_MAX ? keys : INTAKE_DRAW_SHARED_MAX;
+		queue->draw_max = INTAKE_BATCH_MAX;
+	else
+		queue->draw_max = keys > INTAKE_DRAW_SHARED_MAX ? keys : INTAKE_DRAW_SHARED_MAX;
+	if (queue->express && waiting < queue->draw_max)
+		queue->draw_max = waiting;
 }
 
 static struct intake_item *take_from_lane(struct waiting_key *key)
@@ -189,21 +200,46 @@ static struct intake_item *take_from_lane(struct waiting_key *key)
 	return item;
 }
 
-struct intake_item *intake_queue_take(struct intake_queue *queue)
+static struct waiting_key *take_turn(struct intake_queue *queue)
 {
 	struct waiting_key *key = queue->turn;
 
+	queue->turn = key->next_turn;
+	if (!queue->turn)
+		queue->turn_end = &queue->turn;
+	return key;
+}
+
+/* Whose turn it is; NULL: nobody's in this draw. In an express draw the busy ones keep their order and are passed over. */
+static struct waiting_key *next_key(struct intake_queue *queue)
+{
+	struct waiting_key *first = queue->turn;
+
+	for (struct waiting_key *key = first; key; key = queue->turn) {
+		(void)take_turn(queue);
+		if (!queue->express || !is_busy(key))
+			return key;
+		line_up_key(queue, key);
+		if (queue->turn == first)
+			return NULL;
+	}
+	return NULL;
+}
+
+struct intake_item *intake_queue_take(struct intake_queue *queue)
+{
+	struct waiting_key *key = NULL;
+
 	if (queue->drawn == 0)
-		queue->draw_max = decide_draw(queue);
-	if (!key || queue->drawn == queue->draw_max) {
+		begin_draw(queue);
+	if (queue->drawn < queue->draw_max)
+		key = next_key(queue);
+	if (!key) {
 		queue->drawn = 0;
 		return NULL;
 	}
 	/* Whoever draws stops by itself at a full batch. */
 	queue->drawn = queue->drawn + 1 == INTAKE_BATCH_MAX ? 0 : queue->drawn + 1;
-	queue->turn = key->next_turn;
-	if (!queue->turn)
-		queue->turn_end = &queue->turn;
 	struct intake_item *item = take_from_lane(key);
 	if (key->turn)
 		line_up_key(queue, key);

@@ -57,7 +57,7 @@ def modest_beside(stack, key, flooder):
 
 def bench_fairness(cluster, options):
     """One publisher at 50/s: alone, beside a flooding key, beside a flooding key with a rate limit."""
-    for limit in (None, 2000):
+    for limit in (None, 500):
         alone, beside, p50s, rates = [], [], [], []
         for _ in range(options.rounds):
             stack = Stack(services=("intake",), cluster=cluster)
@@ -100,7 +100,11 @@ def shake_hands(stack, service, key, verdict, count, at_once=500):
             socks = [dealer(context, stack.endpoints["intake"], theirs["curve-public"], mine["curve-public"], mine["curve-secret"])
                      for _ in range(at_once)]
             seen += at_once
-            wait_until(lambda: service.metric("jukwaa_intake_handshakes_total", verdict) >= seen, 30, f"{seen} handshakes")
+            until = time.monotonic() + 30
+            while service.metric("jukwaa_intake_handshakes_total", verdict) < seen:
+                if time.monotonic() > until:
+                    raise SystemExit(f"no {seen} handshakes")
+                time.sleep(0.4)  # asking costs the service too
             for sock in socks:
                 sock.close()
 

@@ -106,7 +106,7 @@ class HostileCase(unittest.TestCase):
 
     def each(self, **limits):
         for name in SERVICES:
-            with self.subTest(name), self.honest_beside(name, **limits) as service:
+            with self.honest_beside(name, **limits) as service:
                 yield name, service, stack.ports[name]
 
     def raw(self, name, **kwargs):
