@@ -5,8 +5,10 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
+#include "base/jk_text.h"
 #include "bus/bus_internal.h"
 
 enum {
@@ -25,6 +27,7 @@ struct peer {
 };
 
 struct bus_guard {
+	int port; /* ours; 0 before it is known */
 	_Atomic int highest;
 	struct peer peers[GUARD_DESCRIPTORS_MAX];
 };
@@ -82,6 +85,29 @@ static uint64_t look_at(struct peer *peer, int fd)
 	return peer->silent >= GUARD_SILENT_CHECKS ? received - peer->through : 0;
 }
 
+void jk_bus_guard_bound(struct bus_guard *guard, const char *endpoint)
+{
+	const char *colon = strrchr(endpoint, ':');
+	int64_t port;
+
+	if (colon && jk_text_to_int64(colon + 1, 1, 65535, &port))
+		guard->port = (int)port;
+}
+
+/* A descriptor whose end the monitor did not tell may be another connection's by now, the database's even. */
+static bool is_ours(const struct bus_guard *guard, int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof address;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+		return false;
+	if (address.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port) == guard->port;
+	return address.ss_family == AF_INET &&
+	       ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port) == guard->port;
+}
+
 static unsigned cut_over(struct bus_guard *guard, uint64_t max_bytes, uint64_t *ret_all_bytes)
 {
 	unsigned cut = 0;
@@ -89,12 +115,12 @@ static unsigned cut_over(struct bus_guard *guard, uint64_t max_bytes, uint64_t *
 	*ret_all_bytes = 0;
 	for (int fd = 0; fd <= guard->highest; fd++) {
 		uint64_t held = look_at(&guard->peers[fd], fd);
-		if (held > max_bytes && shutdown(fd, SHUT_RDWR) == 0) {
-			guard->peers[fd].open = false; /* once is enough */
-			cut++;
-		} else {
+		if (held <= max_bytes) {
 			*ret_all_bytes += held;
+			continue;
 		}
+		guard->peers[fd].open = false; /* once is enough */
+		cut += is_ours(guard, fd) && shutdown(fd, SHUT_RDWR) == 0;
 	}
 	return cut;
 }

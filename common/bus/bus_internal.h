@@ -49,6 +49,8 @@ bool jk_bus_send_framed(void *socket, uint16_t kind, const void *body, size_t si
 struct bus_guard;
 struct bus_guard *jk_bus_guard_new(void);
 void jk_bus_guard_free(struct bus_guard **guard_p);
+/* Once it is bound: "tcp://127.0.0.1:7101". */
+void jk_bus_guard_bound(struct bus_guard *guard, const char *endpoint);
 void jk_bus_guard_accepted(struct bus_guard *guard, int fd);
 void jk_bus_guard_closed(struct bus_guard *guard, int fd);
 /* A whole message came from it. */

@@ -84,6 +84,7 @@ enum jk_status jk_router_open(struct jk_bus *bus, const char *endpoint, const st
 	if (zmq_bind(router->socket, endpoint) != 0 ||
 		zmq_getsockopt(router->socket, ZMQ_LAST_ENDPOINT, router->endpoint, &size) != 0)
 		return fail(router, ret_refusal, endpoint, "cannot listen there");
+	jk_bus_guard_bound(router->guard, router->endpoint);
 	*ret_router = router;
 	return JK_OK;
 }
