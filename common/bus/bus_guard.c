@@ -23,7 +23,7 @@ struct peer {
 	_Atomic bool open;        /* by the monitor's thread */
 	_Atomic bool heard;       /* a message was read since the last check */
 	_Atomic uint64_t through; /* bytes of the connection up to which every message had an end */
-	unsigned silent;          /* checks in a row without one */
+	unsigned silent;          /* checks in a row in which a large one had no end */
 };
 
 struct bus_guard {
@@ -77,11 +77,9 @@ static uint64_t look_at(struct peer *peer, int fd)
 	uint64_t received = info.tcpi_bytes_received;
 	if (peer->heard || received < peer->through) {
 		peer->heard = false;
-		peer->silent = 0;
 		peer->through = received;
-	} else {
-		peer->silent++;
 	}
+	peer->silent = received - peer->through > GUARD_LARGE_BYTES ? peer->silent + 1 : 0;
 	return peer->silent >= GUARD_SILENT_CHECKS ? received - peer->through : 0;
 }
 

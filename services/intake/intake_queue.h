@@ -11,7 +11,7 @@ struct intake_lane;
 
 /* How many reports are drawn at once while keys that are not busy are connected too (or one for each key). Measured (tests/bench
  * fairness): larger draws carry little more in all, and a lone report waits for two of them. */
-enum { INTAKE_DRAW_SHARED_MAX = 32 };
+enum { INTAKE_DRAW_SHARED_MAX = 16 };
 
 /* memory_max_bytes: item->cost_bytes of all items from put to done; a key may have as much of it as it leaves free, so that there
  * is room for the next key. lane_max_bytes: item->size of one lane's. NULL: no memory. */
