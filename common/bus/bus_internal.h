@@ -45,6 +45,19 @@ bool jk_bus_drain(void *socket);
 /* Sends header and body after whatever was sent before; without waiting. */
 bool jk_bus_send_framed(void *socket, uint16_t kind, const void *body, size_t size);
 
+/* bus_guard.c: watches the connections of one ROUTER, by descriptor. accepted and closed: from the monitor's thread. */
+struct bus_guard;
+struct bus_guard *jk_bus_guard_new(void);
+void jk_bus_guard_free(struct bus_guard **guard_p);
+/* Once it is bound: "tcp://127.0.0.1:7101". */
+void jk_bus_guard_bound(struct bus_guard *guard, const char *endpoint);
+void jk_bus_guard_accepted(struct bus_guard *guard, int fd);
+void jk_bus_guard_closed(struct bus_guard *guard, int fd);
+/* A whole message came from it. */
+void jk_bus_guard_heard(struct bus_guard *guard, int fd);
+/* Cuts those that hold an endless message; how many. */
+unsigned jk_bus_guard_check(struct bus_guard *guard);
+
 /* As jk_dealer_open without CURVE, for the self test. */
 enum jk_status jk_dealer_open_plain(
 	struct jk_bus *bus, const char *endpoint, struct jk_dealer **ret_dealer, struct jk_refusal *ret_refusal) JK_MUST_CHECK;

@@ -11,10 +11,11 @@
 struct jk_router {
 	void *socket, *monitor;
 	pthread_t monitor_thread;
+	struct bus_guard *guard;
 	bool draining; /* in the middle of a malformed message */
 	char endpoint[256];
 	_Atomic uint64_t received, sent, malformed, no_identity, unreachable, full; /* read by the metrics port's thread */
-	_Atomic uint64_t handshake_failed, accept_failed;
+	_Atomic uint64_t handshake_failed, accept_failed, cut;
 };
 
 /* libzmq's I/O thread waits for a monitor that nobody reads, so it is read by a thread that does nothing else. */
@@ -26,6 +27,10 @@ static void *run_monitor(void *arg)
 	while (jk_bus_monitor_next(router->monitor, true, &event, &value) && event != ZMQ_EVENT_MONITOR_STOPPED) {
 		if (event == ZMQ_EVENT_ACCEPT_FAILED)
 			router->accept_failed++;
+		else if (event == ZMQ_EVENT_ACCEPTED)
+			jk_bus_guard_accepted(router->guard, (int)value);
+		else if (event == ZMQ_EVENT_DISCONNECTED)
+			jk_bus_guard_closed(router->guard, (int)value);
 		else
 			router->handshake_failed++;
 	}
@@ -54,13 +59,14 @@ enum jk_status jk_router_open(struct jk_bus *bus, const char *endpoint, const st
 	struct jk_refusal *ret_refusal)
 {
 	enum {
-		EVENTS = ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+		EVENTS = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_ACCEPT_FAILED |
+			 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
 			 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_MONITOR_STOPPED,
 		MONITOR_HIGH_WATER = 1000,
 	};
 	*ret_router = NULL;
 	struct jk_router *router = calloc(1, sizeof *router);
-	if (router)
+	if (router && (router->guard = jk_bus_guard_new()))
 		router->socket = zmq_socket(bus->context, ZMQ_ROUTER);
 	if (!router || !router->socket)
 		return fail(router, ret_refusal, endpoint, "no socket");
@@ -78,6 +84,7 @@ enum jk_status jk_router_open(struct jk_bus *bus, const char *endpoint, const st
 	if (zmq_bind(router->socket, endpoint) != 0 ||
 		zmq_getsockopt(router->socket, ZMQ_LAST_ENDPOINT, router->endpoint, &size) != 0)
 		return fail(router, ret_refusal, endpoint, "cannot listen there");
+	jk_bus_guard_bound(router->guard, router->endpoint);
 	*ret_router = router;
 	return JK_OK;
 }
@@ -95,6 +102,7 @@ void jk_router_close(struct jk_router **router_p)
 	}
 	if (router->socket)
 		zmq_close(router->socket);
+	jk_bus_guard_free(&router->guard);
 	free(router);
 }
 
@@ -162,6 +170,8 @@ static enum taken take_message(struct jk_router *router, struct jk_received *ret
 		more = zmq_msg_more(&frames[count++]);
 	}
 	enum taken taken = count == 0 ? TAKEN_NONE : TAKEN_MALFORMED;
+	if (count > 1)
+		jk_bus_guard_heard(router->guard, zmq_msg_get(&frames[count - 1], ZMQ_SRCFD));
 	if (count == 3 && !more) {
 		if (accept_frames(router, &frames[0], &frames[1], &frames[2], ret))
 			taken = TAKEN_GOOD;
@@ -239,6 +249,11 @@ void jk_router_cut(struct jk_router *router, const struct jk_received *received)
 		shutdown(fd, SHUT_RDWR);
 }
 
+void jk_router_guard(struct jk_router *router)
+{
+	router->cut += jk_bus_guard_check(router->guard);
+}
+
 struct jk_router_counts jk_router_counts(const struct jk_router *router)
 {
 	return (struct jk_router_counts){
@@ -250,5 +265,6 @@ struct jk_router_counts jk_router_counts(const struct jk_router *router)
 		.full = router->full,
 		.handshake_failed = router->handshake_failed,
 		.accept_failed = router->accept_failed,
+		.cut = router->cut,
 	};
 }

@@ -32,6 +32,7 @@ struct jk_received {
 
 struct jk_router_counts {
 	uint64_t received, sent, malformed, no_identity, unreachable, full, handshake_failed, accept_failed;
+	uint64_t cut; /* connections ended because a message had no end */
 };
 
 /* Binds `endpoint` ("tcp://127.0.0.1:7101"; "tcp://127.0.0.1:*" picks a port) with domain "jukwaa" enforced (option 93),
@@ -58,4 +59,8 @@ enum jk_status jk_router_send(
 	struct jk_router *router, const struct jk_route *route, uint16_t kind, const void *body, size_t size) JK_MUST_CHECK;
 /* Best effort: cuts the TCP connection the message came in on (revoked keys). Only within the handling of a message. */
 void jk_router_cut(struct jk_router *router, const struct jk_received *received);
+/* Ends connections whose peers send a message without end, which libzmq would keep without limit. Call every 100 ms; a peer that
+ * is called in time holds 8 MiB and what it can send in half a second. */
+enum { JK_ROUTER_GUARD_MS = 100 };
+void jk_router_guard(struct jk_router *router);
 struct jk_router_counts jk_router_counts(const struct jk_router *router);

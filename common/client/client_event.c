@@ -176,7 +176,7 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	struct jk_buffer *json)
 {
 	/* Beyond what every JSON reader keeps exactly, it is text. */
-	const char *quote = llabs(event->revision) > 1LL << 53 ? "\"" : "";
+	const char *quote = event->revision > 1LL << 53 || event->revision < -(1LL << 53) ? "\"" : "";
 	char recorded_at[JK_TIME_BYTES], commitment[65], chain[65];
 
 	jk_time_format(recorded_at, event->recorded_at_us);

@@ -33,6 +33,7 @@ static void free_daemon(struct jk_daemon **daemon_p)
 		close(daemon->signal_fd);
 	jk_conf_free(&daemon->conf);
 	pthread_mutex_destroy(&daemon->ready_lock);
+	free(daemon->port);
 	free(daemon);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/jk_status.h"
 #include "bus/bus_loop.h"
+#include "bus/bus_router.h"
 #include "conf/conf.h"
 
 struct jk_daemon;
@@ -36,6 +37,10 @@ enum jk_status jk_daemon_watch(
 	struct jk_daemon *daemon, struct jk_loop *loop, void (*on_stop)(void *arg), void *arg) JK_MUST_CHECK;
 /* Starts the HTTP port (libmicrohttpd, own thread): /healthz, /readyz (503 with the reason while not ready), /metrics. */
 enum jk_status jk_daemon_serve_http(struct jk_daemon *daemon, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
+/* Metrics jukwaa_port_…: handshakes, connections that could not be accepted (with an error in the log while that lasts), peers
+ * cut. Bus and router are borrowed while the loop runs. */
+enum jk_status jk_daemon_watch_port(
+	struct jk_daemon *daemon, struct jk_loop *loop, struct jk_bus *bus, struct jk_router *router) JK_MUST_CHECK;
 /* Readiness for /readyz and sd_notify; reason "" means ready, else "CODE: words for an operator" (CODE of A-Z and _, which stays
  * from release to release; text after it may change while the state is the same). Any thread; cheap when unchanged. */
 void jk_daemon_set_ready(struct jk_daemon *daemon, const char *not_ready_because);

@@ -13,7 +13,8 @@
 #include "base/jk_time.h"
 #include "daemon/daemon_internal.h"
 
-enum { HTTP_CONNECTIONS_MAX = 8, HTTP_TIMEOUT_S = 5, HTTP_MEMORY_BYTES = 8 * 1024 };
+/* Enough that a few dozen stalled clients do not keep whoever supervises the service out. */
+enum { HTTP_CONNECTIONS_MAX = 64, HTTP_TIMEOUT_S = 5, HTTP_MEMORY_BYTES = 8 * 1024 };
 
 static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, const char *type, const char *text)
 {

@@ -11,6 +11,7 @@
 #include "daemon/metrics.h"
 
 struct MHD_Daemon;
+struct daemon_port;
 
 enum { DAEMON_REASON_BYTES = 200 };
 
@@ -26,6 +27,7 @@ struct jk_daemon {
 	_Atomic int64_t alive_ms;       /* the loop's last tick; 0 before jk_daemon_watch */
 	int64_t watchdog_ms, next_watchdog_ms;
 	struct MHD_Daemon *http;
+	struct daemon_port *port; /* daemon_port.c; NULL without one */
 	struct jk_metric *up_seconds, *memory_bytes;
 	pthread_mutex_t ready_lock;
 	bool ready, told_ready; /* told_ready: READY=1 has been sent */

@@ -114,6 +114,11 @@ static void on_tick(void *arg)
 	sweep(sessions);
 }
 
+static void on_guard(void *arg)
+{
+	jk_router_guard(((struct jk_sessions *)arg)->router);
+}
+
 enum jk_status jk_sessions_open(const struct jk_service *service, struct jk_loop *loop, struct jk_router *router,
 	struct jk_registry_watch *watch, struct jk_sessions **ret_sessions)
 {
@@ -132,7 +137,8 @@ enum jk_status jk_sessions_open(const struct jk_service *service, struct jk_loop
 	sessions->arena = jk_arena_new(service->arena_bytes < ARENA_MIN_BYTES ? ARENA_MIN_BYTES : service->arena_bytes);
 	if (sessions->arena == NULL || session_table_init(&sessions->table, sessions->service.sessions_max) != JK_OK ||
 		jk_loop_add_socket(loop, jk_router_socket(router), on_readable, sessions) != JK_OK ||
-		jk_loop_add_timer(loop, SESSION_TICK_MS, on_tick, sessions) != JK_OK) {
+		jk_loop_add_timer(loop, SESSION_TICK_MS, on_tick, sessions) != JK_OK ||
+		jk_loop_add_timer(loop, JK_ROUTER_GUARD_MS, on_guard, sessions) != JK_OK) {
 		jk_sessions_close(&sessions);
 		return JK_BROKEN;
 	}

@@ -136,7 +136,8 @@ static bool add_to_loop(struct app *app)
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->query_db) == JK_OK &&
 	       jk_loop_add_timer(loop, TIMER_MS, on_timer, app) == JK_OK &&
-	       jk_daemon_watch(app->daemon, loop, on_stop, app) == JK_OK;
+	       jk_daemon_watch(app->daemon, loop, on_stop, app) == JK_OK &&
+	       jk_daemon_watch_port(app->daemon, loop, app->bus, app->router) == JK_OK;
 }
 
 static bool open_inside(struct app *app, struct jk_refusal *refusal)

@@ -60,7 +60,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 		dispatch_open(around, &house->dispatch) != JK_OK ||
 		jk_retain_open(around->loop, settings->database, "jukwaa-dispatch-retain", dispatch_retain_kinds,
 			DISPATCH_RETAIN_KINDS, &house->retain) != JK_OK ||
-		jk_daemon_watch(around->daemon, around->loop, dispatch_drain, house->dispatch) != JK_OK)
+		jk_daemon_watch(around->daemon, around->loop, dispatch_drain, house->dispatch) != JK_OK ||
+		jk_daemon_watch_port(around->daemon, around->loop, house->bus, around->router) != JK_OK)
 		return false;
 	return jk_daemon_serve_http(around->daemon, why) == JK_OK;
 }

@@ -150,7 +150,7 @@ static void on_open(void *arg, struct jk_session *session)
 {
 	struct intake_service *service = arg;
 
-	session->user = intake_queue_join(service->queue);
+	session->user = intake_queue_join(service->queue, session->key_id);
 }
 
 static void on_end(void *arg, struct jk_session *session)
@@ -369,7 +369,10 @@ enum jk_status intake_service_open(const struct intake_parts *parts, struct inta
 static void drop_items(struct intake_service *service)
 {
 	intake_batch_close(&service->batch);
-	for (struct intake_item *item; (item = intake_queue_take(service->queue));) {
+	while (intake_queue_count(service->queue)) {
+		struct intake_item *item = intake_queue_take(service->queue);
+		if (!item)
+			continue; /* a draw is over */
 		intake_queue_done(service->queue, item);
 		item_free(service, &item);
 	}

@@ -84,7 +84,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 		intake_service_open(parts, &house->service) != JK_OK ||
 		jk_retain_open(parts->loop, settings->database, "jukwaa-intake-retain", intake_retain_kinds, INTAKE_RETAIN_KINDS,
 			&house->retain) != JK_OK ||
-		jk_daemon_watch(parts->daemon, parts->loop, intake_service_stop, house->service) != JK_OK)
+		jk_daemon_watch(parts->daemon, parts->loop, intake_service_stop, house->service) != JK_OK ||
+		jk_daemon_watch_port(parts->daemon, parts->loop, parts->bus, parts->router) != JK_OK)
 		return false;
 	return jk_daemon_serve_http(parts->daemon, why) == JK_OK;
 }

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 
+from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack
 
 
@@ -124,17 +125,21 @@ def bench_memory(cluster, options):
     stack.stop()
 
 
+BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "latency": bench_latency, "memory": bench_memory,
+           "fairness": bench_fairness, "hostile": bench_hostile}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tests/bench")
-    parser.add_argument("what", nargs="?", default="all", choices=["publish", "deliver", "latency", "memory", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=[*BENCHES, "all"])
     parser.add_argument("--reports", type=int, default=150000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(f"machine: {machine()}", flush=True)
     cluster = Cluster(["max_wal_size = 2GB"])
-    for name in ("publish", "deliver", "latency", "memory"):
+    for name, bench in BENCHES.items():
         if options.what in (name, "all"):
-            globals()[f"bench_{name}"](cluster, options)
+            bench(cluster, options)
 
 
 if __name__ == "__main__":

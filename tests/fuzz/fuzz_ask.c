@@ -1,0 +1,64 @@
+/* What desks and publishers ask of dispatch and cases: Subscribe with its sealed positions, CaseList, CaseShow. First byte:
+ * which. */
+#include "cases_wire.h"
+#include "dispatch_wire.h"
+#include "fuzz.h"
+#include "jukwaa/v1/cases.pb-c.h"
+#include "jukwaa/v1/dispatch.pb-c.h"
+#include "wire/wire_body.h"
+
+static void ask_dispatch(const struct jk_request *request)
+{
+	static const uint8_t key[DISPATCH_SEAL_KEY_BYTES] = {1};
+	struct dispatch_ask ask;
+	struct dispatch_streams streams = {0};
+	struct dispatch_holder holder;
+	struct dispatch_position position;
+	struct jk_refusal refusal = {0};
+
+	fuzz_must(dispatch_wire_read_subscribe(request, &ask));
+	if (!dispatch_rules_check_ask(&ask.filter, ask.start, ask.cursor, ask.window, ask.county_count > 0, &refusal))
+		fuzz_must_say_why(&refusal);
+	fuzz_must(dispatch_rules_window(ask.window) > 0);
+	dispatch_seal_holder(&holder, 1, 1, &ask.filter);
+	for (size_t i = 0; i < ask.county_count; i++)
+		(void)dispatch_streams_add(&streams, ask.counties[i]);
+	for (size_t i = 0; i < ask.position_count; i++)
+		if (dispatch_streams_find(&streams, ask.positions[i].stream) >= 0)
+			(void)dispatch_seal_read(key, &holder, &ask.positions[i], &position, &refusal);
+}
+
+static void ask_cases(const struct jk_request *request)
+{
+	struct cases_filter filter;
+	struct jk_id id;
+	struct jk_refusal refusal = {0};
+	bool good;
+
+	(void)cases_wire_request(request);
+	if (request->message->descriptor == &jukwaa__v1__case_list__descriptor)
+		good = cases_wire_read_list(request, &filter, &refusal);
+	else
+		good = cases_wire_read_show(request, &id, &refusal);
+	if (!good)
+		fuzz_must_say_why(&refusal);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	static const ProtobufCMessageDescriptor *const types[] = {
+		&jukwaa__v1__subscribe__descriptor, &jukwaa__v1__case_list__descriptor, &jukwaa__v1__case_show__descriptor};
+	struct jk_request request = {.arena = fuzz_arena(16 * 1024 * 1024)};
+	struct jk_refusal refusal;
+
+	if (size == 0 || jk_crypt_init() != JK_OK)
+		return 0;
+	request.message = jk_body_unpack(types[bytes[0] % 3], bytes + 1, size - 1, request.arena, &refusal);
+	if (request.message == NULL)
+		return 0;
+	if (bytes[0] % 3 == 0)
+		ask_dispatch(&request);
+	else
+		ask_cases(&request);
+	return 0;
+}
