@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 
+from bench_desks import bench_desks, bench_storm
 from jukwaa_harness import BIN, Cluster, Stack
 
 
@@ -126,13 +127,18 @@ def bench_memory(cluster, options):
 
 def main():
     parser = argparse.ArgumentParser(prog="tests/bench")
-    parser.add_argument("what", nargs="?", default="all", choices=["publish", "deliver", "latency", "memory", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["publish", "deliver", "latency", "memory", "desks", "storm", "all"])
     parser.add_argument("--reports", type=int, default=150000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--desks", type=int, default=1000, help="storm: sessions")
+    parser.add_argument("--backlog", type=int, default=10000, help="storm: events each has to catch up")
+    parser.add_argument("--only", default="", help="storm: the cases whose title has this")
+    parser.add_argument("--rate", type=int, default=400, help="desks: events a second")
+    parser.add_argument("--seconds", type=int, default=10, help="desks: of a round")
     options = parser.parse_args()
     print(f"machine: {machine()}", flush=True)
-    cluster = Cluster(["max_wal_size = 2GB"])
-    for name in ("publish", "deliver", "latency", "memory"):
+    cluster = Cluster(["max_wal_size = 2GB", "shared_preload_libraries = 'pg_stat_statements'"])
+    for name in ("publish", "deliver", "latency", "memory", "desks", "storm"):
         if options.what in (name, "all"):
             globals()[f"bench_{name}"](cluster, options)
 
