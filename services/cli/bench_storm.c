@@ -12,6 +12,7 @@
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "services/cli/bench_load.h"
+#include "wire/wire_field.h"
 
 enum { STREAMS_MAX = 48, PATH_BYTES = 512, MESSAGES_A_VISIT = 16, PING_MS = 2000, HELLO_AGAIN_MS = 3000, LATER_MS = 1000, LATENCIES_MAX = 16 * 1024 * 1024 };
 
@@ -52,52 +53,20 @@ struct storm_thread {
 
 /* ---- reading deliveries without unpacking them ---- */
 
-struct cut {
-	const uint8_t *at, *end;
-};
-
-static bool cut_varint(struct cut *cut, uint64_t *ret)
+static void take_deliver(struct storm_thread *thread, struct storm_desk *desk, struct jk_fields deliver)
 {
-	*ret = 0;
-	for (unsigned shift = 0; shift < 64 && cut->at < cut->end; shift += 7) {
-		uint8_t byte = *cut->at++;
-		*ret |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return true;
-	}
-	return false;
-}
-
-/* The next field; ret_part: content of a length-prefixed one, else ret_value. */
-static bool cut_field(struct cut *cut, uint64_t *ret_number, uint64_t *ret_value, struct cut *ret_part)
-{
-	uint64_t tag;
-	if (cut->at == cut->end || !cut_varint(cut, &tag) || !cut_varint(cut, ret_value))
-		return false;
-	*ret_number = tag >> 3;
-	*ret_part = (struct cut){cut->at, cut->at};
-	if ((tag & 7) != 2)
-		return (tag & 7) == 0;
-	if (*ret_value > (uint64_t)(cut->end - cut->at))
-		return false;
-	ret_part->end = cut->at += *ret_value;
-	return true;
-}
-
-static void take_deliver(struct storm_thread *thread, struct storm_desk *desk, struct cut deliver)
-{
-	uint64_t number, value, delivery_no = 0, seq = 0, recorded_us = 0;
+	uint64_t delivery_no = 0, seq = 0, recorded_us = 0;
 	unsigned stream = 0;
-	struct cut part;
-	while (cut_field(&deliver, &number, &value, &part)) {
-		if (number == 2)
-			delivery_no = value;
-		else if (number == 4 && part.end - part.at == 3)
-			stream = (unsigned)((part.at[0] - '0') * 100 + (part.at[1] - '0') * 10 + part.at[2] - '0') % STREAMS_MAX;
-		else if (number == 5)
-			seq = value;
-		else if (number == 9)
-			recorded_us = value;
+	struct jk_field field;
+	while (jk_field_next(&deliver, &field)) {
+		if (field.number == 2)
+			delivery_no = field.value;
+		else if (field.number == 4 && field.size == 3)
+			stream = (unsigned)((field.data[0] - '0') * 100 + (field.data[1] - '0') * 10 + field.data[2] - '0') % STREAMS_MAX;
+		else if (field.number == 5)
+			seq = field.value;
+		else if (field.number == 9)
+			recorded_us = field.value;
 	}
 	if (delivery_no != desk->received + 1)
 		thread->counts->holes++;
@@ -114,13 +83,12 @@ static void take_deliver(struct storm_thread *thread, struct storm_desk *desk, s
 		bench_samples_add(thread->latencies, thread->heard_us - (int64_t)recorded_us);
 }
 
-static void take_batch(struct storm_thread *thread, struct storm_desk *desk, struct cut batch)
+static void take_batch(struct storm_thread *thread, struct storm_desk *desk, struct jk_fields batch)
 {
-	uint64_t number, value;
-	struct cut part;
-	while (cut_field(&batch, &number, &value, &part))
-		if (number == 2)
-			take_deliver(thread, desk, part);
+	struct jk_field field;
+	while (jk_field_next(&batch, &field))
+		if (field.number == 2)
+			take_deliver(thread, desk, (struct jk_fields){field.data, field.data + field.size});
 }
 
 /* ---- talking ---- */
@@ -204,16 +172,16 @@ static void on_no(struct storm_thread *thread, struct storm_desk *desk, bool los
 
 static void on_delivery(struct storm_thread *thread, struct storm_desk *desk, const struct jk_dealer_message *message)
 {
-	const struct cut cut = {message->body, message->body + message->body_size};
+	const struct jk_fields fields = {message->body, message->body + message->body_size};
 	desk->units++;
 	thread->deliveries = 0;
 	thread->heard_us = jk_time_now_us();
 	thread->counts->messages++;
 	thread->counts->bytes += (int64_t)message->body_size;
 	if (message->kind == JUKWAA__V1__KIND__KIND_DELIVER)
-		take_deliver(thread, desk, cut);
+		take_deliver(thread, desk, fields);
 	else
-		take_batch(thread, desk, cut);
+		take_batch(thread, desk, fields);
 	thread->counts->deliveries += thread->deliveries;
 	if (desk->units * 4 >= thread->storm->window)
 		acknowledge(desk);

@@ -325,7 +325,7 @@ enum jk_status dispatch_store_append(
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_text(&arrays[0], mails[i].stream);
 		jk_db_array_add_id(&arrays[1], &mails[i].event_id);
-		jk_db_array_add_int(&arrays[2], JK_EVENT_DELIVERED);
+		jk_db_array_add_int(&arrays[2], mails[i].kind);
 		jk_db_array_add_id(&arrays[3], &mails[i].incident_id);
 		jk_db_array_add_int(&arrays[4], 0);
 		jk_db_array_add_int(&arrays[5], JK_TLP_AMBER);

@@ -153,9 +153,10 @@ static struct dispatch_subscription *build_subscription(
 	subscription->desk_id = pending->desk_id;
 	subscription->holder = pending->holder;
 	subscription->filter = pending->filter;
+	subscription->batch_max_bytes = pending->batch_max_bytes;
+	subscription->lagging = pending->lagging;
 	(void)jk_text_copy(subscription->cursor, sizeof subscription->cursor, pending->cursor);
 	subscription->beat_ms = jk_time_mono_ms();
-	subscription->recorded_at_us = jk_time_now_us();
 	for (size_t i = 0; i < pending->streams.count; i++)
 		dispatch_subscription_start(subscription, i, &starts[i]);
 	return subscription;
