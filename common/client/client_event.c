@@ -232,8 +232,8 @@ static void format_id(char ret[JK_ID_TEXT_BYTES], const ProtobufCBinaryData *byt
 static bool verify_mail(struct jk_arena *arena, const Jukwaa__V1__Deliver *deliver)
 {
 	uint8_t hash[JK_SHA256_BYTES];
-	const ProtobufCMessage *mail = deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING ? &deliver->lagging->base
-											       : &deliver->delivered->base;
+	const ProtobufCMessage *mail =
+		deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING ? &deliver->lagging->base : &deliver->delivered->base;
 	struct jk_span packed = {0};
 
 	packed.data = jk_body_pack(mail, arena, &packed.size);

@@ -359,7 +359,8 @@ static void on_beat(struct jukwaa_subscriber *s, const struct jk_dealer_message 
 
 /* True: *ret_event is filled. What does not fit the protocol begins the session anew, and comes again. bytes: of the Deliver,
  * as it came. */
-static bool on_deliver(struct jukwaa_subscriber *s, const uint8_t *bytes, size_t size, bool in_batch, struct jukwaa_event *ret_event)
+static bool on_deliver(
+	struct jukwaa_subscriber *s, const uint8_t *bytes, size_t size, bool in_batch, struct jukwaa_event *ret_event)
 {
 	const struct jk_dealer_message message = {.body = bytes, .body_size = size};
 	const Jukwaa__V1__Deliver *deliver = (const void *)client_link_read(&s->link, &jukwaa__v1__deliver__descriptor, &message);

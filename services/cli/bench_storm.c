@@ -14,7 +14,15 @@
 #include "services/cli/bench_load.h"
 #include "wire/wire_field.h"
 
-enum { STREAMS_MAX = 48, PATH_BYTES = 512, MESSAGES_A_VISIT = 16, PING_MS = 2000, HELLO_AGAIN_MS = 3000, LATER_MS = 1000, LATENCIES_MAX = 16 * 1024 * 1024 };
+enum {
+	STREAMS_MAX = 48,
+	PATH_BYTES = 512,
+	MESSAGES_A_VISIT = 16,
+	PING_MS = 2000,
+	HELLO_AGAIN_MS = 3000,
+	LATER_MS = 1000,
+	LATENCIES_MAX = 16 * 1024 * 1024
+};
 
 enum desk_state { DESK_CONNECTING, DESK_HELLO, DESK_SUBSCRIBING, DESK_RUNNING, DESK_DONE };
 
@@ -62,7 +70,8 @@ static void take_deliver(struct storm_thread *thread, struct storm_desk *desk, s
 		if (field.number == 2)
 			delivery_no = field.value;
 		else if (field.number == 4 && field.size == 3)
-			stream = (unsigned)((field.data[0] - '0') * 100 + (field.data[1] - '0') * 10 + field.data[2] - '0') % STREAMS_MAX;
+			stream = (unsigned)((field.data[0] - '0') * 100 + (field.data[1] - '0') * 10 + field.data[2] - '0') %
+				 STREAMS_MAX;
 		else if (field.number == 5)
 			seq = field.value;
 		else if (field.number == 9)
@@ -126,8 +135,7 @@ static void say_subscribe(const struct storm_thread *thread, struct storm_desk *
 	subscribe.window = storm->window;
 	subscribe.batch_max_bytes = storm->batch_bytes;
 	subscribe.cursor = cursor;
-	subscribe.start_at =
-		storm->cursor ? JUKWAA__V1__START_AT__START_AT_CURSOR : JUKWAA__V1__START_AT__START_AT_BEGINNING;
+	subscribe.start_at = storm->cursor ? JUKWAA__V1__START_AT__START_AT_CURSOR : JUKWAA__V1__START_AT__START_AT_BEGINNING;
 	if (storm->live_s > 0)
 		subscribe.start_at = JUKWAA__V1__START_AT__START_AT_NOW;
 	desk->state = DESK_SUBSCRIBING;
@@ -193,7 +201,8 @@ static void on_delivery(struct storm_thread *thread, struct storm_desk *desk, co
 	}
 }
 
-static void take_message(struct storm_thread *thread, struct storm_desk *desk, const struct jk_dealer_message *message, int64_t now_ms)
+static void take_message(
+	struct storm_thread *thread, struct storm_desk *desk, const struct jk_dealer_message *message, int64_t now_ms)
 {
 	switch (message->kind) {
 	case JUKWAA__V1__KIND__KIND_DELIVER:
@@ -308,12 +317,14 @@ static bool read_server_key(const struct bench_storm *storm, uint8_t ret[JK_KEY_
 	return false;
 }
 
-static void print_live(const struct cli *cli, const struct bench_storm *storm, struct storm_counts *counts, struct bench_samples *latencies)
+static void print_live(
+	const struct cli *cli, const struct bench_storm *storm, struct storm_counts *counts, struct bench_samples *latencies)
 {
 	bench_samples_sort(latencies);
 	printf(cli->json ? "{\"bench\":\"live\",\"desks\":%d,\"stopped\":%d,\"deliveries\":%lld,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
 			   "\"holes\":%lld,\"repeats\":%lld,\"sessions_lost\":%lld}\n"
-			 : "live      %d desks, %d stopped: %lld deliveries, from recording to desk p50 %.2f ms, p99 %.2f ms; %lld "
+			 : "live      %d desks, %d stopped: %lld deliveries, from recording to desk p50 %.2f ms, p99 %.2f ms; "
+			   "%lld "
 			   "holes, %lld repeats, %lld sessions lost\n",
 		storm->desks, storm->stopped, (long long)counts->deliveries, bench_samples_percentile_ms(latencies, 50),
 		bench_samples_percentile_ms(latencies, 99), (long long)counts->holes, (long long)counts->repeats,
@@ -332,12 +343,14 @@ static void print_storm(const struct cli *cli, const struct bench_storm *storm, 
 		if (desks[i].state == DESK_DONE)
 			bench_samples_add(&done, (int64_t)(desks[i].done_s * 1e6));
 	bench_samples_sort(&done);
-	printf(cli->json ? "{\"bench\":\"storm\",\"desks\":%d,\"done\":%d,\"seconds\":%.3f,\"subscribed_s\":%.3f,\"deliveries\":%lld,"
-			   "\"per_second\":%.0f,\"messages\":%lld,\"bytes\":%lld,\"p50_s\":%.3f,\"p99_s\":%.3f,\"holes\":%lld,"
-			   "\"repeats\":%lld,\"refused\":%lld,\"sessions_lost\":%lld}\n"
-			 : "storm     %d desks, %d done in %.1f s (all subscribed after %.1f s): %lld deliveries, %.0f/s, in %lld "
-			   "messages, %lld bytes; a desk is done after p50 %.1f s, p99 %.1f s; %lld holes, %lld repeats, "
-			   "%lld refusals, %lld sessions lost\n",
+	printf(cli->json
+			? "{\"bench\":\"storm\",\"desks\":%d,\"done\":%d,\"seconds\":%.3f,\"subscribed_s\":%.3f,\"deliveries\":%"
+			  "lld,"
+			  "\"per_second\":%.0f,\"messages\":%lld,\"bytes\":%lld,\"p50_s\":%.3f,\"p99_s\":%.3f,\"holes\":%lld,"
+			  "\"repeats\":%lld,\"refused\":%lld,\"sessions_lost\":%lld}\n"
+			: "storm     %d desks, %d done in %.1f s (all subscribed after %.1f s): %lld deliveries, %.0f/s, in %lld "
+			  "messages, %lld bytes; a desk is done after p50 %.1f s, p99 %.1f s; %lld holes, %lld repeats, "
+			  "%lld refusals, %lld sessions lost\n",
 		storm->desks, counts->done, seconds, (double)counts->subscribed_us / 1e6, (long long)counts->deliveries, rate,
 		(long long)counts->messages, (long long)counts->bytes, bench_samples_percentile_ms(&done, 50) / 1000,
 		bench_samples_percentile_ms(&done, 99) / 1000, (long long)counts->holes, (long long)counts->repeats,
@@ -346,8 +359,8 @@ static void print_storm(const struct cli *cli, const struct bench_storm *storm, 
 	bench_samples_done(&done);
 }
 
-static bool start_threads(const struct bench_storm *storm, struct storm_thread *threads, const struct storm_thread *same,
-	struct storm_desk *desks)
+static bool start_threads(
+	const struct bench_storm *storm, struct storm_thread *threads, const struct storm_thread *same, struct storm_desk *desks)
 {
 	size_t first = 0;
 	for (int i = 0; i < storm->threads; i++) {
@@ -387,11 +400,14 @@ int bench_storm_run(const struct cli *cli, const struct bench_storm *storm)
 	struct bench_samples latencies = {0};
 	uint8_t server_key[JK_KEY_BYTES];
 	char reason[256] = "out of memory";
-	bool good = (storm->live_s == 0 || bench_samples_init(&latencies, LATENCIES_MAX)) && desks && threads && jk_crypt_init() == JK_OK && read_server_key(storm, server_key, reason) &&
-		    read_keys(storm, desks, reason);
+	bool good = (storm->live_s == 0 || bench_samples_init(&latencies, LATENCIES_MAX)) && desks && threads &&
+		    jk_crypt_init() == JK_OK && read_server_key(storm, server_key, reason) && read_keys(storm, desks, reason);
 	for (int i = 0; good && i < storm->stopped && i < storm->desks; i++)
 		desks[i].stopped = true;
-	struct storm_thread same = {.storm = storm, .counts = &counts, .server_key = server_key, .began_us = jk_time_now_us(),
+	struct storm_thread same = {.storm = storm,
+		.counts = &counts,
+		.server_key = server_key,
+		.began_us = jk_time_now_us(),
 		.latencies = storm->live_s > 0 ? &latencies : NULL};
 	if (good) {
 		good = start_threads(storm, threads, &same, desks);
@@ -412,7 +428,8 @@ int bench_storm_run(const struct cli *cli, const struct bench_storm *storm)
 		print_live(cli, storm, &counts, &latencies);
 	else
 		print_storm(cli, storm, &counts, desks, seconds);
-	good = good && (storm->live_s > 0 || counts.done >= storm->desks - storm->stopped) && counts.holes == 0 && counts.repeats == 0;
+	good = good && (storm->live_s > 0 || counts.done >= storm->desks - storm->stopped) && counts.holes == 0 &&
+	       counts.repeats == 0;
 	bench_samples_done(&latencies);
 	free(desks);
 	free(threads);

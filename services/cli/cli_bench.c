@@ -1,5 +1,5 @@
-/* cli_bench.c: `jukwaa bench publish|deliver|latency|storm`: load for a running exchange, and what it shows. Reports are made up and
- * real to the exchange: run it on a trial system. */
+/* cli_bench.c: `jukwaa bench publish|deliver|latency|storm`: load for a running exchange, and what it shows. Reports are made up
+ * and real to the exchange: run it on a trial system. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,21 +182,22 @@ static int bench_storm(const struct cli *cli, int argc, char **argv)
 	storm.endpoint = cli->endpoint ? cli->endpoint : cli_setting("JUKWAA_DISPATCH");
 	while (cli_args_peek(&args)) {
 		const char *word;
-		if (take_number(&args, "--desks", 1, 4096, &desks, &bad) || take_number(&args, "--threads", 1, 16, &threads, &bad) ||
+		if (take_number(&args, "--desks", 1, 4096, &desks, &bad) ||
+			take_number(&args, "--threads", 1, 16, &threads, &bad) ||
 			take_number(&args, "--window", 1, 256, &window, &bad) ||
 			take_number(&args, "--total", 1, INT64_MAX, &total, &bad) ||
 			take_number(&args, "--batch-bytes", 0, 131072, &batch, &bad) ||
 			take_number(&args, "--stopped", 0, 4096, &stopped, &bad) ||
 			take_number(&args, "--live", 1, 3600, &live, &bad) ||
-			take_number(&args, "--timeout", 1, 600, &timeout, &bad) ||
-			cli_args_take(&args, "--keys", &storm.keys) || cli_args_take(&args, "--cursor", &storm.cursor))
+			take_number(&args, "--timeout", 1, 600, &timeout, &bad) || cli_args_take(&args, "--keys", &storm.keys) ||
+			cli_args_take(&args, "--cursor", &storm.cursor))
 			continue;
 		if (!(word = cli_args_word(&args)) || strcmp(word, "storm") != 0)
 			return cli_usage("bench", "do not know '%s'", word ? word : cli_args_peek(&args));
 	}
 	if (bad || !storm.keys || (total == 0) == (live == 0))
-		return cli_usage("bench", bad ? "a number is missing or out of range"
-					      : "storm wants --keys FOLDER, and --total N or --live S");
+		return cli_usage("bench",
+			bad ? "a number is missing or out of range" : "storm wants --keys FOLDER, and --total N or --live S");
 	if (!storm.endpoint || !storm.server_key)
 		return cli_fail(CLI_USAGE, "set JUKWAA_DISPATCH and JUKWAA_SERVER_KEY", "do not know where the desks connect");
 	storm.desks = (int)desks;
@@ -231,7 +232,8 @@ int cli_bench(const struct cli *cli, int argc, char **argv)
 		what = word;
 	}
 	if (bad || !what)
-		return cli_usage("bench", bad ? "a number is missing or out of range" : "say what: publish, deliver, latency or storm");
+		return cli_usage(
+			"bench", bad ? "a number is missing or out of range" : "say what: publish, deliver, latency or storm");
 	char run_name[40];
 	jk_text_format(run_name, sizeof run_name, "bench-%lld", (long long)jk_time_now_us());
 	struct bench_options options = {.clients = (int)clients,

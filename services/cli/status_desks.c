@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json/json_map.h"
 #include "services/cli/cli_commands.h"
+#include "json/json_map.h"
 
 enum { SHOWN_MAX = 10, CODE_BYTES = 33 };
 
@@ -73,8 +73,8 @@ static int worst_first(const void *a, const void *b)
 static void print_json(const struct desks *desks)
 {
 	for (size_t i = 0; i < desks->count; i++)
-		printf("{\"part\":\"lag\",\"subject\":\"%s\",\"behind\":%" PRId64 ",\"oldest_s\":%" PRId64 "}\n", desks->items[i].code,
-			desks->items[i].behind, desks->items[i].oldest_s);
+		printf("{\"part\":\"lag\",\"subject\":\"%s\",\"behind\":%" PRId64 ",\"oldest_s\":%" PRId64 "}\n",
+			desks->items[i].code, desks->items[i].behind, desks->items[i].oldest_s);
 }
 
 static void print_desk(const struct cli *cli, const struct desk *desk)

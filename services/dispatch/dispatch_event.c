@@ -149,8 +149,8 @@ static const ProtobufCMessage *build_copy(const struct dispatch_event *event, ui
 	if (!event->readable)
 		return NULL;
 	if (event->mailbox)
-		return jk_body_unpack(event->kind == JK_EVENT_LAGGING ? &jukwaa__v1__lagging__descriptor
-								      : &jukwaa__v1__delivered__descriptor,
+		return jk_body_unpack(
+			event->kind == JK_EVENT_LAGGING ? &jukwaa__v1__lagging__descriptor : &jukwaa__v1__delivered__descriptor,
 			body, event->body_size, scratch, &refusal);
 	return (const ProtobufCMessage *)jk_body_copy(body, event->body_size, withheld, scratch);
 }

@@ -168,10 +168,8 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 		.agency_id = event->label.owner_agency_id,
 		.place = (uint16_t)place_no};
 	uint8_t seal[DISPATCH_SEAL_BYTES];
-	struct dispatch_delivery delivery = {.delivery_no = subscription->delivery_no + 1,
-		.stream = stream,
-		.seal = seal,
-		.allow_id = decision->allow_id};
+	struct dispatch_delivery delivery = {
+		.delivery_no = subscription->delivery_no + 1, .stream = stream, .seal = seal, .allow_id = decision->allow_id};
 
 	delivery.copy = dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
 	if (delivery.copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
@@ -194,8 +192,7 @@ static struct dispatch_block *block_for(struct visit *visit, struct dispatch_pla
 		dispatch_cache_drop(dispatch->cache, &block);
 	if (block == NULL || block->loaded_to < next) {
 		jk_metric_add(dispatch->metrics.misses, 1);
-		dispatch_feed_want(
-			dispatch, place, block == NULL ? dispatch_rules_block_first(number) - 1 : block->loaded_to);
+		dispatch_feed_want(dispatch, place, block == NULL ? dispatch_rules_block_first(number) - 1 : block->loaded_to);
 		return NULL;
 	}
 	if (following - next == DISPATCH_BLOCK_EVENTS / 2 && place->stream->last_seq >= following &&

@@ -139,10 +139,8 @@ static size_t read_max_bytes(const struct dispatch *dispatch)
 void dispatch_feed_turn(struct dispatch *dispatch)
 {
 	struct dispatch_feed *feed = &dispatch->feed;
-	const struct dispatch_reader reader = {.on_head = on_head,
-		.on_event = on_event,
-		.done = {dispatch, on_read},
-		.max_bytes = read_max_bytes(dispatch)};
+	const struct dispatch_reader reader = {
+		.on_head = on_head, .on_event = on_event, .done = {dispatch, on_read}, .max_bytes = read_max_bytes(dispatch)};
 	struct dispatch_want wants[DISPATCH_WANTS_MAX];
 
 	if (feed->reading || !dispatch_store_can_read(dispatch->store))

@@ -76,8 +76,8 @@ enum dispatch_job { /* in flight on the writing lane */
 /* Each kind of job has a list that is collected and one that flies; what flies stays until it is committed. */
 struct dispatch_writing {
 	enum dispatch_job job, last_job; /* under way, begun last */
-	bool secret_due;       /* read anew with every connection: the epoch may be another one */
-	int64_t not_before_ms; /* after a failure */
+	bool secret_due;                 /* read anew with every connection: the epoch may be another one */
+	int64_t not_before_ms;           /* after a failure */
 	int64_t save_at_ms, append_at_ms, head_at_ms;
 	struct dispatch_pending *pending, *finding; /* subscriptions */
 	struct dispatch_question questions[DISPATCH_FIND_MAX * DISPATCH_STREAMS_MAX];
@@ -111,7 +111,7 @@ struct dispatch_idle_place {
 	uint32_t cursor;   /* equal for the streams of one cursor */
 };
 
-struct dispatch_lag { /* dispatch_lag.c */
+struct dispatch_lag {                           /* dispatch_lag.c */
 	struct dispatch_list desks;             /* pointers, by desk */
 	struct dispatch_list held;              /* struct dispatch_cursor_name, of sessions; sorted */
 	struct dispatch_list idle, idle_coming; /* struct dispatch_idle_place; as last read, being read */
@@ -121,7 +121,7 @@ struct dispatch_lag { /* dispatch_lag.c */
 	int64_t look_at_ms, began_ms, measure_at_ms;
 };
 
-struct dispatch_lagging_desks { /* dispatch_lagging.c */
+struct dispatch_lagging_desks {        /* dispatch_lagging.c */
 	struct dispatch_list laggards; /* by desk and stream */
 	int64_t mark_at_ms, look_at_ms;
 	size_t next; /* where the looking through goes on */

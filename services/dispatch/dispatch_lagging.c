@@ -12,9 +12,9 @@
 enum {
 	LOOK_MS = 1000,
 	LAGGARDS_MAX = 8192,
-	STEPS = 1024,         /* events looked at in one tick, for all desks together */
+	STEPS = 1024, /* events looked at in one tick, for all desks together */
 	OLDEST = DISPATCH_MARKS - 1,
-	CAUGHT_UP = 1,        /* the mark a desk has to reach for the lag to be over */
+	CAUGHT_UP = 1, /* the mark a desk has to reach for the lag to be over */
 };
 
 /* What one agency is told of one desk and stream. */

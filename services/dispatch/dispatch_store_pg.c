@@ -28,7 +28,8 @@ static const struct jk_db_statement idle_cursors_statement = {
 	.sql = "SELECT c.holder, c.name, c.stream, c.seq, (SELECT e.recorded_at FROM feed.event AS e"
 	       " WHERE e.stream = c.stream AND e.seq > c.seq ORDER BY e.seq LIMIT 1)"
 	       " FROM dispatch.cursor AS c JOIN feed.head AS h ON h.stream = c.stream"
-	       " WHERE (c.holder, c.name, c.stream) > ($1::text, $2::text, $3::text) AND h.last_seq > c.seq AND c.holder LIKE 'D%'"
+	       " WHERE (c.holder, c.name, c.stream) > ($1::text, $2::text, $3::text) AND h.last_seq > c.seq AND c.holder LIKE "
+	       "'D%'"
 	       " AND c.updated_at > now() - interval '7 days' AND c.updated_at < now() - interval '3 seconds'"
 	       " ORDER BY c.holder, c.name, c.stream LIMIT $4::int8",
 	.params = 4,
@@ -148,8 +149,8 @@ static void on_read(void *arg, const struct jk_db_outcome *outcome)
 	store->reader.done.done(store->reader.done.arg, outcome->status);
 }
 
-static void events_step(
-	struct dispatch_store *store, struct jk_db_step *ret_step, const struct dispatch_want *wants, size_t count, size_t max_bytes)
+static void events_step(struct dispatch_store *store, struct jk_db_step *ret_step, const struct dispatch_want *wants,
+	size_t count, size_t max_bytes)
 {
 	struct jk_db_array *streams = &store->read_arrays[0], *after = &store->read_arrays[1];
 

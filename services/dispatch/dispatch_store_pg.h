@@ -60,7 +60,8 @@ enum { DISPATCH_CURSORS_A_PAGE = 2000 };
 /* The next page of them after this one (all zero: from the first), ordered by name and stream; desks' cursors only. Fewer than a
  * page: that was the last one. Takes the reading lane, as dispatch_store_read does. */
 enum jk_status dispatch_store_read_cursors(struct dispatch_store *store, const struct dispatch_idle_cursor *after,
-	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor), const struct dispatch_store_done *done) JK_MUST_CHECK;
+	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* ---- writing lane ---- */
 

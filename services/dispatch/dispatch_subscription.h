@@ -86,8 +86,7 @@ bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscr
 bool dispatch_subscription_make_room(struct dispatch_subscription *subscription);
 /* The next delivery is on its way: moves its place, takes credit (of the window only where it does not join). There must be
  * credit and room. */
-void dispatch_subscription_sent(
-	struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery, bool joins);
+void dispatch_subscription_sent(struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery, bool joins);
 /* Passed over without delivery. */
 void dispatch_subscription_passed(
 	struct dispatch_subscription *subscription, size_t place, const struct dispatch_position *position);

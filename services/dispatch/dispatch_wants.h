@@ -8,7 +8,7 @@
 #include "dispatch_cache.h"
 
 enum {
-	DISPATCH_WANTS_KEPT = 1024, /* more are asked for again later */
+	DISPATCH_WANTS_KEPT = 1024,    /* more are asked for again later */
 	DISPATCH_CATCH_UP_BLOCKS = 16, /* of one reading, beside the newest blocks */
 };
 

@@ -125,13 +125,13 @@ static ProtobufCBinaryData borrow(const void *data, size_t size)
  * is written for each. Fields may stand in any order. */
 
 enum {
-	TAG_SESSION = 1 << 3 | JK_WIRE_VARINT,           /* of Deliver and of DeliverBatch */
-	TAG_BATCH_DELIVERY = 2 << 3 | JK_WIRE_LENGTH,    /* DeliverBatch.deliveries */
-	TAG_DELIVERY_NO = 2 << 3 | JK_WIRE_VARINT,       /* Deliver.delivery_no */
-	TAG_POSITION = 3 << 3 | JK_WIRE_LENGTH,          /* Deliver.position */
-	TAG_ALLOWED_BY = 18 << 3 | JK_WIRE_LENGTH,       /* Deliver.allowed_by; two bytes */
-	TAG_STREAM = 1 << 3 | JK_WIRE_LENGTH,            /* SealedPosition */
-	TAG_SEAL = 2 << 3 | JK_WIRE_LENGTH,              /* SealedPosition */
+	TAG_SESSION = 1 << 3 | JK_WIRE_VARINT,             /* of Deliver and of DeliverBatch */
+	TAG_BATCH_DELIVERY = 2 << 3 | JK_WIRE_LENGTH,      /* DeliverBatch.deliveries */
+	TAG_DELIVERY_NO = 2 << 3 | JK_WIRE_VARINT,         /* Deliver.delivery_no */
+	TAG_POSITION = 3 << 3 | JK_WIRE_LENGTH,            /* Deliver.position */
+	TAG_ALLOWED_BY = 18 << 3 | JK_WIRE_LENGTH,         /* Deliver.allowed_by; two bytes */
+	TAG_STREAM = 1 << 3 | JK_WIRE_LENGTH,              /* SealedPosition */
+	TAG_SEAL = 2 << 3 | JK_WIRE_LENGTH,                /* SealedPosition */
 	SESSION_FIELD_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES, /* kept free at the front */
 	ENTRY_PREFIX_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES,
 	OWN_FIELDS_MAX_BYTES = 256, /* of a delivery, beside the copy */
@@ -213,8 +213,7 @@ bool dispatch_parcel_add(struct dispatch_parcel *parcel, const struct dispatch_d
 	return true;
 }
 
-enum jk_status dispatch_wire_send_parcel(
-	struct jk_sessions *sessions, struct jk_session *session, struct dispatch_parcel *parcel)
+enum jk_status dispatch_wire_send_parcel(struct jk_sessions *sessions, struct jk_session *session, struct dispatch_parcel *parcel)
 {
 	bool alone = parcel->count == 1;
 	uint8_t field[2 * JK_VARINT_MAX_BYTES];

@@ -130,7 +130,7 @@ struct jukwaa_subscription {
 	/* Messages under way before an acknowledgement is due, 1 to 256; 0: 64. While it catches up a message holds many events,
 	 * else one. Acknowledge after so many events at the latest, and when none comes. */
 	uint32_t window;
-	bool skip_json;  /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
+	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
 };
 
 /* One event; valid until the next call on the subscriber. */
