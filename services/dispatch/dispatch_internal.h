@@ -30,6 +30,7 @@ enum {
 	DISPATCH_LAG_MS = 1000,
 	DISPATCH_RETRY_MS = 500,
 	DISPATCH_FIND_MAX = 32,
+	DISPATCH_PENDING_MAX = 1024, /* subscriptions that wait for the look-up; some 8 KiB each */
 	DISPATCH_MAILS_MAX = 1024,
 	DISPATCH_SCRATCH_BYTES = 32 * 1024 * 1024,
 	DISPATCH_FLIGHT_MAX_BYTES = 64 * 1024 * 1024, /* unacknowledged, all sessions together */

@@ -94,13 +94,14 @@ struct dispatch_question {
 	const struct dispatch_holder *holder;
 	const char *cursor; /* "": none */
 	const char *stream;
-	bool asked; /* seq is a token's */
+	bool counts; /* ask also how many positions the cursor has */
+	bool asked;  /* seq is a token's */
 	uint64_t seq;
 };
 struct dispatch_answer {
 	struct dispatch_found found; /* claim: the cursor's, when it has one under this filter and no token asked */
 	bool cursor_fits;            /* the cursor has a position here under this filter */
-	size_t cursor_held;          /* positions the cursor has in all */
+	size_t cursor_held;          /* positions the cursor has in all, where that was asked */
 };
 /* Saves the cursors first, so that the answers know them. on_answer comes in the order of the questions, before done. */
 enum jk_status dispatch_store_find(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,

@@ -44,14 +44,15 @@ static const struct jk_db_statement find_statement = {
 	.name = "dispatch_find",
 	.sql = "SELECT coalesce((SELECT k.seq FROM feed.event AS k WHERE k.stream = q.stream ORDER BY k.seq LIMIT 1), 0),"
 	       " coalesce(h.last_seq, 0), substr(h.last_chain, 1, 8), c.seq, c.chain8, c.filter, substr(e.chain, 1, 8),"
-	       " (SELECT count(*) FROM dispatch.cursor AS a WHERE a.holder = q.holder AND a.name = q.name)"
-	       " FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[]) WITH ORDINALITY AS q (holder, name, stream, seq, "
-	       "ord)"
+	       " CASE WHEN q.count THEN (SELECT count(*) FROM dispatch.cursor AS a WHERE a.holder = q.holder AND a.name = "
+	       "q.name) END"
+	       " FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[], $5::int4[]::bool[])"
+	       " WITH ORDINALITY AS q (holder, name, stream, seq, count, ord)"
 	       " LEFT JOIN feed.head AS h ON h.stream = q.stream"
 	       " LEFT JOIN dispatch.cursor AS c ON c.holder = q.holder AND c.name = q.name AND c.stream = q.stream"
 	       " LEFT JOIN feed.event AS e ON e.stream = q.stream AND e.seq = coalesce(q.seq, c.seq)"
 	       " ORDER BY q.ord",
-	.params = 4,
+	.params = 5,
 };
 
 static const struct jk_db_statement reserve_statement = {
@@ -82,7 +83,7 @@ static void give_answers(struct dispatch_store *store, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
 		const struct dispatch_question *question = &store->job.questions[row];
-		struct dispatch_answer answer = {.cursor_held = (size_t)jk_db_get_int(result, row, 7)};
+		struct dispatch_answer answer = {.cursor_held = question->counts ? (size_t)jk_db_get_int(result, row, 7) : 0};
 		struct dispatch_found *found = &answer.found;
 		size_t size;
 		const void *bytes;
@@ -233,7 +234,7 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 	const struct dispatch_question *questions, size_t count,
 	void (*on_answer)(void *arg, size_t index, const struct dispatch_answer *answer), const struct dispatch_store_done *done)
 {
-	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT8};
+	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT8, JK_OID_INT4};
 
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
@@ -242,7 +243,7 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 	store->job.questions = questions;
 	(void)add_step(store, &no_wait_statement);
 	cursor_steps(store, cursors);
-	reset_arrays(store->arrays, oids, 4);
+	reset_arrays(store->arrays, oids, 5);
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_text(&store->arrays[0], questions[i].holder->name);
 		jk_db_array_add_text(&store->arrays[1], questions[i].cursor);
@@ -251,8 +252,9 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 			jk_db_array_add_int(&store->arrays[3], (int64_t)questions[i].seq);
 		else
 			jk_db_array_add(&store->arrays[3], NULL, 0);
+		jk_db_array_add_int(&store->arrays[4], questions[i].counts);
 	}
-	bind_arrays(add_step(store, &find_statement), store->arrays, 4);
+	bind_arrays(add_step(store, &find_statement), store->arrays, 5);
 	return start_job(store);
 }
 

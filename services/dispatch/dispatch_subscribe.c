@@ -70,6 +70,7 @@ static void put_questions(struct dispatch_writing *writing)
 			writing->questions[writing->question_count++] = (struct dispatch_question){.holder = &pending->holder,
 				.cursor = pending->cursor,
 				.stream = pending->streams.names[i],
+				.counts = i == 0 && pending->cursor[0] != '\0',
 				.asked = pending->sealed[i],
 				.seq = pending->found[i].claim.seq};
 	}
@@ -84,7 +85,8 @@ static void on_answer(void *arg, size_t index, const struct dispatch_answer *ans
 	while (index >= pending->first_question + pending->streams.count)
 		pending = pending->next;
 	found = &pending->found[index - pending->first_question];
-	pending->held = answer->cursor_held;
+	if (index == pending->first_question)
+		pending->held = answer->cursor_held;
 	pending->matching += answer->cursor_fits;
 	found->first_seq = answer->found.first_seq;
 	found->last = answer->found.last;

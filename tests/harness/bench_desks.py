@@ -39,7 +39,8 @@ def make_body(agency="BENCH"):
 def append(stack, streams, count, chunk=500):
     """`count` events in all, dealt to the streams in turn, `chunk` a transaction."""
     body, commit = make_body()
-    statement = """SELECT count(*) FROM feed.append((SELECT array_agg((%s::text[])[1 + i %% %s] ORDER BY i) FROM generate_series(0, %s) i),
+    statement = """SELECT count(*) FROM feed.append(
+        (SELECT array_agg((%s::text[])[1 + i %% %s] ORDER BY i) FROM generate_series(0, %s) i),
         (SELECT array_agg(gen_random_uuid()) FROM generate_series(0, %s)), array_fill(1::int2, ARRAY[%s]),
         (SELECT array_agg(gen_random_uuid()) FROM generate_series(0, %s)), array_fill(1::int8, ARRAY[%s]),
         array_fill(2::int2, ARRAY[%s]), array_fill(9::int2, ARRAY[%s]), array_fill(%s::bytea, ARRAY[%s]),
@@ -119,9 +120,10 @@ class Watch:
 
     def end(self):
         now = self.read()
-        kinds = self.stack.sql("""SELECT CASE WHEN query LIKE '%%bytes_before%%' THEN 'blocks' WHEN query LIKE '%%INTO dispatch.disclosure%%' THEN 'reserve'
-            WHEN query LIKE '%%INTO dispatch.cursor%%' THEN 'cursors' WHEN query LIKE 'UPDATE dispatch.disclosure%%' THEN 'close'
-            WHEN query LIKE '%%feed.append%%' THEN 'append' WHEN query LIKE '%%WITH ORDINALITY AS q%%' THEN 'find' ELSE 'other' END,
+        kinds = self.stack.sql("""SELECT CASE WHEN query LIKE '%%bytes_before%%' THEN 'blocks'
+            WHEN query LIKE '%%INTO dispatch.disclosure%%' THEN 'reserve' WHEN query LIKE '%%INTO dispatch.cursor%%' THEN 'cursors'
+            WHEN query LIKE 'UPDATE dispatch.disclosure%%' THEN 'close' WHEN query LIKE '%%feed.append%%' THEN 'append'
+            WHEN query LIKE '%%WITH ORDINALITY AS q%%' THEN 'find' ELSE 'other' END,
             sum(calls)::bigint, sum(rows)::bigint, round(sum(total_exec_time)::numeric / 1000, 2)
             FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE rolname = 'jukwaa_dispatch' GROUP BY 1 ORDER BY 1""")
         return {"dispatch_cpu_s": round(proc_cpu_s(self.service.process.pid) - self.dispatch_s, 1),
@@ -153,19 +155,21 @@ def storm(cluster, options, title, streams, batch=131072, spread=False, cursor=F
         spread_cursors(stack, "storm")
     stack.services["dispatch"].start()
     watch = Watch(stack)
-    done = subprocess.run(storm_command(stack, folder, "--desks", options.desks, "--total", options.backlog, "--batch-bytes", batch,
-                                        "--timeout", 60, *extra), capture_output=True, text=True,
+    command = storm_command(stack, folder, "--desks", options.desks, "--total", options.backlog, "--batch-bytes", batch, "--timeout", 60,
+                            *extra)
+    done = subprocess.run(command, capture_output=True, text=True,
                           env={**os.environ, **stack.env(stack.server_key)}, timeout=3600)
     if not done.stdout:
         raise SystemExit(f"storm: {done.stderr}\n{stack.services['dispatch'].log()}")
     got, used = json.loads(done.stdout.splitlines()[-1]), watch.end()
     print(f"storm, {title}: {options.desks} desks, {options.backlog} events in {len(streams)} streams each: "
           f"{got['done']} done in {got['seconds']:.1f} s (subscribed {got['subscribed_s']:.1f} s, desk p50 {got['p50_s']:.1f} s), "
-          f"{got['deliveries']} deliveries, {got['per_second'] / 1000:.0f} thousand/s, {got['holes']} holes, {got['repeats']} repeats, "
-          f"{got['refused']} refused, {got['sessions_lost']} lost", flush=True)
+          f"{got['deliveries']} deliveries, {got['per_second'] / 1000:.0f} thousand/s, {got['holes']} holes, "
+          f"{got['repeats']} repeats, {got['refused']} refused, {got['sessions_lost']} lost", flush=True)
     print(f"  dispatch {used['dispatch_cpu_s']} s CPU, peak {used['peak_mib']} MiB; backends {used['backend_cpu_s']} s CPU; "
           f"{used['read']} events read ({used['read'] / options.backlog:.1f} times the backlog), {used['ranges']} ranges", flush=True)
-    print("  queries: " + ", ".join(f"{k} {v['calls']} ({v['rows']} rows, {v['s']} s)" for k, v in used["queries"].items()), flush=True)
+    queries = (f"{k} {v['calls']} ({v['rows']} rows, {v['s']} s)" for k, v in used["queries"].items())
+    print(f"  queries: {', '.join(queries)}", flush=True)
     stack.stop()
     return got, used
 
@@ -194,8 +198,8 @@ def live(stack, folder, options, stopped):
             body, commit = make_body()
             n = max(1, int(options.rate * period))
             while not end.is_set():
-                cursor.execute("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[],"
-                               " %s::int2[], %s::bytea[], %s::bytea[])",
+                cursor.execute("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[],"
+                               " %s::int2[], %s::int2[], %s::bytea[], %s::bytea[])",
                                ([COUNTIES[i % 47] for i in range(n)], [str(uuid.uuid4()) for _ in range(n)], [1] * n,
                                 [str(uuid.uuid4()) for _ in range(n)], [1] * n, [2] * n, [9] * n, [commit] * n, [body] * n))
                 due += period
@@ -218,8 +222,9 @@ def bench_desks(cluster, options):
         for stopped in ((0, 1) if i % 2 == 0 else (1, 0)):
             got = live(stack, folder, options, stopped)
             rounds[stopped].append(got)
+            peak = peak_kib(stack.services["dispatch"].process.pid) / 1024
             print(f"  round {i + 1}, {stopped} of 100 stopped: {got['deliveries']} deliveries, p50 {got['p50_ms']:.2f} ms, "
-                  f"p99 {got['p99_ms']:.2f} ms, dispatch peak {peak_kib(stack.services['dispatch'].process.pid) / 1024:.1f} MiB", flush=True)
+                  f"p99 {got['p99_ms']:.2f} ms, dispatch peak {peak:.1f} MiB", flush=True)
     p99 = {k: sorted(g["p99_ms"] for g in v)[len(v) // 2] for k, v in rounds.items()}
     print(f"desks: p99 of the fast ones {p99[0]:.2f} ms, with one stopped {p99[1]:.2f} ms: {p99[1] / p99[0]:.2f} times "
           f"({options.rate} events/s to 100 desks, {options.seconds} s, median of {options.rounds})", flush=True)

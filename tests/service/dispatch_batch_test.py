@@ -1,5 +1,5 @@
-"""Dispatch: batches in catch-up, many sessions with a backlog at once, and what a stopped desk may hold. Rules are asserted by counts
-and bounds on memory, not by the clock."""
+"""Dispatch: batches in catch-up, many sessions with a backlog at once, and what a stopped desk may hold. Rules are asserted by
+counts and bounds on memory, not by the clock."""
 import contextlib
 import time
 import unittest
@@ -189,7 +189,8 @@ class BatchTest(unittest.TestCase):
         desk = self.desk(self.gone)
         desk.subscribe([self.stream])
         desk.take(500)
-        self.stack.sql("UPDATE registry.key SET revoked_at = now() FROM registry.desk d WHERE d.desk_id = key.desk_id AND d.code = 'GONE'")
+        self.stack.sql("UPDATE registry.key SET revoked_at = now() FROM registry.desk d WHERE d.desk_id = key.desk_id"
+                       " AND d.code = 'GONE'")
         began = time.monotonic()
         while True:
             got = desk.peer.receive(2)
@@ -217,6 +218,22 @@ class BatchTest(unittest.TestCase):
         rows = self.stack.sql("SELECT min(from_seq), max(to_seq) FROM dispatch.disclosure WHERE stream = %s", self.stream)
         self.assertEqual(rows[0][0], 1)
         self.assertGreaterEqual(rows[0][1], 500)
+
+    def test_the_library_gives_one_event_a_call(self):
+        self.append(500)
+        batches = self.service.metric("jukwaa_dispatch_batches_total")
+        resume = self.stack.run / f"resume-{self.stream}"
+        rows = []
+        for count in (77, 1, 422):  # each ends in the middle of a batch
+            got, status = self.stack.cli_json(self.key, "watch", "--county", self.stream, "--from", "beginning", "--resume", resume,
+                                              "--count", count, "--timeout", 20)
+            self.assertEqual(status, 0)
+            self.assertEqual([row["delivery_no"] for row in got], list(range(1, count + 1)))
+            rows += got
+        self.assertEqual([row["seq"] for row in rows], list(range(1, 501)))
+        self.assertTrue(all(row["copy_verified"] for row in rows))
+        self.assertEqual([row["seq"] for row in rows if not row["chain_verified"]], [78, 79])  # first ones of their runs
+        self.assertGreater(self.service.metric("jukwaa_dispatch_batches_total"), batches)
 
     # ---- many at once ----
 
@@ -248,10 +265,14 @@ class BatchTest(unittest.TestCase):
         """Desks that never acknowledge hold a bounded share of the memory; one that does gets everything."""
         for _ in range(6):
             self.append(500, headline="x" * 4000)
-        stopped = [self.desk() for _ in range(20)]
-        for desk in stopped:
-            desk.subscribe([self.stream], window=256)
         flight = lambda: self.service.metric("jukwaa_dispatch_unacknowledged_bytes")  # noqa: E731
+        wait_until(lambda: flight() == 0, 20, "nothing on its way")
+        stopped = [self.desk() for _ in range(20)]
+        stopped[0].subscribe([self.stream], window=256)
+        wait_until(lambda: flight() > 4 * 1024 * 1024 - 2 * BATCH_BYTES, 10, "one has what one may have")
+        self.assertLessEqual(flight(), 4 * 1024 * 1024 + BATCH_BYTES)
+        for desk in stopped[1:]:
+            desk.subscribe([self.stream], window=256)
         wait_until(lambda: flight() > FLIGHT_BYTES / 2, 10, "stopped desks hold what they may")
         fast = self.desk()
         fast.subscribe([self.stream])
