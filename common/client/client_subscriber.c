@@ -12,7 +12,7 @@
 #include "wire/wire_body.h"
 #include "wire/wire_field.h"
 
-enum { BATCH_MAX_BYTES = 131072, BATCH_DELIVERIES_FIELD = 2 };
+enum { BATCH_MAX_BYTES = 32768, BATCH_DELIVERIES_FIELD = 2 };
 enum { WINDOW_MAX = 256, WINDOW_DEFAULT = 64, RESUME_EVERY_MS = 200, AGAIN_MS = 2000, LATER_MS = 1000, COUNTIES_MAX = 64 };
 
 /* A position that becomes acknowledged when everything up to delivery_no is. */

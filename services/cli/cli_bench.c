@@ -175,7 +175,7 @@ static bool take_number(struct cli_args *args, const char *name, int64_t minimum
 
 static int bench_storm(const struct cli *cli, int argc, char **argv)
 {
-	int64_t desks = 1000, threads = 4, window = 64, total = 0, batch = 131072, stopped = 0, live = 0, timeout = 60;
+	int64_t desks = 1000, threads = 4, window = 64, total = 0, batch = 32768, stopped = 0, live = 0, timeout = 60;
 	struct bench_storm storm = {.server_key = cli->server_key};
 	struct cli_args args = {argc, argv, 1, false};
 	bool bad = false;
@@ -186,7 +186,7 @@ static int bench_storm(const struct cli *cli, int argc, char **argv)
 			take_number(&args, "--threads", 1, 16, &threads, &bad) ||
 			take_number(&args, "--window", 1, 256, &window, &bad) ||
 			take_number(&args, "--total", 1, INT64_MAX, &total, &bad) ||
-			take_number(&args, "--batch-bytes", 0, 131072, &batch, &bad) ||
+			take_number(&args, "--batch-bytes", 0, 32768, &batch, &bad) ||
 			take_number(&args, "--stopped", 0, 4096, &stopped, &bad) ||
 			take_number(&args, "--live", 1, 3600, &live, &bad) ||
 			take_number(&args, "--timeout", 1, 600, &timeout, &bad) || cli_args_take(&args, "--keys", &storm.keys) ||

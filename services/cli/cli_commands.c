@@ -82,7 +82,7 @@ static const struct cli_option bench_options[] = {
 	{"--desks", "N", "storm: sessions that come at once (1000)", NULL},
 	{"--total", "N", "storm: a desk is done when its last numbers add up to this", NULL},
 	{"--cursor", "NAME", "storm: go on from a durable cursor instead of the beginning", NULL},
-	{"--batch-bytes", "N", "storm: largest batch taken; 0: none (131072)", NULL},
+	{"--batch-bytes", "N", "storm: largest batch taken; 0: none (32768)", NULL},
 	{"--live", "S", "storm: no backlog; events as they come, how late they are", NULL},
 	{"--stopped", "N", "storm: so many of the desks never acknowledge", NULL},
 	{"--threads", "N", "storm: threads the sessions share (4)", NULL},

@@ -171,6 +171,8 @@ void dispatch_cache_forget(struct dispatch_cache *cache)
 {
 	while (cache->oldest != NULL)
 		drop_block(cache, cache->oldest);
+	for (size_t i = 0; i < cache->stream_count; i++)
+		memset(cache->streams[i]->marks, 0, sizeof cache->streams[i]->marks);
 }
 
 static void charge(struct dispatch_cache *cache, struct dispatch_block *block, size_t bytes)

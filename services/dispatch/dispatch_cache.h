@@ -54,5 +54,5 @@ void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **b
 /* dispatch_event_copy, with the memory it takes counted. */
 const struct dispatch_copy *dispatch_cache_copy(struct dispatch_cache *cache, struct dispatch_block *block,
 	struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);
-/* Drops every block (the database is another one now). */
+/* Drops every block and mark (the database is another one now). */
 void dispatch_cache_forget(struct dispatch_cache *cache);

@@ -14,7 +14,7 @@ static const char metric_help[] = "How far the desk is behind: events it does no
 
 /* Cursors without a session are looked up again after so long, a page at a time, and never so often that it takes more than a
  * twentieth of the lane's time. */
-enum { LOOK_MS = 5000, PAGE_MS = 200, LOOK_SHARE = 20 };
+enum { LOOK_MS = 5000, PAGE_MS = 200, LOOK_SHARE = 20, IDLE_MAX = 200000 };
 
 struct desk_lag {
 	int32_t desk_id;
@@ -174,8 +174,8 @@ static void on_idle_cursor(void *arg, const struct dispatch_idle_cursor *row)
 	lag->page_rows++;
 	lag->cursors += compare_names(&row->name, &lag->last.name) != 0;
 	lag->last = *row;
-	if (row->name.holder[0] != 'D' || !jk_text_to_int64(row->name.holder + 1, 0, INT32_MAX, &desk_id) ||
-		is_held(lag, &row->name))
+	if (lag->idle_coming.count == IDLE_MAX || row->name.holder[0] != 'D' ||
+		!jk_text_to_int64(row->name.holder + 1, 0, INT32_MAX, &desk_id) || is_held(lag, &row->name))
 		return;
 	place = dispatch_list_add(&lag->idle_coming, sizeof *place);
 	if (place == NULL)

@@ -19,7 +19,8 @@ enum {
 	DISPATCH_BLOCK_EVENTS = 128,    /* what is read from the database and cached together */
 	DISPATCH_RESERVE_EVENTS = 1024, /* numbers that one disclosure row covers */
 	DISPATCH_RESERVE_MAX = 16384,   /* of a desk that is far behind */
-	DISPATCH_BATCH_MAX_BYTES = 131072,
+	/* A link that takes nothing keeps one message more in memory, encrypted: with a thousand links that counts. */
+	DISPATCH_BATCH_MAX_BYTES = 32768,
 	DISPATCH_BATCH_MAX = 128, /* deliveries in one message */
 	DISPATCH_CHAIN8_BYTES = 8,
 };

@@ -169,7 +169,9 @@ static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct d
 
 size_t dispatch_wire_delivery_bytes(const struct dispatch_delivery *delivery)
 {
-	return ENTRY_PREFIX_MAX_BYTES + OWN_FIELDS_MAX_BYTES + delivery->copy->size;
+	enum { NUMBER = 1 + JK_VARINT_MAX_BYTES, POSITION = 6 + DISPATCH_SEAL_BYTES, ALLOWED_BY = 3 + 24, PREFIX = 6 };
+
+	return PREFIX + NUMBER + POSITION + strlen(delivery->stream) + ALLOWED_BY + delivery->copy->size;
 }
 
 void dispatch_parcel_done(struct dispatch_parcel *parcel)

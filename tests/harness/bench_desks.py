@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 
+import zmq
 import zmq.utils.z85
 from jukwaa_harness import BIN, Stack, commitment, protos, read_key, run_cli, wait_until
 
@@ -144,7 +145,7 @@ def make(cluster, desks, one_desk=False):
     return stack, add_desks(stack, desks, 16 if one_desk else None)
 
 
-def storm(cluster, options, title, streams, batch=131072, spread=False, cursor=False):
+def storm(cluster, options, title, streams, batch=32768, spread=False, cursor=False):
     stack, folder = make(cluster, options.desks)
     append(stack, streams, options.backlog)
     stack.sql("VACUUM ANALYZE feed.event")
@@ -194,6 +195,8 @@ def live(stack, folder, options, stopped):
 
     def feed():
         period, due = 0.02, time.monotonic()
+        hints = zmq.Context.instance().socket(zmq.PUB)  # as intake does after each batch
+        hints.bind(f"ipc://{stack.run}/intake.hint")
         with contextlib.closing(stack.cluster.connect(stack.database)) as c, c.cursor() as cursor:
             body, commit = make_body()
             n = max(1, int(options.rate * period))
@@ -202,8 +205,10 @@ def live(stack, folder, options, stopped):
                                " %s::int2[], %s::int2[], %s::bytea[], %s::bytea[])",
                                ([COUNTIES[i % 47] for i in range(n)], [str(uuid.uuid4()) for _ in range(n)], [1] * n,
                                 [str(uuid.uuid4()) for _ in range(n)], [1] * n, [2] * n, [9] * n, [commit] * n, [body] * n))
+                hints.send(b"h")
                 due += period
                 time.sleep(max(0, due - time.monotonic()))
+        hints.close(linger=0)
     service = stack.services["dispatch"]
     wait_until(lambda: service.metric("jukwaa_dispatch_sessions") >= 100, 30, "desks connected")
     thread = threading.Thread(target=feed)
