@@ -233,6 +233,7 @@ def bench_desks(cluster, options):
                   f"p99 {got['p99_ms']:.2f} ms, dispatch peak {peak:.1f} MiB", flush=True)
     p99 = {k: sorted(g["p99_ms"] for g in v)[len(v) // 2] for k, v in rounds.items()}
     p50 = {k: sorted(g["p50_ms"] for g in v)[len(v) // 2] for k, v in rounds.items()}
-    print(f"desks: p99 of the fast ones {p99[0]:.2f} ms, with one stopped {p99[1]:.2f} ms: {p99[1] / p99[0]:.2f} times; p50 {p50[0]:.2f} and {p50[1]:.2f} ms "
+    print(f"desks: p99 of the fast ones {p99[0]:.2f} ms, with one stopped {p99[1]:.2f} ms: {p99[1] / p99[0]:.2f} times; "
+          f"p50 {p50[0]:.2f} and {p50[1]:.2f} ms "
           f"({options.rate} events/s to 100 desks, {options.seconds} s, median of {options.rounds})", flush=True)
     stack.stop()

@@ -52,7 +52,7 @@ class BatchDesk(Desk):
         out = []
         for i in range(n):
             out.append(self.next(timeout))
-            if ack and (i % 64 == 63 or i == n - 1):
+            if ack and (i % 16 == 15 or i == n - 1):
                 self.ack()
         return out
 
