@@ -198,6 +198,7 @@ def live(stack, folder, options, stopped):
         hints = zmq.Context.instance().socket(zmq.PUB)  # as intake does after each batch
         hints.bind(f"ipc://{stack.run}/intake.hint")
         with contextlib.closing(stack.cluster.connect(stack.database)) as c, c.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")  # a stall of the disk is none of dispatch's
             body, commit = make_body()
             n = max(1, int(options.rate * period))
             while not end.is_set():
