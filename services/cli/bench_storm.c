@@ -38,12 +38,12 @@ struct storm_desk {
 	double done_s;
 };
 
-/* What all threads add to. */
+/* What all threads add to. measuring: the first events of each stream, for which ranges are written down, are over. */
 struct storm_counts {
 	_Atomic int64_t deliveries, messages, bytes, holes, repeats, refused, sessions_lost;
 	_Atomic int open, done;
 	_Atomic int64_t heard_ms, subscribed_us;
-	_Atomic bool over;
+	_Atomic bool measuring, over;
 };
 
 struct storm_thread {
@@ -88,7 +88,7 @@ static void take_deliver(struct storm_thread *thread, struct storm_desk *desk, s
 		thread->counts->holes++;
 	desk->last[stream] = seq;
 	thread->deliveries++;
-	if (thread->latencies && !desk->stopped)
+	if (thread->latencies && !desk->stopped && thread->counts->measuring)
 		bench_samples_add(thread->latencies, thread->heard_us - (int64_t)recorded_us);
 }
 
@@ -385,7 +385,8 @@ static void wait_for_end(const struct bench_storm *storm, struct storm_counts *c
 	while (!counts->over && counts->done < storm->desks - storm->stopped && jk_time_mono_ms() < live_ms) {
 		nanosleep(&pause, NULL);
 		if (storm->live_s > 0 && live_ms == INT64_MAX && counts->open >= storm->desks)
-			live_ms = jk_time_mono_ms() + storm->live_s * 1000L;
+			live_ms = jk_time_mono_ms() + WARM_MS + storm->live_s * 1000L;
+		counts->measuring = live_ms != INT64_MAX && jk_time_mono_ms() > live_ms - storm->live_s * 1000L;
 		if (jk_time_mono_ms() - counts->heard_ms > storm->timeout_s * 1000L)
 			break;
 	}
