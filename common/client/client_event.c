@@ -202,6 +202,9 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
 		jk_buffer_printf(json, ",\"delivered\":");
 		jk_json_write(&deliver->delivered->base, json);
+	} else if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING) {
+		jk_buffer_printf(json, ",\"lagging\":");
+		jk_json_write(&deliver->lagging->base, json);
 	} else {
 		jk_buffer_printf(json, ",\"incident\":{");
 		write_shown(shown, json);
@@ -226,12 +229,14 @@ static void format_id(char ret[JK_ID_TEXT_BYTES], const ProtobufCBinaryData *byt
 }
 
 /* A mailbox message has no groups: its commitment is the hash of its packed form. */
-static bool verify_delivered(struct jk_arena *arena, const Jukwaa__V1__Deliver *deliver)
+static bool verify_mail(struct jk_arena *arena, const Jukwaa__V1__Deliver *deliver)
 {
 	uint8_t hash[JK_SHA256_BYTES];
+	const ProtobufCMessage *mail =
+		deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING ? &deliver->lagging->base : &deliver->delivered->base;
 	struct jk_span packed = {0};
 
-	packed.data = jk_body_pack(&deliver->delivered->base, arena, &packed.size);
+	packed.data = jk_body_pack(mail, arena, &packed.size);
 	if (!packed.data)
 		return false;
 	jk_sha256(hash, &packed, 1);
@@ -263,7 +268,7 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 	memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
 	read_groups(link->arena, body, &shown);
 	read_labels(&shown, ret);
-	ret->copy_verified = body ? jk_body_verify(body, ret->commitment) : verify_delivered(link->arena, deliver);
+	ret->copy_verified = body ? jk_body_verify(body, ret->commitment) : verify_mail(link->arena, deliver);
 	check_chain(chains, deliver, ret);
 	if (json) {
 		json->size = 0;

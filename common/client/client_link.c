@@ -304,6 +304,14 @@ static void keep_session(struct client_link *link, int64_t now_ms)
 		(void)!client_link_send(link, JUKWAA__V1__KIND__KIND_PING, &ping.base);
 }
 
+void client_link_keep(struct client_link *link)
+{
+	/* Nothing is received: the silence is ours. */
+	link->heard_ms = link->polled_ms = jk_time_mono_ms();
+	if (link->state == CLIENT_OPEN)
+		keep_session(link, link->polled_ms);
+}
+
 /* ---- what the service says about the session -------------------------------------------------------------------- */
 
 static bool on_welcome(struct client_link *link, const struct jk_dealer_message *message, int64_t now_ms)

@@ -56,6 +56,8 @@ void client_link_close(struct client_link *link);
 
 /* Upkeep, then waits up to timeout_ms (0: not at all) for something to happen. */
 enum client_event client_link_poll(struct client_link *link, int timeout_ms, struct jk_dealer_message *ret_message);
+/* For a caller that is busy with what it has received: tells the service that we are there, and receives nothing. */
+void client_link_keep(struct client_link *link);
 /* Packs and sends without waiting. JK_RETRY: not open, or the pipe is full; JK_BROKEN: too large, or no memory. */
 enum jk_status client_link_send(struct client_link *link, uint16_t kind, const ProtobufCMessage *message) JK_MUST_CHECK;
 /* Unpacks into link->arena, which is emptied first; NULL for what is not of this type (counted as not heard). */

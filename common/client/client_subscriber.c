@@ -10,7 +10,9 @@
 #include "client/client_resume.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "wire/wire_body.h"
+#include "wire/wire_field.h"
 
+enum { BATCH_MAX_BYTES = 32768, BATCH_DELIVERIES_FIELD = 2 };
 enum { WINDOW_MAX = 256, WINDOW_DEFAULT = 64, RESUME_EVERY_MS = 200, AGAIN_MS = 2000, LATER_MS = 1000, COUNTIES_MAX = 64 };
 
 /* A position that becomes acknowledged when everything up to delivery_no is. */
@@ -40,7 +42,8 @@ struct jukwaa_subscriber {
 	size_t pending_first, pending_count, pending_capacity;
 	struct client_chains chains;
 	struct jk_buffer json, token;
-	struct jk_dealer_message held; /* under the event given last */
+	struct jk_dealer_message held; /* under the event given last, and those of its batch that are still to be given */
+	struct jk_fields batch;        /* what is left of it */
 	bool resume_due;
 	int64_t resume_ms;
 };
@@ -280,6 +283,8 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 	subscribe.start_at = starts[s->start];
 	subscribe.cursor = s->cursor;
 	subscribe.window = s->window;
+	subscribe.batch_max_bytes = BATCH_MAX_BYTES;
+	subscribe.lagging = true;
 	if (s->start == FROM_TOKEN && !client_positions_write(&s->received_positions, &room, &subscribe))
 		(void)client_link_fail(&s->link, JUKWAA_E_USAGE, "", NULL, "no memory");
 	else if (client_link_send(&s->link, JUKWAA__V1__KIND__KIND_SUBSCRIBE, &subscribe.base) == JK_OK)
@@ -290,6 +295,7 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 static void begin_session(struct jukwaa_subscriber *s)
 {
 	s->subscribed = false;
+	s->batch = (struct jk_fields){0};
 	s->base = s->received;
 	/* From where we are, once we have been somewhere; before that, as the caller said. */
 	if (s->received_positions.count > 0)
@@ -351,20 +357,54 @@ static void on_beat(struct jukwaa_subscriber *s, const struct jk_dealer_message 
 	(void)settle_positions(s);
 }
 
-/* True: *ret_event is filled. What does not fit the protocol begins the session anew, and comes again. */
-static bool on_deliver(struct jukwaa_subscriber *s, const struct jk_dealer_message *message, struct jukwaa_event *ret_event)
+/* True: *ret_event is filled. What does not fit the protocol begins the session anew, and comes again. bytes: of the Deliver,
+ * as it came. */
+static bool on_deliver(
+	struct jukwaa_subscriber *s, const uint8_t *bytes, size_t size, bool in_batch, struct jukwaa_event *ret_event)
 {
-	const Jukwaa__V1__Deliver *deliver = (const void *)client_link_read(&s->link, &jukwaa__v1__deliver__descriptor, message);
+	const struct jk_dealer_message message = {.body = bytes, .body_size = size};
+	const Jukwaa__V1__Deliver *deliver = (const void *)client_link_read(&s->link, &jukwaa__v1__deliver__descriptor, &message);
 
-	if (!deliver || deliver->session != s->link.session || !is_next(s, deliver->delivery_no))
+	if (!deliver || deliver->session != (in_batch ? 0 : s->link.session) || !is_next(s, deliver->delivery_no))
 		return false;
 	if (!client_event_read(&s->link, deliver, s->received + 1, &s->chains, s->write_json ? &s->json : NULL, ret_event) ||
 		!take_position(s, s->received + 1, deliver->position)) {
 		client_link_restart(&s->link);
 		return false;
 	}
+	ret_event->body = bytes;
+	ret_event->body_size = size;
 	s->received++;
 	return true;
+}
+
+/* The next one of the batch in hand. The batch ends early where something in it is not as it should be: what is missing is
+ * then asked for in a new session. */
+static bool next_of_batch(struct jukwaa_subscriber *s, struct jukwaa_event *ret_event)
+{
+	struct jk_field field;
+
+	while (jk_field_next(&s->batch, &field)) {
+		if (field.number != BATCH_DELIVERIES_FIELD)
+			continue;
+		if (on_deliver(s, field.data, field.size, true, ret_event))
+			return true;
+		break;
+	}
+	s->batch = (struct jk_fields){0};
+	return false;
+}
+
+/* True: the batch is the session's, and its first event is in *ret_event. */
+static bool on_batch(struct jukwaa_subscriber *s, const struct jk_dealer_message *message, struct jukwaa_event *ret_event)
+{
+	struct jk_fields fields = {message->body, message->body + message->body_size};
+	struct jk_field session;
+
+	if (!jk_field_next(&fields, &session) || session.number != 1 || session.value != s->link.session)
+		return false;
+	s->batch = fields;
+	return next_of_batch(s, ret_event);
 }
 
 int jukwaa_subscriber_ack(struct jukwaa_subscriber *subscriber, uint64_t delivery_no)
@@ -396,7 +436,10 @@ static int take_message(
 	*ret_given = false;
 	switch (message->kind) {
 	case JUKWAA__V1__KIND__KIND_DELIVER:
-		*ret_given = on_deliver(s, message, ret_event);
+		*ret_given = on_deliver(s, message->body, message->body_size, false, ret_event);
+		break;
+	case JUKWAA__V1__KIND__KIND_DELIVER_BATCH:
+		*ret_given = on_batch(s, message, ret_event);
 		break;
 	case JUKWAA__V1__KIND__KIND_BEAT:
 		on_beat(s, message);
@@ -427,6 +470,14 @@ int jukwaa_subscriber_next(struct jukwaa_subscriber *subscriber, int timeout_ms,
 	bool given;
 	int status;
 
+	if (subscriber->batch.at != subscriber->batch.end) {
+		client_link_keep(&subscriber->link);
+		status = keep_resume(subscriber, false);
+		if (status != JUKWAA_OK)
+			return status;
+		if (next_of_batch(subscriber, ret_event))
+			return JUKWAA_OK;
+	}
 	jk_dealer_release(&subscriber->held);
 	for (;;) {
 		status = keep_resume(subscriber, false);
@@ -443,8 +494,6 @@ int jukwaa_subscriber_next(struct jukwaa_subscriber *subscriber, int timeout_ms,
 		case CLIENT_MESSAGE:
 			status = take_message(subscriber, &message, ret_event, &given);
 			if (given) {
-				ret_event->body = message.body;
-				ret_event->body_size = message.body_size;
 				subscriber->held = message;
 				return JUKWAA_OK;
 			}

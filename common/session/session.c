@@ -191,20 +191,40 @@ enum jk_status session_send_to(
 	return jk_router_send(sessions->router, route, kind, sessions->out, size);
 }
 
-enum jk_status jk_session_send(
-	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const ProtobufCMessage *message)
+/* May anything be sent to it now? Asked anew before every message. */
+static enum jk_status look_at_key(struct jk_sessions *sessions, struct jk_session *session)
 {
-	enum jk_status status;
-
 	if (session->ended)
 		return JK_BROKEN;
 	if (!session_refresh(sessions))
 		return JK_RETRY;
-	if (!session_key_is_good(sessions, entry_of(session))) {
-		jk_session_end(sessions, session, JK_CODE_REVOKED, "the key's registration was withdrawn or changed");
-		return JK_BROKEN;
-	}
+	if (session_key_is_good(sessions, entry_of(session)))
+		return JK_OK;
+	jk_session_end(sessions, session, JK_CODE_REVOKED, "the key's registration was withdrawn or changed");
+	return JK_BROKEN;
+}
+
+enum jk_status jk_session_send(
+	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const ProtobufCMessage *message)
+{
+	enum jk_status status = look_at_key(sessions, session);
+
+	if (status != JK_OK)
+		return status;
 	status = session_send_to(sessions, &session->route, kind, message);
+	if (status == JK_BROKEN)
+		session_end_silently(sessions, entry_of(session));
+	return status;
+}
+
+enum jk_status jk_session_send_packed(
+	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const uint8_t *body, size_t size)
+{
+	enum jk_status status = look_at_key(sessions, session);
+
+	if (status != JK_OK)
+		return status;
+	status = jk_router_send(sessions->router, &session->route, kind, body, size);
 	if (status == JK_BROKEN)
 		session_end_silently(sessions, entry_of(session));
 	return status;

@@ -75,6 +75,9 @@ void jk_sessions_close(struct jk_sessions **sessions_p);
  * Checks that the key is still good in the newest snapshot before every message. */
 enum jk_status jk_session_send(
 	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const ProtobufCMessage *message) JK_MUST_CHECK;
+/* The same for a body that is packed already. */
+enum jk_status jk_session_send_packed(
+	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const uint8_t *body, size_t size) JK_MUST_CHECK;
 void jk_session_refuse(
 	struct jk_sessions *sessions, struct jk_session *session, uint64_t request, const struct jk_refusal *refusal);
 /* Sends BYE and ends it. */

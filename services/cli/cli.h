@@ -86,6 +86,10 @@ enum cli_tone { CLI_PLAIN, CLI_BOLD, CLI_DIM, CLI_GOOD, CLI_WARN, CLI_BAD };
 const char *cli_tone(const struct cli *cli, enum cli_tone tone);
 /* Columns of the terminal on standard output (COLUMNS, else the terminal's, else 100); at least 20. */
 int cli_columns(void);
+/* "12 s", "5 min", "3 h", "4 days". */
+void cli_format_age(char ret[24], double seconds);
+/* Appends "  NAME VALUE" to the line, on a new one where the screen ends; *column: where the line is. */
+void cli_print_figure(int *column, const char *name, const char *value);
 /* Prints text with control characters as "?", cut with "…" to `columns` (0: not cut) characters. Returns what it took. */
 int cli_print_text(FILE *out, const char *text, int columns);
 

@@ -1,5 +1,5 @@
-/* cli_bench.c: `jukwaa bench publish|deliver|latency`: load for a running exchange, and what it shows. Reports are made up and
- * real to the exchange: run it on a trial system. */
+/* cli_bench.c: `jukwaa bench publish|deliver|latency|storm`: load for a running exchange, and what it shows. Reports are made up
+ * and real to the exchange: run it on a trial system. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "services/cli/bench_load.h"
+#include "services/cli/bench_storm.h"
 #include "services/cli/cli.h"
 
 struct desk {
@@ -172,12 +173,52 @@ static bool take_number(struct cli_args *args, const char *name, int64_t minimum
 	return true;
 }
 
+static int bench_storm(const struct cli *cli, int argc, char **argv)
+{
+	int64_t desks = 1000, threads = 4, window = 64, total = 0, batch = 32768, stopped = 0, live = 0, timeout = 60;
+	struct bench_storm storm = {.server_key = cli->server_key};
+	struct cli_args args = {argc, argv, 1, false};
+	bool bad = false;
+	storm.endpoint = cli->endpoint ? cli->endpoint : cli_setting("JUKWAA_DISPATCH");
+	while (cli_args_peek(&args)) {
+		const char *word;
+		if (take_number(&args, "--desks", 1, 4096, &desks, &bad) ||
+			take_number(&args, "--threads", 1, 16, &threads, &bad) ||
+			take_number(&args, "--window", 1, 256, &window, &bad) ||
+			take_number(&args, "--total", 1, INT64_MAX, &total, &bad) ||
+			take_number(&args, "--batch-bytes", 0, 32768, &batch, &bad) ||
+			take_number(&args, "--stopped", 0, 4096, &stopped, &bad) ||
+			take_number(&args, "--live", 1, 3600, &live, &bad) ||
+			take_number(&args, "--timeout", 1, 600, &timeout, &bad) || cli_args_take(&args, "--keys", &storm.keys) ||
+			cli_args_take(&args, "--cursor", &storm.cursor))
+			continue;
+		if (!(word = cli_args_word(&args)) || strcmp(word, "storm") != 0)
+			return cli_usage("bench", "do not know '%s'", word ? word : cli_args_peek(&args));
+	}
+	if (bad || !storm.keys || (total == 0) == (live == 0))
+		return cli_usage("bench",
+			bad ? "a number is missing or out of range" : "storm wants --keys FOLDER, and --total N or --live S");
+	if (!storm.endpoint || !storm.server_key)
+		return cli_fail(CLI_USAGE, "set JUKWAA_DISPATCH and JUKWAA_SERVER_KEY", "do not know where the desks connect");
+	storm.desks = (int)desks;
+	storm.threads = (int)threads;
+	storm.window = (uint32_t)window;
+	storm.total = total;
+	storm.batch_bytes = (uint32_t)batch;
+	storm.stopped = (int)stopped;
+	storm.live_s = (int)live;
+	storm.timeout_s = (int)timeout;
+	return bench_storm_run(cli, &storm);
+}
+
 int cli_bench(const struct cli *cli, int argc, char **argv)
 {
 	int64_t clients = 8, window = 64, reports = 100000, counties = 47, rate = 0, timeout = 30;
 	const char *what = NULL, *word, *desk_key = cli->key_file;
 	struct cli_args args = {argc, argv, 1, false};
 	bool bad = false;
+	if (argc > 1 && strcmp(argv[1], "storm") == 0)
+		return bench_storm(cli, argc, argv);
 	while (cli_args_peek(&args)) {
 		if (take_number(&args, "--clients", 1, 64, &clients, &bad) ||
 			take_number(&args, "--window", 1, 256, &window, &bad) ||
@@ -191,7 +232,8 @@ int cli_bench(const struct cli *cli, int argc, char **argv)
 		what = word;
 	}
 	if (bad || !what)
-		return cli_usage("bench", bad ? "a number is missing or out of range" : "say what: publish, deliver or latency");
+		return cli_usage(
+			"bench", bad ? "a number is missing or out of range" : "say what: publish, deliver, latency or storm");
 	char run_name[40];
 	jk_text_format(run_name, sizeof run_name, "bench-%lld", (long long)jk_time_now_us());
 	struct bench_options options = {.clients = (int)clients,
@@ -221,5 +263,5 @@ int cli_bench(const struct cli *cli, int argc, char **argv)
 	if (!strcmp(what, "deliver"))
 		return options.desk.endpoint ? bench_deliver(cli, &options)
 					     : cli_fail(CLI_USAGE, "set JUKWAA_DISPATCH", "do not know where the desk listens");
-	return cli_usage("bench", "do not know '%s': publish, deliver or latency", what);
+	return cli_usage("bench", "do not know '%s': publish, deliver, latency or storm", what);
 }

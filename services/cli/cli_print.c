@@ -119,3 +119,30 @@ int cli_fail_refusal(const struct jk_refusal *refusal)
 	return cli_fail(forbidden ? CLI_NOT_PERMITTED : CLI_REFUSED, NULL, "%s%s%s: %s",
 		jk_words_name(&jk_codes, (int)refusal->code), refusal->field[0] ? " " : "", refusal->field, refusal->reason);
 }
+
+void cli_format_age(char ret[24], double seconds)
+{
+	long whole = (long)seconds;
+
+	if (whole < 120)
+		(void)jk_text_format(ret, 24, "%ld s", whole);
+	else if (whole < 7200)
+		(void)jk_text_format(ret, 24, "%ld min", whole / 60);
+	else if (whole < 172800)
+		(void)jk_text_format(ret, 24, "%ld h", whole / 3600);
+	else
+		(void)jk_text_format(ret, 24, "%ld days", whole / 86400);
+}
+
+void cli_print_figure(int *column, const char *name, const char *value)
+{
+	enum { INDENT = 2 };
+	int size = (int)(strlen(name) + strlen(value)) + 3;
+
+	if (*column + size > cli_columns()) {
+		printf("\n%*s", INDENT, "");
+		*column = INDENT;
+	}
+	printf("  %s %s", name, value);
+	*column += size;
+}

@@ -1,9 +1,9 @@
 /* jukwaa status: the whole exchange on one screen, with parts missing too. */
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #include "services/cli/cli_commands.h"
+#include "services/cli/status_desks.h"
 #include "services/cli/status_http.h"
 #include "services/cli/status_store_pg.h"
 #include "json/json_map.h"
@@ -25,7 +25,7 @@ static const struct figure {
 	{"dispatch", "jukwaa_dispatch_sessions", "", "sessions"},
 	{"dispatch", "jukwaa_dispatch_deliveries_total", "", "delivered"},
 	{"dispatch", "jukwaa_dispatch_acknowledged_total", "", "acknowledged"},
-	{"dispatch", "jukwaa_dispatch_desk_lag_events", "", "behind"},
+	{"dispatch", "jukwaa_dispatch_desk_lag", "measure=\"events\"", "behind"},
 	{"dispatch", "jukwaa_dispatch_heads_signed_total", "", "heads signed"},
 	{"cases", "jukwaa_cases_opened_total", "", "opened"},
 	{"cases", "jukwaa_cases_revised_total", "", "revised"},
@@ -72,32 +72,6 @@ static void show_service_json(const struct status_service *service, const char *
 	jk_buffer_done(&line);
 }
 
-static void format_age(char ret[24], double seconds)
-{
-	if (seconds < 120)
-		(void)jk_text_format(ret, 24, "%.0f s", seconds);
-	else if (seconds < 7200)
-		(void)jk_text_format(ret, 24, "%.0f min", floor(seconds / 60));
-	else if (seconds < 172800)
-		(void)jk_text_format(ret, 24, "%.0f h", floor(seconds / 3600));
-	else
-		(void)jk_text_format(ret, 24, "%.0f days", floor(seconds / 86400));
-}
-
-/* Appends "  NAME VALUE", on a new line where the screen ends. */
-static void print_figure(int *column, const char *name, const char *value)
-{
-	enum { INDENT = 2 };
-	int size = (int)(strlen(name) + strlen(value)) + 3;
-
-	if (*column + size > cli_columns()) {
-		printf("\n%*s", INDENT, "");
-		*column = INDENT;
-	}
-	printf("  %s %s", name, value);
-	*column += size;
-}
-
 static void show_service_human(const struct cli *cli, const struct status_service *service, const char *name)
 {
 	static const enum cli_tone tones[] = {CLI_BAD, CLI_WARN, CLI_GOOD};
@@ -119,8 +93,8 @@ static void show_service_human(const struct cli *cli, const struct status_servic
 		column = cli_columns();
 	}
 	if (status_http_metric(service, "jukwaa_up_seconds", "", &value)) {
-		format_age(text, value);
-		print_figure(&column, "up", text);
+		cli_format_age(text, value);
+		cli_print_figure(&column, "up", text);
 	}
 	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
 		const struct figure *figure = &figures[i];
@@ -128,7 +102,7 @@ static void show_service_human(const struct cli *cli, const struct status_servic
 		if (strcmp(figure->service, name) != 0 || !status_http_metric(service, figure->metric, figure->labels, &value))
 			continue;
 		(void)jk_text_format(text, sizeof text, "%.0f", value);
-		print_figure(&column, figure->name, text);
+		cli_print_figure(&column, figure->name, text);
 	}
 	printf("\n");
 }
@@ -155,6 +129,8 @@ static int show_services(const struct cli *cli, const char *urls)
 		status_http_ask(&service);
 		name = *service.name ? service.name : i < 4 ? usual[i] : "service";
 		cli->json ? show_service_json(&service, name) : show_service_human(cli, &service, name);
+		if (strcmp(name, "dispatch") == 0)
+			status_desks_show(cli, &service);
 		if (service.ready == STATUS_UNREACHABLE)
 			status = CLI_UNREACHABLE;
 		else if (service.ready == STATUS_NOT_READY && status == CLI_OK)
@@ -170,8 +146,17 @@ struct shown_rows {
 	const struct cli *cli;
 	char part[16], subject[64];
 	int column;
+	int desks; /* shown */
 	bool failed;
 };
+
+/* On one screen: of the desks only the first, which are those furthest behind. As JSON all. */
+static bool is_too_much(const struct shown_rows *shown, const char *part)
+{
+	enum { DESKS_MAX = 20 };
+
+	return !shown->cli->json && strcmp(part, "desk") == 0 && shown->desks > DESKS_MAX;
+}
 
 static void end_row(struct shown_rows *shown)
 {
@@ -198,6 +183,10 @@ static void show_value(void *arg, const char *part, const char *subject, const c
 {
 	struct shown_rows *shown = arg;
 
+	if (strcmp(shown->part, part) != 0 || strcmp(shown->subject, subject) != 0)
+		shown->desks += strcmp(part, "desk") == 0;
+	if (is_too_much(shown, part))
+		return;
 	if (strcmp(shown->part, part) != 0 || strcmp(shown->subject, subject) != 0) {
 		end_row(shown);
 		(void)jk_text_copy(shown->part, sizeof shown->part, part);
@@ -215,7 +204,7 @@ static void show_value(void *arg, const char *part, const char *subject, const c
 	if (shown->cli->json)
 		print_json_text(name, value);
 	else if (*value)
-		print_figure(&shown->column, name, value);
+		cli_print_figure(&shown->column, name, value);
 }
 
 static int show_database(const struct cli *cli)

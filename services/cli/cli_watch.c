@@ -80,14 +80,42 @@ static const char *mark_of(const struct jukwaa_event *event)
 	return "";
 }
 
-/* A publisher's mailbox: what a desk has. */
-static void show_delivered(const struct jukwaa_event *event)
+static bool is_mail(const struct jukwaa_event *event)
+{
+	return event->stream[0] == '@';
+}
+
+/* "since 08:15:30", with the day where it is not today's. */
+static void print_since(int64_t since_us)
+{
+	time_t seconds = (time_t)(since_us / 1000000), now = time(NULL);
+	char text[24];
+	struct tm local;
+
+	localtime_r(&seconds, &local);
+	strftime(text, sizeof text, now - seconds < 64800 ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &local);
+	printf(" since %s", text);
+}
+
+/* A publisher's mailbox: what a desk has, or has not. */
+static void show_mail(const struct cli *cli, const struct jukwaa_event *event)
 {
 	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
 
 	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
 		cli_print_text(stdout, deliver->delivered->desk, 0);
 		printf(" has %s up to #%" PRIu64, deliver->delivered->stream, deliver->delivered->up_to_seq);
+	} else if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING) {
+		const Jukwaa__V1__Lagging *lagging = deliver->lagging;
+
+		printf("%s", cli_tone(cli, lagging->cleared ? CLI_GOOD : CLI_WARN));
+		cli_print_text(stdout, lagging->desk, 0);
+		printf(lagging->cleared ? " has caught up with %s" : " has not taken %s", lagging->stream);
+		if (!lagging->cleared) {
+			printf(" from #%" PRIu64 " on,", lagging->from_seq);
+			print_since(lagging->since_us);
+		}
+		printf("%s", cli_tone(cli, CLI_PLAIN));
 	}
 	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
 }
@@ -102,7 +130,7 @@ static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 	format_clock(clock, event->recorded_at_us);
 	(void)jk_text_format(place, sizeof place, "%s#%" PRIu64, event->stream, event->seq);
 	left -= printf("%s %-*s ", clock, PLACE_COLUMNS, place);
-	if (strcmp(event->kind, "DELIVERED") != 0) {
+	if (!is_mail(event)) {
 		printf("%s", cli_tone(cli, tone_of(event->severity)));
 		left -= printf("%-*s ", WORD_COLUMNS, event->severity);
 		printf("%s", cli_tone(cli, CLI_PLAIN));
@@ -119,8 +147,8 @@ static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 		left -= (int)strlen(mark_of(event)) + 1;
 		printf("%s%s%s ", cli_tone(cli, CLI_BAD), mark_of(event) + 1, cli_tone(cli, CLI_PLAIN));
 	}
-	if (strcmp(event->kind, "DELIVERED") == 0)
-		show_delivered(event);
+	if (is_mail(event))
+		show_mail(cli, event);
 	else if (left > 4)
 		left -= cli_print_text(stdout, event->headline, left);
 	if (left > (int)strlen(event->agency) + 3 && *event->agency) {

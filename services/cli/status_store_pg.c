@@ -30,15 +30,20 @@ static const struct {
 		    "coalesce(round(extract(epoch FROM now() - min(created_at) FILTER (WHERE state = 'PENDING')))::text, '0') AS "
 		    "oldest_s "
 		    "FROM notify.message"},
-	/* Events the desk has not acknowledged in the streams it has cursors or disclosures in. */
+	/* Numbers the desk has not acknowledged in the streams it has cursors or disclosures in, furthest behind first; a row of
+	 * a session that is open says no more than where it began. */
 	{"desk", "SELECT d.code AS subject, coalesce(sum(greatest(h.last_seq - s.seq, 0)), 0) AS behind, count(s.stream) AS "
 		 "streams, "
+		 "coalesce(round(extract(epoch FROM clock_timestamp() - min(o.recorded_at)))::text, '0') AS oldest_s, "
 		 "to_char(max(s.at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS last_seen "
 		 "FROM registry.desk d LEFT JOIN (SELECT holder, stream, max(seq) AS seq, max(at) AS at FROM ("
 		 "SELECT holder, stream, seq, updated_at AS at FROM dispatch.cursor UNION ALL "
-		 "SELECT holder, stream, coalesce(acked_seq, 0), coalesce(closed_at, reserved_at) FROM dispatch.disclosure) u "
+		 "SELECT holder, stream, coalesce(acked_seq, from_seq - 1), coalesce(closed_at, reserved_at) FROM "
+		 "dispatch.disclosure) u "
 		 "GROUP BY 1, 2) s ON s.holder = 'D' || d.desk_id LEFT JOIN feed.head h ON h.stream = s.stream "
-		 "WHERE d.revoked_at IS NULL GROUP BY d.code ORDER BY d.code"},
+		 "LEFT JOIN LATERAL (SELECT e.recorded_at FROM feed.event e WHERE e.stream = s.stream AND e.seq > s.seq "
+		 "AND h.last_seq > s.seq ORDER BY e.seq LIMIT 1) o ON true "
+		 "WHERE d.revoked_at IS NULL GROUP BY d.code ORDER BY 2 DESC, d.code"},
 };
 
 static void give_rows(const PGresult *result, const char *part, status_row *row, void *arg)

@@ -87,16 +87,21 @@ static bool fill_pending(const struct jk_request *request, const struct dispatch
 	pending->filter = ask->filter;
 	pending->start = ask->start;
 	pending->window = dispatch_rules_window(ask->window);
+	pending->batch_max_bytes = dispatch_rules_batch_bytes(ask->batch_max_bytes);
+	pending->lagging = ask->lagging;
 	(void)jk_text_copy(pending->cursor, sizeof pending->cursor, ask->cursor);
 	dispatch_seal_holder(&pending->holder, session->desk_id, session->agency_id, &pending->filter);
 	return true;
 }
 
-static bool is_waiting(const struct dispatch_pending *list, uint64_t session)
+/* *count: how many stand in the list, the session's own or not. */
+static bool is_waiting(const struct dispatch_pending *list, uint64_t session, size_t *count)
 {
-	while (list != NULL && list->session != session)
-		list = list->next;
-	return list != NULL;
+	bool found = false;
+
+	for (; list != NULL; list = list->next, ++*count)
+		found = found || list->session == session;
+	return found;
 }
 
 static bool accept_ask(struct dispatch *dispatch, const struct jk_request *request, const struct dispatch_ask *ask,
@@ -104,9 +109,13 @@ static bool accept_ask(struct dispatch *dispatch, const struct jk_request *reque
 {
 	struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_pending *pending;
+	uint64_t session = request->session->number;
+	size_t waiting = 0;
 
-	if (is_waiting(writing->pending, request->session->number) || is_waiting(writing->finding, request->session->number))
+	if (is_waiting(writing->pending, session, &waiting) || is_waiting(writing->finding, session, &waiting))
 		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "the subscription before this one is not answered yet");
+	if (waiting >= DISPATCH_PENDING_MAX)
+		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "many subscribe at once; try again");
 	pending = calloc(1, sizeof *pending);
 	if (pending == NULL)
 		return jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");

@@ -120,12 +120,26 @@ static void link_newest(struct dispatch_cache *cache, struct dispatch_block *blo
 	cache->newest = block;
 }
 
-struct dispatch_block *dispatch_cache_find(struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t number)
+static struct dispatch_block *find_block(struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t number)
 {
 	struct dispatch_block *block = *bucket_of(cache, stream, number);
 
 	while (block != NULL && (block->stream != stream || block->number != number))
 		block = block->next;
+	return block;
+}
+
+const struct dispatch_event *dispatch_cache_peek(struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t seq)
+{
+	const struct dispatch_block *block = find_block(cache, stream, dispatch_rules_block_of(seq));
+
+	return block == NULL ? NULL : block->events[seq - dispatch_rules_block_first(block->number)];
+}
+
+struct dispatch_block *dispatch_cache_find(struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t number)
+{
+	struct dispatch_block *block = find_block(cache, stream, number);
+
 	if (block != NULL && block != cache->newest) {
 		unlink_use(cache, block);
 		link_newest(cache, block);
@@ -157,6 +171,8 @@ void dispatch_cache_forget(struct dispatch_cache *cache)
 {
 	while (cache->oldest != NULL)
 		drop_block(cache, cache->oldest);
+	for (size_t i = 0; i < cache->stream_count; i++)
+		memset(cache->streams[i]->marks, 0, sizeof cache->streams[i]->marks);
 }
 
 static void charge(struct dispatch_cache *cache, struct dispatch_block *block, size_t bytes)

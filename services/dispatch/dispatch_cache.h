@@ -5,11 +5,14 @@
 
 #include "dispatch_event.h"
 
+enum { DISPATCH_MARKS = 5 };
+
 /* Lives as long as the cache. */
 struct dispatch_stream {
 	char name[DISPATCH_STREAM_BYTES];
 	uint64_t last_seq; /* head, as last read */
 	uint8_t last_chain[32];
+	uint64_t marks[DISPATCH_MARKS]; /* the head as it was some time ago, newest first: dispatch_lagging.c */
 };
 
 struct dispatch_block {
@@ -37,6 +40,9 @@ struct dispatch_stream *const *dispatch_cache_streams(const struct dispatch_cach
 
 /* The block, now the one used last; valid until the next put or forget. NULL: not here. */
 struct dispatch_block *dispatch_cache_find(struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t number);
+/* The event, where it is here; its use is not counted. NULL: not here, or not kept. */
+const struct dispatch_event *dispatch_cache_peek(
+	struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t seq);
 /* Takes the event. after: everything kept between this number and the event's comes before it in the same reading, or was here
  * already. The event is dropped when its block could not be whole up to it (gone meanwhile) or holds it. */
 void dispatch_cache_put(
@@ -48,5 +54,5 @@ void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **b
 /* dispatch_event_copy, with the memory it takes counted. */
 const struct dispatch_copy *dispatch_cache_copy(struct dispatch_cache *cache, struct dispatch_block *block,
 	struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);
-/* Drops every block (the database is another one now). */
+/* Drops every block and mark (the database is another one now). */
 void dispatch_cache_forget(struct dispatch_cache *cache);

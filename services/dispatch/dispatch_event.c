@@ -5,25 +5,18 @@
 #include <string.h>
 
 #include "feed/feed_body.h"
+#include "jukwaa/v1/dispatch.pb-c.h"
 #include "wire/wire_body.h"
+#include "wire/wire_field.h"
 
-enum { VARINT_MAX_BYTES = 10 };
-
-/* Protocol buffers' variable-length integer; returns its length. */
-static size_t write_varint(uint8_t ret[VARINT_MAX_BYTES], uint64_t value)
-{
-	size_t size = 0;
-
-	for (; value >= 0x80; value >>= 7)
-		ret[size++] = (uint8_t)(value | 0x80);
-	ret[size++] = (uint8_t)value;
-	return size;
-}
+/* Field numbers of Deliver's body. */
+enum { DELIVER_EVENT = 16, DELIVER_DELIVERED = 17, DELIVER_LAGGING = 19 };
+enum { PREFIX_MAX_BYTES = 2 * JK_VARINT_MAX_BYTES };
 
 static void read_mailbox_label(struct dispatch_event *event, const char *stream)
 {
 	event->mailbox = true;
-	event->readable = event->kind == JK_EVENT_DELIVERED;
+	event->readable = event->kind == JK_EVENT_DELIVERED || event->kind == JK_EVENT_LAGGING;
 	(void)jk_text_copy(event->agency, sizeof event->agency, stream + 1);
 	event->label = (struct jk_label){
 		.owner_agency_id = -1,
@@ -52,12 +45,47 @@ static void read_county_label(struct dispatch_event *event, const char *stream, 
 	event->projection.status = (uint8_t)read.status;
 }
 
+static ProtobufCBinaryData borrow(const void *data, size_t size)
+{
+	return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
+}
+
+/* What every recipient is told about the event. */
+static void fill_label(Jukwaa__V1__Deliver *message, const struct jk_event *from)
+{
+	message->stream = (char *)from->stream;
+	message->seq = from->seq;
+	message->epoch = from->epoch;
+	message->event_id = borrow(from->event_id.bytes, sizeof from->event_id.bytes);
+	message->kind = (Jukwaa__V1__EventKind)from->kind;
+	message->recorded_at_us = from->recorded_at_us;
+	message->incident_id = borrow(from->incident_id.bytes, sizeof from->incident_id.bytes);
+	message->revision = from->revision;
+	message->tlp = (Jukwaa__V1__Tlp)from->tlp;
+	message->category = (Jukwaa__V1__Category)from->category;
+	message->commitment = borrow(from->commitment, from->commitment_size);
+	message->chain = borrow(from->chain, JK_SHA256_BYTES);
+}
+
+/* Tag and length of the body's field; returns their length. */
+static size_t write_prefix(uint8_t ret[PREFIX_MAX_BYTES], bool mailbox, int kind, size_t body_size)
+{
+	unsigned mail = kind == JK_EVENT_LAGGING ? DELIVER_LAGGING : DELIVER_DELIVERED;
+	size_t size = jk_varint_write(ret, (mailbox ? mail : DELIVER_EVENT) << 3 | JK_WIRE_LENGTH);
+
+	return size + jk_varint_write(ret + size, body_size);
+}
+
 struct dispatch_event *dispatch_event_new(const struct jk_event *from, struct jk_arena *scratch)
 {
-	uint8_t length[VARINT_MAX_BYTES];
-	size_t length_size = write_varint(length, from->body_size);
-	struct dispatch_event *event = calloc(1, sizeof *event + length_size + from->body_size);
+	Jukwaa__V1__Deliver label = JUKWAA__V1__DELIVER__INIT;
+	uint8_t prefix[PREFIX_MAX_BYTES];
+	size_t prefix_size = write_prefix(prefix, from->stream[0] == '@', from->kind, from->body_size), label_size;
+	struct dispatch_event *event;
 
+	fill_label(&label, from);
+	label_size = jukwaa__v1__deliver__get_packed_size(&label);
+	event = calloc(1, sizeof *event + label_size + prefix_size + from->body_size);
 	if (event == NULL)
 		return NULL;
 	event->seq = from->seq;
@@ -72,10 +100,11 @@ struct dispatch_event *dispatch_event_new(const struct jk_event *from, struct jk
 	if (from->commitment_size == sizeof event->commitment)
 		memcpy(event->commitment, from->commitment, sizeof event->commitment);
 	memcpy(event->chain, from->chain, sizeof event->chain);
-	memcpy(event->stored, length, length_size);
+	event->label_size = jukwaa__v1__deliver__pack(&label, event->stored);
+	memcpy(event->stored + label_size, prefix, prefix_size);
+	event->body_offset = label_size + prefix_size;
 	if (from->body_size > 0)
-		memcpy(event->stored + length_size, from->body, from->body_size);
-	event->body_offset = length_size;
+		memcpy(event->stored + event->body_offset, from->body, from->body_size);
 	event->body_size = from->body_size;
 	if (event->category >= 0 && event->category <= JK_CATEGORY_MAX)
 		event->projection.category = (uint8_t)event->category;
@@ -120,7 +149,9 @@ static const ProtobufCMessage *build_copy(const struct dispatch_event *event, ui
 	if (!event->readable)
 		return NULL;
 	if (event->mailbox)
-		return jk_body_unpack(&jukwaa__v1__delivered__descriptor, body, event->body_size, scratch, &refusal);
+		return jk_body_unpack(
+			event->kind == JK_EVENT_LAGGING ? &jukwaa__v1__lagging__descriptor : &jukwaa__v1__delivered__descriptor,
+			body, event->body_size, scratch, &refusal);
 	return (const ProtobufCMessage *)jk_body_copy(body, event->body_size, withheld, scratch);
 }
 
@@ -128,8 +159,8 @@ static struct dispatch_copy *make_copy(struct dispatch_event *event, uint32_t wi
 {
 	const ProtobufCMessage *message;
 	const uint8_t *packed;
-	uint8_t length[VARINT_MAX_BYTES];
-	size_t packed_size, length_size;
+	uint8_t prefix[PREFIX_MAX_BYTES];
+	size_t packed_size, prefix_size;
 	struct dispatch_copy *copy;
 	bool as_stored;
 
@@ -140,15 +171,17 @@ static struct dispatch_copy *make_copy(struct dispatch_event *event, uint32_t wi
 	packed = jk_body_pack(message, scratch, &packed_size);
 	if (packed == NULL)
 		return NULL;
-	length_size = write_varint(length, packed_size);
+	prefix_size = write_prefix(prefix, event->mailbox, event->kind, packed_size);
 	as_stored = packed_size == event->body_size && memcmp(packed, event->stored + event->body_offset, packed_size) == 0;
-	copy = malloc(sizeof *copy + (as_stored ? 0 : length_size + packed_size));
+	copy = malloc(sizeof *copy + (as_stored ? 0 : event->label_size + prefix_size + packed_size));
 	if (copy == NULL)
 		return NULL;
-	*copy = (struct dispatch_copy){.withheld = withheld, .size = length_size + packed_size, .bytes = event->stored};
+	*copy = (struct dispatch_copy){
+		.withheld = withheld, .size = event->label_size + prefix_size + packed_size, .bytes = event->stored};
 	if (!as_stored) {
-		memcpy(copy->own, length, length_size);
-		memcpy(copy->own + length_size, packed, packed_size);
+		memcpy(copy->own, event->stored, event->label_size);
+		memcpy(copy->own + event->label_size, prefix, prefix_size);
+		memcpy(copy->own + event->label_size + prefix_size, packed, packed_size);
 		copy->bytes = copy->own;
 	}
 	return copy;

@@ -8,13 +8,14 @@
 #include "dispatch_rules.h"
 #include "feed/feed_reader.h"
 
-/* One form in which the event leaves: the message's field as it stands on the wire after its tag (length, then content). */
+/* One form in which the event leaves: of jukwaa.v1.Deliver, the fields that are the same for every recipient of this form, as
+ * they stand on the wire. */
 struct dispatch_copy {
 	struct dispatch_copy *next;
 	uint32_t withheld; /* bit n: group n */
 	size_t size;
 	const uint8_t *bytes;
-	uint8_t own[]; /* what bytes points to, unless the stored body serves */
+	uint8_t own[]; /* what bytes points to, unless the stored form serves */
 };
 
 struct dispatch_event {
@@ -30,8 +31,9 @@ struct dispatch_event {
 	char agency[33];       /* code of the owner */
 	struct dispatch_projection projection;
 	struct dispatch_copy *copies;
+	size_t label_size;             /* of stored: the fields before the body */
 	size_t body_offset, body_size; /* of stored */
-	uint8_t stored[];              /* length and body */
+	uint8_t stored[];              /* the fields before the body; tag, length and body as in the database */
 };
 
 /* Copies the event out of the database's result and reads its label. scratch is reset. NULL without memory. */

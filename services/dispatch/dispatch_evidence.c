@@ -17,32 +17,58 @@ static const struct jk_agency *find_agency(const struct jk_registry *registry, i
 	return NULL;
 }
 
-static void add_mail(struct dispatch *dispatch, const struct jk_registry *registry, const struct dispatch_receipt *receipt)
+/* The mail for the agency, but for its body; NULL without memory. */
+static struct dispatch_mail *add_mail(struct dispatch_list *list, const struct jk_agency *agency, int kind)
+{
+	struct dispatch_mail *mail = dispatch_list_add(list, sizeof *mail);
+
+	if (mail == NULL)
+		return NULL;
+	(void)jk_text_format(mail->stream, sizeof mail->stream, "@%s", agency->code);
+	mail->event_id = jk_id_new();
+	mail->incident_id = jk_id_new();
+	mail->kind = kind;
+	return mail;
+}
+
+static void seal_mail(struct dispatch_mail *mail, size_t body_size)
+{
+	const struct jk_span body = {.data = mail->body, .size = body_size};
+
+	mail->body_size = body_size;
+	jk_sha256(mail->commitment, &body, 1);
+}
+
+static void add_receipt(struct dispatch *dispatch, const struct jk_registry *registry, const struct dispatch_receipt *receipt)
 {
 	const struct jk_agency *agency = find_agency(registry, receipt->agency_id);
 	const struct jk_desk *desk = jk_registry_find_desk(registry, receipt->desk_id);
 	struct dispatch_mail *mail;
-	struct jk_span body;
 
 	if (agency == NULL || desk == NULL)
 		return;
-	mail = dispatch_list_add(&dispatch->writing.mails, sizeof *mail);
+	mail = add_mail(&dispatch->writing.mails, agency, JK_EVENT_DELIVERED);
+	if (mail != NULL)
+		seal_mail(mail, dispatch_wire_write_delivered(
+					mail->body, sizeof mail->body, desk->code, receipt->stream, receipt->up_to_seq));
+}
+
+void dispatch_evidence_notice(struct dispatch *dispatch, const struct jk_agency *agency, const struct dispatch_lagging *lagging)
+{
+	struct dispatch_mail *mail = add_mail(&dispatch->writing.notices, agency, JK_EVENT_LAGGING);
+
 	if (mail == NULL)
 		return;
-	(void)jk_text_format(mail->stream, sizeof mail->stream, "@%s", agency->code);
-	mail->event_id = jk_id_new();
-	mail->incident_id = jk_id_new();
-	mail->body_size =
-		dispatch_wire_write_delivered(mail->body, sizeof mail->body, desk->code, receipt->stream, receipt->up_to_seq);
-	body = (struct jk_span){.data = mail->body, .size = mail->body_size};
-	jk_sha256(mail->commitment, &body, 1);
+	seal_mail(mail, dispatch_wire_write_lagging(mail->body, sizeof mail->body, lagging));
+	jk_metric_add(dispatch->metrics.notices, 1);
 }
 
 bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms)
 {
 	const struct dispatch_writing *writing = &dispatch->writing;
 
-	return now_ms >= writing->append_at_ms && (writing->mails.count > 0 || dispatch_receipts_count(writing->receipts) > 0);
+	return now_ms >= writing->append_at_ms &&
+	       (writing->mails.count + writing->notices.count > 0 || dispatch_receipts_count(writing->receipts) > 0);
 }
 
 enum jk_status dispatch_evidence_append(struct dispatch *dispatch, const struct dispatch_store_done *done)
@@ -56,9 +82,11 @@ enum jk_status dispatch_evidence_append(struct dispatch *dispatch, const struct 
 		return JK_RETRY;
 	writing->append_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
 	if (writing->mails.count == 0) {
+		(void)dispatch_list_move_some(
+			&writing->mails, &writing->notices, DISPATCH_MAILS_MAX, sizeof(struct dispatch_mail));
 		count = dispatch_receipts_take(writing->receipts, receipts, DISPATCH_MAILS_MAX);
 		for (size_t i = 0; i < count; i++)
-			add_mail(dispatch, registry, &receipts[i]);
+			add_receipt(dispatch, registry, &receipts[i]);
 	}
 	if (writing->mails.count == 0)
 		return JK_RETRY;

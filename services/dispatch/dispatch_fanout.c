@@ -4,11 +4,19 @@
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
+#include "wire/wire_frame.h"
 
 #include <string.h>
 
-/* One visit's bounds, so that a session far behind does not keep the others waiting. */
-enum { VISIT_DELIVERIES = 32, VISIT_STEPS = 256, STREAM_DELIVERIES = 8 };
+/* One visit's bounds, so that a session far behind does not keep the others waiting; and of one turn, for all that are far
+ * behind, so that acknowledgements and new events do not wait for them. */
+enum {
+	VISIT_DELIVERIES = 32,
+	VISIT_STEPS = 512,
+	STREAM_DELIVERIES = 8,
+	VISIT_WAITS = 4, /* blocks or ranges one session waits for at a time */
+	TURN_STEPS = 2048,
+};
 
 enum step { STEP_DONE, STEP_WAIT, STEP_STOP /* the whole session */ };
 
@@ -16,7 +24,9 @@ struct round {
 	struct dispatch *dispatch;
 	const struct jk_registry *registry;
 	int64_t now_us;
+	int steps; /* left for those that catch up */
 	bool more;
+	bool left; /* some were not visited: the lap goes on */
 };
 
 struct visit {
@@ -27,6 +37,8 @@ struct visit {
 	const struct jk_registry_key *key;
 	int64_t now_us;
 	int deliveries, steps; /* left */
+	int stream_deliveries; /* of one stream before the next one has its turn */
+	int waits;
 };
 
 static struct dispatch_position position_of(const struct dispatch_event *event)
@@ -64,6 +76,10 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		jk_metric_add(metrics->denied, 1);
 		return false;
 	}
+	if (event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) {
+		jk_metric_add(metrics->filtered, 1);
+		return false;
+	}
 	if (!event->mailbox &&
 		!dispatch_rules_filter_passes(&visit->subscription->filter, &event->projection, ret_decision->withheld)) {
 		jk_metric_add(metrics->filtered, 1);
@@ -72,9 +88,33 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 	return true;
 }
 
+/* A session may hold an eighth of what is left free: however many do not acknowledge, the others have room. */
 static bool has_room(const struct visit *visit)
 {
-	return dispatch_subscription_has_credit(visit->subscription) && visit->dispatch->flight_bytes < DISPATCH_FLIGHT_MAX_BYTES;
+	const struct dispatch_subscription *subscription = visit->subscription;
+	size_t used = visit->dispatch->flight_bytes;
+
+	return used < DISPATCH_FLIGHT_MAX_BYTES && subscription->unacked_bytes <= (DISPATCH_FLIGHT_MAX_BYTES - used) / 8 &&
+	       dispatch_subscription_has_credit(subscription, visit->dispatch->parcel.count > 0);
+}
+
+/* Sends what the visit has put together. Its positions have moved already: a session that cannot be sent to ends, and its
+ * client comes again with what it has. */
+static bool send_parcel(struct visit *visit)
+{
+	struct dispatch *dispatch = visit->dispatch;
+	unsigned count = dispatch->parcel.count;
+
+	if (count == 0)
+		return true;
+	if (dispatch_wire_send_parcel(dispatch->sessions, visit->session, &dispatch->parcel) == JK_OK) {
+		jk_metric_add(dispatch->metrics.delivered, count);
+		jk_metric_add(dispatch->metrics.batches, count > 1);
+		return true;
+	}
+	if (!visit->session->ended)
+		jk_session_end(dispatch->sessions, visit->session, JK_CODE_UNAVAILABLE, "the link is full");
+	return false;
 }
 
 /* No copy can be made of it, or none that fits a message: the stream must not stand still for it. */
@@ -90,35 +130,54 @@ static enum step pass_undeliverable(struct visit *visit, size_t place_no, const 
 	return STEP_DONE;
 }
 
-/* Sends the copy and moves on; STEP_STOP: not now, or never again. */
+static bool fits_parcel(const struct visit *visit, const struct dispatch_delivery *delivery)
+{
+	const struct dispatch_parcel *parcel = &visit->dispatch->parcel;
+
+	return parcel->count == 0 ||
+	       (parcel->count < DISPATCH_BATCH_MAX &&
+		       parcel->size + dispatch_wire_delivery_bytes(delivery) <= visit->subscription->batch_max_bytes);
+}
+
+/* Notes the delivery as on its way; it leaves with the parcel, at the latest at the end of this visit. */
+static enum step put_in_parcel(struct visit *visit, const struct dispatch_delivery *delivery, struct dispatch_unacked *noted)
+{
+	struct dispatch *dispatch = visit->dispatch;
+	struct dispatch_subscription *subscription = visit->subscription;
+	size_t before = dispatch->parcel.size;
+	bool joins = dispatch->parcel.count > 0;
+
+	if (!dispatch_subscription_make_room(subscription) || !dispatch_parcel_add(&dispatch->parcel, delivery))
+		return STEP_STOP;
+	noted->size = (uint32_t)(dispatch->parcel.size - before);
+	dispatch_subscription_sent(subscription, noted, joins);
+	dispatch->flight_bytes += noted->size;
+	visit->deliveries--;
+	return STEP_DONE;
+}
+
+/* Puts the copy on its way and moves on; STEP_STOP: not now, or never again. */
 static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
 	const struct jk_decision *decision)
 {
 	struct dispatch *dispatch = visit->dispatch;
 	struct dispatch_subscription *subscription = visit->subscription;
 	const char *stream = subscription->places[place_no].stream->name;
-	struct dispatch_position position = position_of(event);
+	struct dispatch_unacked noted = {.position = position_of(event),
+		.recorded_at_us = event->recorded_at_us,
+		.agency_id = event->label.owner_agency_id,
+		.place = (uint16_t)place_no};
 	uint8_t seal[DISPATCH_SEAL_BYTES];
-	enum jk_status status;
-	struct dispatch_delivery delivery = {.delivery_no = subscription->delivery_no + 1,
-		.stream = stream,
-		.seal = seal,
-		.event = event,
-		.allow_id = decision->allow_id};
+	struct dispatch_delivery delivery = {
+		.delivery_no = subscription->delivery_no + 1, .stream = stream, .seal = seal, .allow_id = decision->allow_id};
 
 	delivery.copy = dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
-	dispatch_seal_write(seal, dispatch->seal_key, &subscription->holder, stream, &position);
-	status = delivery.copy == NULL ? JK_BROKEN : dispatch_wire_send_deliver(dispatch->sessions, visit->session, &delivery);
-	if (status == JK_BROKEN && !visit->session->ended)
+	if (delivery.copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
 		return pass_undeliverable(visit, place_no, event);
-	if (status != JK_OK)
+	if (!fits_parcel(visit, &delivery) && (!send_parcel(visit) || !has_room(visit)))
 		return STEP_STOP;
-	dispatch_subscription_sent(subscription, place_no, &position, delivery.copy->size, event->label.owner_agency_id);
-	dispatch->flight_bytes += delivery.copy->size;
-	subscription->recorded_at_us = event->recorded_at_us;
-	visit->deliveries--;
-	jk_metric_add(dispatch->metrics.delivered, 1);
-	return STEP_DONE;
+	dispatch_seal_write(seal, dispatch->seal_key, &subscription->holder, stream, &noted.position);
+	return put_in_parcel(visit, &delivery, &noted);
 }
 
 /* The block with the next number in it; NULL: asked for. Asks for the one after it in good time. */
@@ -133,13 +192,12 @@ static struct dispatch_block *block_for(struct visit *visit, struct dispatch_pla
 		dispatch_cache_drop(dispatch->cache, &block);
 	if (block == NULL || block->loaded_to < next) {
 		jk_metric_add(dispatch->metrics.misses, 1);
-		dispatch_feed_want(
-			dispatch, place->stream, block == NULL ? dispatch_rules_block_first(number) - 1 : block->loaded_to);
+		dispatch_feed_want(dispatch, place, block == NULL ? dispatch_rules_block_first(number) - 1 : block->loaded_to);
 		return NULL;
 	}
 	if (following - next == DISPATCH_BLOCK_EVENTS / 2 && place->stream->last_seq >= following &&
 		dispatch_cache_find(dispatch->cache, place->stream, number + 1) == NULL)
-		dispatch_feed_want(dispatch, place->stream, following - 1);
+		dispatch_feed_want(dispatch, place, following - 1);
 	return block;
 }
 
@@ -157,12 +215,12 @@ static enum step take_next(struct visit *visit, size_t place_no)
 		return STEP_WAIT;
 	event = block->events[next.seq - dispatch_rules_block_first(block->number)];
 	if (event == NULL) {
-		dispatch_retain_end_behind(visit->dispatch, visit->session, subscription, place_no);
+		if (send_parcel(visit)) /* what was put on its way goes first */
+			dispatch_retain_end_behind(visit->dispatch, visit->session, subscription, place_no);
 		return STEP_STOP;
 	}
 	if (!is_for(visit, event, &decision)) {
 		next = position_of(event);
-		subscription->recorded_at_us = event->recorded_at_us;
 		dispatch_subscription_passed(subscription, place_no, &next);
 		return STEP_DONE;
 	}
@@ -178,7 +236,7 @@ static enum step take_next(struct visit *visit, size_t place_no)
 static enum step take_stream(struct visit *visit, size_t place_no, bool *ret_left)
 {
 	const struct dispatch_place *place = &visit->subscription->places[place_no];
-	int floor = visit->deliveries > STREAM_DELIVERIES ? visit->deliveries - STREAM_DELIVERIES : 0;
+	int floor = visit->deliveries > visit->stream_deliveries ? visit->deliveries - visit->stream_deliveries : 0;
 
 	while (place->at.seq < place->stream->last_seq) {
 		enum step step;
@@ -197,22 +255,75 @@ static enum step take_stream(struct visit *visit, size_t place_no, bool *ret_lef
 	return STEP_DONE;
 }
 
-/* Goes round the session's streams once, from where the last visit ended. True when it could go on at once. */
+/* Goes round the session's streams once, from where the last visit ended; where it has to wait, from there again. True when it
+ * could go on at once. */
 static bool visit_streams(struct visit *visit)
 {
 	struct dispatch_subscription *subscription = visit->subscription;
+	size_t first_wait = subscription->place_count;
 	bool left = false;
 
 	for (size_t i = 0; i < subscription->place_count; i++) {
 		size_t place_no = subscription->next_place;
+		enum step step = take_stream(visit, place_no, &left);
 
 		subscription->next_place = (place_no + 1) % subscription->place_count;
-		if (take_stream(visit, place_no, &left) == STEP_STOP)
-			return false;
-		if (visit->deliveries == 0 || visit->steps == 0)
+		if (step == STEP_WAIT && visit->waits++ == 0)
+			first_wait = place_no;
+		if (step == STEP_STOP || visit->waits == VISIT_WAITS || visit->deliveries == 0 || visit->steps == 0) {
+			left = step != STEP_STOP && visit->waits < VISIT_WAITS;
+			break;
+		}
+	}
+	if (first_wait < subscription->place_count)
+		subscription->next_place = first_wait;
+	return left;
+}
+
+static bool is_far_behind(const struct dispatch_subscription *subscription)
+{
+	for (size_t i = 0; i < subscription->place_count; i++) {
+		const struct dispatch_place *place = &subscription->places[i];
+
+		if (place->stream->last_seq > place->at.seq + DISPATCH_BLOCK_EVENTS)
 			return true;
 	}
-	return left;
+	return false;
+}
+
+/* Those that are far behind share what a turn has for them, one visit each in a lap; the others are visited in every turn. */
+static bool has_turn(struct round *round, const struct dispatch_subscription *subscription)
+{
+	bool visited = subscription->lap == round->dispatch->lap;
+
+	if (!visited && round->steps > 0)
+		return true;
+	round->more = true;
+	round->left = round->left || !visited;
+	return false;
+}
+
+static void visit_subscription(struct visit *visit, struct round *round)
+{
+	struct dispatch_subscription *subscription = visit->subscription;
+	bool batches = subscription->batch_max_bytes > 0;
+	int deliveries = batches ? DISPATCH_BATCH_MAX : VISIT_DELIVERIES;
+	bool left;
+
+	visit->deliveries = deliveries;
+	visit->stream_deliveries = batches ? DISPATCH_BATCH_MAX : STREAM_DELIVERIES;
+	visit->steps = VISIT_STEPS;
+	subscription->lap = round->dispatch->lap;
+	left = visit_streams(visit);
+	subscription->catching_up = is_far_behind(subscription);
+	if (visit->deliveries < deliveries)
+		subscription->beat_ms = jk_time_mono_ms();
+	if (left)
+		round->more = true;
+	else
+		subscription->idle_since = round->dispatch->generation;
+	round->steps -= VISIT_STEPS - visit->steps;
+	(void)send_parcel(visit);
 }
 
 static void visit_session(void *arg, struct jk_session *session)
@@ -224,29 +335,26 @@ static void visit_session(void *arg, struct jk_session *session)
 		.session = session,
 		.subscription = subscription,
 		.registry = round->registry,
-		.now_us = round->now_us,
-		.deliveries = VISIT_DELIVERIES,
-		.steps = VISIT_STEPS};
+		.now_us = round->now_us};
 
 	if (subscription == NULL || session->ended || subscription->idle_since == dispatch->generation)
+		return;
+	if (subscription->catching_up && !has_turn(round, subscription))
 		return;
 	visit.key = jk_registry_find_key(round->registry, session->curve_key);
 	if (visit.key == NULL || visit.key->revoked)
 		return;
 	if (subscription->policy_version != round->registry->version)
 		dispatch_subscription_revoke_ranges(subscription, round->registry->version);
-	if (visit_streams(&visit))
-		round->more = true;
-	else
-		subscription->idle_since = dispatch->generation;
-	if (visit.deliveries < VISIT_DELIVERIES)
-		subscription->beat_ms = jk_time_mono_ms();
+	visit_subscription(&visit, round);
 }
 
 bool dispatch_fanout_turn(struct dispatch *dispatch)
 {
-	struct round round = {
-		.dispatch = dispatch, .registry = jk_sessions_registry(dispatch->sessions), .now_us = jk_time_now_us()};
+	struct round round = {.dispatch = dispatch,
+		.registry = jk_sessions_registry(dispatch->sessions),
+		.now_us = jk_time_now_us(),
+		.steps = TURN_STEPS};
 
 	if (round.registry == NULL || !dispatch->has_secret || dispatch->draining)
 		return false;
@@ -255,5 +363,7 @@ bool dispatch_fanout_turn(struct dispatch *dispatch)
 		dispatch->generation++;
 	}
 	jk_sessions_each(dispatch->sessions, visit_session, &round);
+	if (!round.left)
+		dispatch->lap++;
 	return round.more;
 }

@@ -6,23 +6,16 @@
 
 #include <string.h>
 
-static bool is_among(const struct dispatch_wanted *list, size_t count, const struct dispatch_stream *stream, uint64_t block)
+void dispatch_feed_want(struct dispatch *dispatch, struct dispatch_place *place, uint64_t after)
 {
-	for (size_t i = 0; i < count; i++)
-		if (list[i].stream == stream && dispatch_rules_block_of(list[i].after + 1) == block)
-			return true;
-	return false;
-}
+	struct dispatch_wants *wants = &dispatch->feed.wants;
+	uint64_t block = dispatch_rules_block_of(after + 1) + 1; /* 0: none yet */
 
-void dispatch_feed_want(struct dispatch *dispatch, struct dispatch_stream *stream, uint64_t after)
-{
-	struct dispatch_feed *feed = &dispatch->feed;
-	uint64_t block = dispatch_rules_block_of(after + 1);
-
-	if (feed->wanted_count == DISPATCH_WANTS_MAX || is_among(feed->wanted, feed->wanted_count, stream, block) ||
-		is_among(feed->flying, feed->flying_count, stream, block))
+	if (place->asked_block == block && place->asked_in == wants->reading)
 		return;
-	feed->wanted[feed->wanted_count++] = (struct dispatch_wanted){.stream = stream, .after = after, .seen = after};
+	place->asked_block = block;
+	place->asked_in = wants->reading;
+	dispatch_wants_add(wants, place->stream, after);
 }
 
 static void end_with_resync(void *arg, struct jk_session *session)
@@ -65,7 +58,7 @@ static struct dispatch_wanted *want_of(struct dispatch_feed *feed, const struct 
 	struct dispatch_wanted *best = NULL;
 
 	for (size_t i = 0; i < feed->flying_count; i++) {
-		struct dispatch_wanted *wanted = &feed->flying[i];
+		struct dispatch_wanted *wanted = feed->flying[i];
 
 		if (wanted->after < event->seq && (best == NULL || wanted->after > best->after) &&
 			strcmp(wanted->stream->name, event->stream) == 0)
@@ -109,8 +102,8 @@ static void note_empty(struct dispatch *dispatch)
 	const struct dispatch_feed *feed = &dispatch->feed;
 
 	for (size_t i = 0; i < feed->flying_count; i++)
-		if (feed->flying[i].seen == feed->flying[i].after && !feed->flying[i].failed)
-			note_missing(dispatch, &feed->flying[i], feed->flying[i].head);
+		if (feed->flying[i]->seen == feed->flying[i]->after && !feed->flying[i]->failed)
+			note_missing(dispatch, feed->flying[i], feed->flying[i]->head);
 }
 
 static void on_read(void *arg, enum jk_status status)
@@ -132,28 +125,43 @@ static void on_read(void *arg, enum jk_status status)
 			dispatch_store_problem(dispatch->store));
 	}
 	feed->flying_count = 0;
+	dispatch_wants_end(&feed->wants);
+}
+
+/* No more at once than half the cache keeps, so that nothing goes before it has been looked at. */
+static size_t read_max_bytes(const struct dispatch *dispatch)
+{
+	size_t half = dispatch->around.cache_max_bytes / 2;
+
+	return half < DISPATCH_READ_MAX_BYTES ? half : DISPATCH_READ_MAX_BYTES;
 }
 
 void dispatch_feed_turn(struct dispatch *dispatch)
 {
 	struct dispatch_feed *feed = &dispatch->feed;
-	const struct dispatch_reader reader = {.on_head = on_head, .on_event = on_event, .done = {dispatch, on_read}};
+	const struct dispatch_reader reader = {
+		.on_head = on_head, .on_event = on_event, .done = {dispatch, on_read}, .max_bytes = read_max_bytes(dispatch)};
 	struct dispatch_want wants[DISPATCH_WANTS_MAX];
 
-	if (feed->reading || (!feed->heads_due && feed->wanted_count == 0) || !dispatch_store_can_read(dispatch->store))
+	if (feed->reading || !dispatch_store_can_read(dispatch->store))
 		return;
-	for (size_t i = 0; i < feed->wanted_count; i++) {
-		feed->flying[i] = feed->wanted[i];
-		feed->flying[i].head = feed->flying[i].stream->last_seq;
-		wants[i] = (struct dispatch_want){.stream = feed->wanted[i].stream->name, .after = feed->wanted[i].after};
+	feed->reading = dispatch_lag_look(dispatch);
+	if (feed->reading || (!feed->heads_due && feed->wants.count == 0))
+		return;
+	feed->flying_count = dispatch_wants_begin(&feed->wants, feed->flying, DISPATCH_WANTS_MAX);
+	for (size_t i = 0; i < feed->flying_count; i++) {
+		struct dispatch_wanted *wanted = feed->flying[i];
+
+		wanted->seen = wanted->after;
+		wanted->head = wanted->stream->last_seq;
+		wants[i] = (struct dispatch_want){.stream = wanted->stream->name, .after = wanted->after};
 	}
 	feed->began_us = jk_time_now_us();
 	feed->sum_seq = 0;
 	feed->moved = false;
-	if (dispatch_store_read(dispatch->store, feed->heads_due, wants, feed->wanted_count, &reader) != JK_OK)
-		return;
-	feed->reading = true;
-	feed->flying_count = feed->wanted_count;
-	feed->wanted_count = 0;
-	feed->heads_due = false;
+	feed->reading = dispatch_store_read(dispatch->store, feed->heads_due, wants, feed->flying_count, &reader) == JK_OK;
+	if (feed->reading)
+		feed->heads_due = false;
+	else
+		dispatch_wants_end(&feed->wants);
 }

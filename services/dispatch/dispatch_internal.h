@@ -9,6 +9,7 @@
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind
+ *   dispatch_lagging.c    publishers are told which desks lag
  *   dispatch_retain.c     sessions that removal by age has overtaken */
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "dispatch_service.h"
 #include "dispatch_store_pg.h"
 #include "dispatch_subscription.h"
+#include "dispatch_wants.h"
 #include "dispatch_wire.h"
 
 enum {
@@ -26,25 +28,20 @@ enum {
 	DISPATCH_IDLE_BEAT_MS = 4500, /* "at least every 5 s", looked at every tick */
 	DISPATCH_HEAD_BEAT_MS = 1000, /* a new head is told no more often */
 	DISPATCH_SAVE_MS = 1000,
+	DISPATCH_LAG_MS = 1000,
 	DISPATCH_RETRY_MS = 500,
-	DISPATCH_FIND_MAX = 16,
+	DISPATCH_FIND_MAX = 32,
+	DISPATCH_PENDING_MAX = 1024, /* subscriptions that wait for the look-up; some 8 KiB each */
 	DISPATCH_MAILS_MAX = 1024,
 	DISPATCH_SCRATCH_BYTES = 32 * 1024 * 1024,
 	DISPATCH_FLIGHT_MAX_BYTES = 64 * 1024 * 1024, /* unacknowledged, all sessions together */
 };
 
-/* A block that somebody waits for. */
-struct dispatch_wanted {
-	struct dispatch_stream *stream;
-	uint64_t after, seen; /* asked for what follows; newest row of it that came */
-	uint64_t head;        /* of the stream when the reading began */
-	bool failed;
-};
-
 struct dispatch_feed {
 	bool heads_due, reading, moved;
-	struct dispatch_wanted wanted[DISPATCH_WANTS_MAX], flying[DISPATCH_WANTS_MAX];
-	size_t wanted_count, flying_count;
+	struct dispatch_wants wants;
+	struct dispatch_wanted *flying[DISPATCH_WANTS_MAX]; /* in wants, which stays as it is until the reading ends */
+	size_t flying_count;
 	uint64_t total_seq; /* of all streams, as last read */
 	uint64_t sum_seq;   /* of the reading under way */
 	int64_t began_us;
@@ -59,7 +56,8 @@ struct dispatch_pending {
 	struct dispatch_filter filter;
 	enum dispatch_start start;
 	char cursor[DISPATCH_CURSOR_BYTES];
-	uint32_t window;
+	uint32_t window, batch_max_bytes;
+	bool lagging;
 	struct dispatch_streams streams;
 	bool sealed[DISPATCH_STREAMS_MAX];
 	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
@@ -79,9 +77,9 @@ enum dispatch_job { /* in flight on the writing lane */
 
 /* Each kind of job has a list that is collected and one that flies; what flies stays until it is committed. */
 struct dispatch_writing {
-	enum dispatch_job job;
-	bool secret_due;       /* read anew with every connection: the epoch may be another one */
-	int64_t not_before_ms; /* after a failure */
+	enum dispatch_job job, last_job; /* under way, begun last */
+	bool secret_due;                 /* read anew with every connection: the epoch may be another one */
+	int64_t not_before_ms;           /* after a failure */
 	int64_t save_at_ms, append_at_ms, head_at_ms;
 	struct dispatch_pending *pending, *finding; /* subscriptions */
 	struct dispatch_question questions[DISPATCH_FIND_MAX * DISPATCH_STREAMS_MAX];
@@ -91,6 +89,7 @@ struct dispatch_writing {
 	struct dispatch_list cursors, cursors_flying;   /* struct dispatch_cursor_row */
 	struct dispatch_list closings, closings_flying; /* struct dispatch_closing */
 	struct dispatch_receipts *receipts;
+	struct dispatch_list notices;       /* struct dispatch_mail, the next ones beside the receipts */
 	struct dispatch_list mails;         /* struct dispatch_mail, flying */
 	struct dispatch_list heads, leaves; /* struct jk_head, hashes */
 	struct dispatch_signed_head head, head_flying;
@@ -99,10 +98,35 @@ struct dispatch_writing {
 };
 
 struct dispatch_metrics {
-	struct jk_metric *delivered, *denied, *filtered, *unreadable, *acked;
+	struct jk_metric *delivered, *batches, *denied, *filtered, *unreadable, *acked;
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
 	struct jk_metric *sessions, *flight_bytes, *registry_version;
-	struct jk_metric *heads_signed, *receipts, *reservations, *failures;
+	struct jk_metric *heads_signed, *receipts, *notices, *reservations, *failures;
+};
+
+/* A stream of a durable cursor that no session holds. */
+struct dispatch_idle_place {
+	int32_t desk_id;
+	struct dispatch_stream *stream;
+	uint64_t seq;
+	int64_t oldest_us; /* when the first event after seq was recorded */
+	uint32_t cursor;   /* equal for the streams of one cursor */
+};
+
+struct dispatch_lag {                           /* dispatch_lag.c */
+	struct dispatch_list desks;             /* pointers, by desk */
+	struct dispatch_list held;              /* struct dispatch_cursor_name, of sessions; sorted */
+	struct dispatch_list idle, idle_coming; /* struct dispatch_idle_place; as last read, being read */
+	struct dispatch_idle_cursor last;       /* the row seen last; the page goes on after it */
+	uint32_t cursors;                       /* different ones seen */
+	size_t page_rows;
+	int64_t look_at_ms, began_ms, measure_at_ms;
+};
+
+struct dispatch_lagging_desks {        /* dispatch_lagging.c */
+	struct dispatch_list laggards; /* by desk and stream */
+	int64_t mark_at_ms, look_at_ms;
+	size_t next; /* where the looking through goes on */
 };
 
 struct dispatch {
@@ -113,6 +137,8 @@ struct dispatch {
 	struct jk_arena *scratch;
 	uint64_t generation; /* moves when a session that waits may be able to go on */
 	uint64_t serial;
+	uint64_t lap; /* of the sessions that catch up: each is visited once in it */
+	struct dispatch_parcel parcel;
 	int64_t registry_version;
 	size_t flight_bytes;
 	bool has_secret, was_up, draining, fatal;
@@ -124,7 +150,8 @@ struct dispatch {
 	struct dispatch_feed feed;
 	struct dispatch_writing writing;
 	struct dispatch_metrics metrics;
-	struct dispatch_list lags; /* dispatch_lag.c */
+	struct dispatch_lag lag;
+	struct dispatch_lagging_desks lagging;
 };
 
 /* dispatch_ask.c */
@@ -144,8 +171,8 @@ void dispatch_subscribe_done(struct dispatch *dispatch);
 void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *session);
 
 /* dispatch_feed.c */
-/* Somebody waits for what follows `after` in the stream. */
-void dispatch_feed_want(struct dispatch *dispatch, struct dispatch_stream *stream, uint64_t after);
+/* The session whose place it is waits for what follows `after` in the stream. */
+void dispatch_feed_want(struct dispatch *dispatch, struct dispatch_place *place, uint64_t after);
 /* The database behind the feed is another one: nothing cached counts, and every session shows its positions again. */
 void dispatch_feed_changed(struct dispatch *dispatch);
 /* Starts the next reading job, if there is one and the lane is free. */
@@ -168,6 +195,13 @@ void dispatch_writing_done(struct dispatch *dispatch);
 
 /* dispatch_lag.c */
 void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);
+/* Starts the reading job that looks up cursors without a session, when it is time for it. */
+bool dispatch_lag_look(struct dispatch *dispatch);
+void dispatch_lag_done(struct dispatch *dispatch);
+
+/* dispatch_lagging.c */
+void dispatch_lagging_tick(struct dispatch *dispatch, int64_t now_ms);
+void dispatch_lagging_done(struct dispatch *dispatch);
 
 /* dispatch_retain.c */
 /* The event that the session would take next in this stream is no longer kept: ends the session with RESYNC. */
@@ -175,6 +209,8 @@ void dispatch_retain_end_behind(
 	struct dispatch *dispatch, struct jk_session *session, const struct dispatch_subscription *subscription, size_t place_no);
 
 /* dispatch_evidence.c */
+/* A message for the agency's mailbox, to be appended soon. */
+void dispatch_evidence_notice(struct dispatch *dispatch, const struct jk_agency *agency, const struct dispatch_lagging *lagging);
 bool dispatch_evidence_append_is_due(const struct dispatch *dispatch, int64_t now_ms);
 enum jk_status dispatch_evidence_append(struct dispatch *dispatch, const struct dispatch_store_done *done) JK_MUST_CHECK;
 void dispatch_evidence_appended(struct dispatch *dispatch);

@@ -31,16 +31,24 @@ void *dispatch_list_add(struct dispatch_list *list, size_t item_size)
 	return memset(item, 0, item_size);
 }
 
+bool dispatch_list_move_some(struct dispatch_list *to, struct dispatch_list *from, size_t most, size_t item_size)
+{
+	size_t count = from->count < most ? from->count : most;
+
+	if (count == 0)
+		return true;
+	if (!make_room(to, count, item_size))
+		return false;
+	memcpy((char *)to->items + to->count * item_size, from->items, count * item_size);
+	to->count += count;
+	from->count -= count;
+	memmove(from->items, (char *)from->items + count * item_size, from->count * item_size);
+	return true;
+}
+
 bool dispatch_list_move(struct dispatch_list *to, struct dispatch_list *from, size_t item_size)
 {
-	if (from->count == 0)
-		return true;
-	if (!make_room(to, from->count, item_size))
-		return false;
-	memcpy((char *)to->items + to->count * item_size, from->items, from->count * item_size);
-	to->count += from->count;
-	from->count = 0;
-	return true;
+	return dispatch_list_move_some(to, from, from->count, item_size);
 }
 
 void dispatch_list_clear(struct dispatch_list *list)

@@ -73,6 +73,11 @@ uint32_t dispatch_rules_window(uint32_t asked)
 	return asked == 0 ? DISPATCH_WINDOW_DEFAULT : asked;
 }
 
+uint32_t dispatch_rules_batch_bytes(uint32_t asked)
+{
+	return asked < DISPATCH_BATCH_MAX_BYTES ? asked : DISPATCH_BATCH_MAX_BYTES;
+}
+
 int dispatch_streams_find(const struct dispatch_streams *streams, const char *name)
 {
 	for (size_t i = 0; i < streams->count; i++)
@@ -173,4 +178,13 @@ enum dispatch_cursor_fate dispatch_rules_decide_cursor(enum dispatch_start start
 bool dispatch_rules_should_reserve(uint64_t next_seq, uint64_t reserved_to)
 {
 	return next_seq + DISPATCH_RESERVE_EVENTS / 2 > reserved_to;
+}
+
+uint64_t dispatch_rules_reserve_count(uint64_t behind)
+{
+	uint64_t count = behind / DISPATCH_RESERVE_EVENTS * DISPATCH_RESERVE_EVENTS;
+
+	if (count < DISPATCH_RESERVE_EVENTS)
+		return DISPATCH_RESERVE_EVENTS;
+	return count < DISPATCH_RESERVE_MAX ? count : DISPATCH_RESERVE_MAX;
 }

@@ -18,6 +18,10 @@ enum {
 	DISPATCH_WINDOW_MAX = 256,
 	DISPATCH_BLOCK_EVENTS = 128,    /* what is read from the database and cached together */
 	DISPATCH_RESERVE_EVENTS = 1024, /* numbers that one disclosure row covers */
+	DISPATCH_RESERVE_MAX = 16384,   /* of a desk that is far behind */
+	/* A link that takes nothing keeps one message more in memory, encrypted: with a thousand links that counts. */
+	DISPATCH_BATCH_MAX_BYTES = 32768,
+	DISPATCH_BATCH_MAX = 128, /* deliveries in one message */
 	DISPATCH_CHAIN8_BYTES = 8,
 };
 
@@ -63,6 +67,8 @@ bool dispatch_rules_check_ask(const struct dispatch_filter *filter, enum dispatc
 	uint32_t window, bool any_stream, struct jk_refusal *ret_refusal);
 /* 0 asks for the default. */
 uint32_t dispatch_rules_window(uint32_t asked);
+/* 0: none. */
+uint32_t dispatch_rules_batch_bytes(uint32_t asked);
 
 /* A set of streams, ascending by byte. Zero-initialise. */
 struct dispatch_streams {
@@ -114,5 +120,7 @@ enum dispatch_cursor_fate dispatch_rules_decide_cursor(enum dispatch_start start
 
 /* ---- disclosure ---- */
 
+/* How many numbers a new range covers, for a desk that is so far behind. */
+uint64_t dispatch_rules_reserve_count(uint64_t behind);
 /* True when a range that ends at reserved_to should be followed by another before `next_seq` is sent. */
 bool dispatch_rules_should_reserve(uint64_t next_seq, uint64_t reserved_to);

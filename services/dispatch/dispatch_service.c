@@ -138,7 +138,18 @@ static void set_gauges(struct dispatch *dispatch)
 	jk_metric_set(metrics->cache_bytes, (int64_t)dispatch_cache_bytes(dispatch->cache));
 	jk_metric_set(metrics->registry_version, dispatch->registry_version);
 	jk_metric_set(metrics->flight_bytes, (int64_t)dispatch->flight_bytes);
-	dispatch_lag_measure(dispatch, jk_time_now_us());
+}
+
+/* Once a second: it looks at every stream of every session. */
+static void measure_lag(struct dispatch *dispatch)
+{
+	int64_t now_ms = jk_time_mono_ms();
+
+	if (now_ms >= dispatch->lag.measure_at_ms) {
+		dispatch->lag.measure_at_ms = now_ms + DISPATCH_LAG_MS;
+		dispatch_lag_measure(dispatch, jk_time_now_us());
+	}
+	dispatch_lagging_tick(dispatch, now_ms);
 }
 
 /* A database that comes back may be another one: its epoch is read anew, and a new epoch ends all sessions, whose clients then
@@ -163,6 +174,7 @@ static void on_tick(void *arg)
 	look_at_database(dispatch, up);
 	set_ready(dispatch);
 	set_gauges(dispatch);
+	measure_lag(dispatch);
 	if (dispatch->has_secret && !dispatch->draining)
 		jk_sessions_each(dispatch->sessions, beat_session, dispatch);
 }
@@ -217,6 +229,7 @@ static uint32_t epoch_of(void *service)
 static void register_metrics(struct dispatch_metrics *m)
 {
 	m->delivered = jk_metric_counter("jukwaa_dispatch_deliveries_total", "", "Copies sent to sessions.");
+	m->batches = jk_metric_counter("jukwaa_dispatch_batches_total", "", "Messages with more than one copy.");
 	m->acked = jk_metric_counter("jukwaa_dispatch_acknowledged_total", "", "Copies acknowledged.");
 	m->denied = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"denied\"", "Events passed over for a session.");
 	m->filtered = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"filtered\"", "Events passed over for a session.");
@@ -234,6 +247,7 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->flight_bytes = jk_metric_gauge("jukwaa_dispatch_unacknowledged_bytes", "", "Bytes sent and not acknowledged.");
 	m->heads_signed = jk_metric_counter("jukwaa_dispatch_heads_signed_total", "", "Heads signed and stored.");
 	m->receipts = jk_metric_counter("jukwaa_dispatch_receipts_total", "", "DELIVERED receipts appended to mailboxes.");
+	m->notices = jk_metric_counter("jukwaa_dispatch_lag_notices_total", "", "Messages to publishers about desks that lag.");
 	m->reservations = jk_metric_counter("jukwaa_dispatch_disclosures_total", "", "Ranges written down before sending.");
 	m->failures = jk_metric_counter(
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
@@ -308,7 +322,9 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_writing_done(dispatch);
 	dispatch_cache_free(&dispatch->cache);
 	jk_arena_free(&dispatch->scratch);
-	dispatch_list_done(&dispatch->lags);
+	dispatch_lag_done(dispatch);
+	dispatch_lagging_done(dispatch);
+	dispatch_parcel_done(&dispatch->parcel);
 	free(dispatch);
 	*dispatch_p = NULL;
 }

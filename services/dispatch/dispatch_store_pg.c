@@ -2,6 +2,7 @@
 #include "dispatch_store_pg_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { TIMER_MS = 200 };
 
@@ -18,6 +19,19 @@ static const struct jk_db_statement events_statement = {
 	       " ORDER BY event.seq LIMIT $3::int8) AS near) AS e"
 	       " WHERE coalesce(e.bytes_before, 0) < $4::int8"
 	       " ORDER BY e.stream COLLATE \"C\", e.seq",
+	.params = 4,
+};
+
+/* A cursor that has not moved for long belongs to a consumer that is gone for good. One page after the other, along the key. */
+static const struct jk_db_statement idle_cursors_statement = {
+	.name = "dispatch_idle_cursors",
+	.sql = "SELECT c.holder, c.name, c.stream, c.seq, (SELECT e.recorded_at FROM feed.event AS e"
+	       " WHERE e.stream = c.stream AND e.seq > c.seq ORDER BY e.seq LIMIT 1)"
+	       " FROM dispatch.cursor AS c JOIN feed.head AS h ON h.stream = c.stream"
+	       " WHERE (c.holder, c.name, c.stream) > ($1::text, $2::text, $3::text) AND h.last_seq > c.seq AND c.holder LIKE "
+	       "'D%'"
+	       " AND c.updated_at > now() - interval '7 days' AND c.updated_at < now() - interval '3 seconds'"
+	       " ORDER BY c.holder, c.name, c.stream LIMIT $4::int8",
 	.params = 4,
 };
 
@@ -141,8 +155,8 @@ static void on_read(void *arg, const struct jk_db_outcome *outcome)
 	store->reader.done.done(store->reader.done.arg, outcome->status);
 }
 
-static void events_step(
-	struct dispatch_store *store, struct jk_db_step *ret_step, const struct dispatch_want *wants, size_t count)
+static void events_step(struct dispatch_store *store, struct jk_db_step *ret_step, const struct dispatch_want *wants,
+	size_t count, size_t max_bytes)
 {
 	struct jk_db_array *streams = &store->read_arrays[0], *after = &store->read_arrays[1];
 
@@ -156,7 +170,7 @@ static void events_step(
 	jk_db_bind_array(ret_step, 0, streams);
 	jk_db_bind_array(ret_step, 1, after);
 	jk_db_bind_int8(ret_step, 2, &store->read_rows, DISPATCH_BLOCK_EVENTS);
-	jk_db_bind_int8(ret_step, 3, &store->read_bytes, DISPATCH_READ_MAX_BYTES / (int64_t)count);
+	jk_db_bind_int8(ret_step, 3, &store->read_bytes, (int64_t)(max_bytes / count));
 }
 
 enum jk_status dispatch_store_read(struct dispatch_store *store, bool heads, const struct dispatch_want *wants, size_t count,
@@ -170,11 +184,55 @@ enum jk_status dispatch_store_read(struct dispatch_store *store, bool heads, con
 	if (heads)
 		jk_feed_heads_step(&steps[steps_count++]);
 	if (count > 0)
-		events_step(store, &steps[steps_count++], wants, count);
+		events_step(store, &steps[steps_count++], wants, count, reader->max_bytes);
 	if (steps_count == 0)
 		return JK_RETRY;
 	store->reader = *reader;
 	store->read_heads = heads;
 	store->read_events = count > 0;
 	return jk_db_start(store->read_db, steps, steps_count, on_read, store);
+}
+
+/* ---- cursors ---- */
+
+static void copy_text(char *ret, size_t capacity, const PGresult *result, int row, int column)
+{
+	size_t size;
+	const char *text = jk_db_get_bytes(result, row, column, &size);
+
+	memset(ret, 0, capacity);
+	(void)jk_text_copy(ret, capacity, text == NULL ? "" : text);
+}
+
+static void on_cursors(void *arg, const struct jk_db_outcome *outcome)
+{
+	struct dispatch_store *store = arg;
+	const PGresult *result = outcome->status == JK_OK ? outcome->results[0] : NULL;
+	struct dispatch_idle_cursor cursor;
+
+	for (int row = 0; result != NULL && row < PQntuples(result); row++) {
+		copy_text(cursor.name.holder, sizeof cursor.name.holder, result, row, 0);
+		copy_text(cursor.name.name, sizeof cursor.name.name, result, row, 1);
+		copy_text(cursor.stream, sizeof cursor.stream, result, row, 2);
+		cursor.seq = (uint64_t)jk_db_get_int(result, row, 3);
+		cursor.oldest_us = PQgetisnull(result, row, 4) ? INT64_MAX : jk_db_get_time_us(result, row, 4);
+		store->on_cursor(store->reader.done.arg, &cursor);
+	}
+	store->reader.done.done(store->reader.done.arg, outcome->status);
+}
+
+enum jk_status dispatch_store_read_cursors(struct dispatch_store *store, const struct dispatch_idle_cursor *after,
+	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor), const struct dispatch_store_done *done)
+{
+	struct jk_db_step step = {.statement = &idle_cursors_statement};
+
+	if (!jk_db_is_idle(store->read_db))
+		return JK_RETRY;
+	store->reader = (struct dispatch_reader){.done = *done};
+	store->on_cursor = on_cursor;
+	jk_db_bind_bytes(&step, 0, after->name.holder, strlen(after->name.holder));
+	jk_db_bind_bytes(&step, 1, after->name.name, strlen(after->name.name));
+	jk_db_bind_bytes(&step, 2, after->stream, strlen(after->stream));
+	jk_db_bind_int8(&step, 3, &store->read_rows, DISPATCH_CURSORS_A_PAGE);
+	return jk_db_start(store->read_db, &step, 1, on_cursors, store);
 }

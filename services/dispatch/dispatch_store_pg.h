@@ -41,11 +41,29 @@ struct dispatch_reader {
 	void (*on_head)(void *arg, const struct jk_head *head);    /* ascending */
 	void (*on_event)(void *arg, const struct jk_event *event); /* by stream, then seq */
 	struct dispatch_store_done done;
+	size_t max_bytes; /* of all bodies together; at most DISPATCH_READ_MAX_BYTES */
 };
 /* Reads all heads (where asked), then up to DISPATCH_BLOCK_EVENTS events for each want, at least one and no more than its share
- * of DISPATCH_READ_MAX_BYTES. Callbacks come only when all of it was read, before done. */
+ * of max_bytes. Callbacks come only when all of it was read, before done. */
 enum jk_status dispatch_store_read(struct dispatch_store *store, bool heads, const struct dispatch_want *wants, size_t count,
 	const struct dispatch_reader *reader) JK_MUST_CHECK;
+
+/* A durable cursor that is behind in a stream, was saved within the last days, and not just now. */
+struct dispatch_cursor_name {
+	char holder[DISPATCH_HOLDER_BYTES], name[DISPATCH_CURSOR_BYTES]; /* filled up with zeros */
+};
+struct dispatch_idle_cursor {
+	struct dispatch_cursor_name name;
+	char stream[DISPATCH_STREAM_BYTES];
+	uint64_t seq;
+	int64_t oldest_us; /* when the first event after seq was recorded; INT64_MAX: it is not kept */
+};
+enum { DISPATCH_CURSORS_A_PAGE = 2000 };
+/* The next page of them after this one (all zero: from the first), ordered by name and stream; desks' cursors only. Fewer than a
+ * page: that was the last one. Takes the reading lane, as dispatch_store_read does. */
+enum jk_status dispatch_store_read_cursors(struct dispatch_store *store, const struct dispatch_idle_cursor *after,
+	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* ---- writing lane ---- */
 
@@ -78,13 +96,14 @@ struct dispatch_question {
 	const struct dispatch_holder *holder;
 	const char *cursor; /* "": none */
 	const char *stream;
-	bool asked; /* seq is a token's */
+	bool counts; /* ask also how many positions the cursor has */
+	bool asked;  /* seq is a token's */
 	uint64_t seq;
 };
 struct dispatch_answer {
 	struct dispatch_found found; /* claim: the cursor's, when it has one under this filter and no token asked */
 	bool cursor_fits;            /* the cursor has a position here under this filter */
-	size_t cursor_held;          /* positions the cursor has in all */
+	size_t cursor_held;          /* positions the cursor has in all, where that was asked */
 };
 /* Saves the cursors first, so that the answers know them. on_answer comes in the order of the questions, before done. */
 enum jk_status dispatch_store_find(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
@@ -114,9 +133,10 @@ struct dispatch_mail {
 	char stream[DISPATCH_STREAM_BYTES];
 	struct jk_id event_id, incident_id;
 	uint8_t commitment[32];
+	int kind; /* JK_EVENT_DELIVERED, JK_EVENT_LAGGING */
 	uint8_t body[160];
 	size_t body_size;
 };
-/* Appends EVENT_KIND_DELIVERED events. */
+/* Appends them as events. */
 enum jk_status dispatch_store_append(struct dispatch_store *store, const struct dispatch_mail *mails, size_t count,
 	const struct dispatch_store_done *done) JK_MUST_CHECK;

@@ -24,5 +24,6 @@ struct dispatch_store {
 	struct jk_db_int8 read_rows, read_bytes, head_time;
 	struct dispatch_reader reader;
 	bool read_heads, read_events;
+	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor);
 	struct dispatch_write_job job;
 };

@@ -47,16 +47,17 @@ static const struct jk_db_statement find_statement = {
 	.sql = "SELECT coalesce((SELECT k.seq FROM feed.event AS k WHERE k.stream = q.stream AND k.seq > coalesce(r.seq, 0)"
 	       " ORDER BY k.seq LIMIT 1), 0), coalesce(h.last_seq, 0), substr(h.last_chain, 1, 8), c.seq, c.chain8, c.filter,"
 	       " substr(CASE WHEN r.seq = coalesce(q.seq, c.seq) THEN r.chain ELSE e.chain END, 1, 8),"
-	       " (SELECT count(*) FROM dispatch.cursor AS a WHERE a.holder = q.holder AND a.name = q.name)"
-	       " FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[]) WITH ORDINALITY AS q (holder, name, stream, seq, "
-	       "ord)"
+	       " CASE WHEN q.count THEN (SELECT count(*) FROM dispatch.cursor AS a WHERE a.holder = q.holder AND a.name = "
+	       "q.name) END"
+	       " FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[], $5::int4[]::bool[])"
+	       " WITH ORDINALITY AS q (holder, name, stream, seq, count, ord)"
 	       " LEFT JOIN feed.head AS h ON h.stream = q.stream"
 	       " LEFT JOIN dispatch.cursor AS c ON c.holder = q.holder AND c.name = q.name AND c.stream = q.stream"
 	       " LEFT JOIN feed.removed AS r ON r.stream = q.stream"
 	       " LEFT JOIN feed.event AS e ON e.stream = q.stream AND e.seq = coalesce(q.seq, c.seq) AND e.seq > coalesce(r.seq, "
 	       "0)"
 	       " ORDER BY q.ord",
-	.params = 4,
+	.params = 5,
 };
 
 static const struct jk_db_statement reserve_statement = {
@@ -87,7 +88,7 @@ static void give_answers(struct dispatch_store *store, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
 		const struct dispatch_question *question = &store->job.questions[row];
-		struct dispatch_answer answer = {.cursor_held = (size_t)jk_db_get_int(result, row, 7)};
+		struct dispatch_answer answer = {.cursor_held = question->counts ? (size_t)jk_db_get_int(result, row, 7) : 0};
 		struct dispatch_found *found = &answer.found;
 		size_t size;
 		const void *bytes;
@@ -238,7 +239,7 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 	const struct dispatch_question *questions, size_t count,
 	void (*on_answer)(void *arg, size_t index, const struct dispatch_answer *answer), const struct dispatch_store_done *done)
 {
-	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT8};
+	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT8, JK_OID_INT4};
 
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
@@ -247,7 +248,7 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 	store->job.questions = questions;
 	(void)add_step(store, &no_wait_statement);
 	cursor_steps(store, cursors);
-	reset_arrays(store->arrays, oids, 4);
+	reset_arrays(store->arrays, oids, 5);
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_text(&store->arrays[0], questions[i].holder->name);
 		jk_db_array_add_text(&store->arrays[1], questions[i].cursor);
@@ -256,8 +257,9 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 			jk_db_array_add_int(&store->arrays[3], (int64_t)questions[i].seq);
 		else
 			jk_db_array_add(&store->arrays[3], NULL, 0);
+		jk_db_array_add_int(&store->arrays[4], questions[i].counts);
 	}
-	bind_arrays(add_step(store, &find_statement), store->arrays, 4);
+	bind_arrays(add_step(store, &find_statement), store->arrays, 5);
 	return start_job(store);
 }
 
@@ -330,7 +332,7 @@ enum jk_status dispatch_store_append(
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_text(&arrays[0], mails[i].stream);
 		jk_db_array_add_id(&arrays[1], &mails[i].event_id);
-		jk_db_array_add_int(&arrays[2], JK_EVENT_DELIVERED);
+		jk_db_array_add_int(&arrays[2], mails[i].kind);
 		jk_db_array_add_id(&arrays[3], &mails[i].incident_id);
 		jk_db_array_add_int(&arrays[4], 0);
 		jk_db_array_add_int(&arrays[5], JK_TLP_AMBER);

@@ -70,6 +70,7 @@ static void put_questions(struct dispatch_writing *writing)
 			writing->questions[writing->question_count++] = (struct dispatch_question){.holder = &pending->holder,
 				.cursor = pending->cursor,
 				.stream = pending->streams.names[i],
+				.counts = i == 0 && pending->cursor[0] != '\0',
 				.asked = pending->sealed[i],
 				.seq = pending->found[i].claim.seq};
 	}
@@ -84,7 +85,8 @@ static void on_answer(void *arg, size_t index, const struct dispatch_answer *ans
 	while (index >= pending->first_question + pending->streams.count)
 		pending = pending->next;
 	found = &pending->found[index - pending->first_question];
-	pending->held = answer->cursor_held;
+	if (index == pending->first_question)
+		pending->held = answer->cursor_held;
 	pending->matching += answer->cursor_fits;
 	found->first_seq = answer->found.first_seq;
 	found->last = answer->found.last;
@@ -153,9 +155,10 @@ static struct dispatch_subscription *build_subscription(
 	subscription->desk_id = pending->desk_id;
 	subscription->holder = pending->holder;
 	subscription->filter = pending->filter;
+	subscription->batch_max_bytes = pending->batch_max_bytes;
+	subscription->lagging = pending->lagging;
 	(void)jk_text_copy(subscription->cursor, sizeof subscription->cursor, pending->cursor);
 	subscription->beat_ms = jk_time_mono_ms();
-	subscription->recorded_at_us = jk_time_now_us();
 	for (size_t i = 0; i < pending->streams.count; i++)
 		dispatch_subscription_start(subscription, i, &starts[i]);
 	return subscription;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RING_MIN = 64, RING_KEPT = 1024 }; /* a larger ring is given back once it is empty */
+
 static bool take_streams(
 	struct dispatch_subscription *subscription, struct dispatch_cache *cache, const struct dispatch_streams *streams)
 {
@@ -26,7 +28,8 @@ struct dispatch_subscription *dispatch_subscription_new(
 		return NULL;
 	subscription->window = window;
 	subscription->place_count = streams->count;
-	subscription->unacked = calloc(window, sizeof subscription->unacked[0]);
+	subscription->unacked = calloc(RING_MIN, sizeof subscription->unacked[0]);
+	subscription->unacked_capacity = RING_MIN;
 	if (subscription->unacked == NULL || !take_streams(subscription, cache, streams))
 		dispatch_subscription_free(&subscription);
 	return subscription;
@@ -51,24 +54,59 @@ void dispatch_subscription_start(
 	p->unsaved = true;
 }
 
-bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscription)
+static uint64_t unacked_count(const struct dispatch_subscription *subscription)
 {
-	return subscription->delivery_no - subscription->acked_no < subscription->window &&
-	       subscription->unacked_bytes < DISPATCH_UNACKED_MAX_BYTES;
+	return subscription->delivery_no - subscription->acked_no;
 }
 
-void dispatch_subscription_sent(struct dispatch_subscription *subscription, size_t place,
-	const struct dispatch_position *position, size_t size, int32_t agency_id)
+static struct dispatch_unacked *unacked_at(const struct dispatch_subscription *subscription, uint64_t delivery_no)
 {
-	struct dispatch_place *p = &subscription->places[place];
+	return &subscription->unacked[delivery_no & (subscription->unacked_capacity - 1)];
+}
 
-	assert(subscription->delivery_no - subscription->acked_no < subscription->window);
-	subscription->delivery_no++;
-	subscription->unacked[subscription->delivery_no % subscription->window] = (struct dispatch_unacked){
-		.position = *position, .size = (uint32_t)size, .agency_id = agency_id, .place = (uint16_t)place};
-	subscription->unacked_bytes += size;
-	p->at = *position;
-	p->sent_seq = p->told_seq = position->seq;
+bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscription, bool joins)
+{
+	return (joins || subscription->messages < subscription->window) &&
+	       subscription->unacked_bytes < DISPATCH_UNACKED_MAX_BYTES && unacked_count(subscription) < DISPATCH_UNACKED_MAX;
+}
+
+static bool resize_ring(struct dispatch_subscription *subscription, size_t capacity)
+{
+	struct dispatch_unacked *ring = calloc(capacity, sizeof *ring);
+
+	if (ring == NULL)
+		return false;
+	for (uint64_t no = subscription->acked_no + 1; no <= subscription->delivery_no; no++)
+		ring[no & (capacity - 1)] = *unacked_at(subscription, no);
+	free(subscription->unacked);
+	subscription->unacked = ring;
+	subscription->unacked_capacity = capacity;
+	return true;
+}
+
+bool dispatch_subscription_make_room(struct dispatch_subscription *subscription)
+{
+	return unacked_count(subscription) < subscription->unacked_capacity ||
+	       resize_ring(subscription, subscription->unacked_capacity * 2);
+}
+
+void dispatch_subscription_sent(struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery, bool joins)
+{
+	struct dispatch_place *p = &subscription->places[delivery->place];
+	struct dispatch_unacked *noted;
+
+	assert(dispatch_subscription_has_credit(subscription, joins));
+	assert(unacked_count(subscription) < subscription->unacked_capacity);
+	if (joins)
+		unacked_at(subscription, subscription->delivery_no)->ends_message = false;
+	else
+		subscription->messages++;
+	noted = unacked_at(subscription, ++subscription->delivery_no);
+	*noted = *delivery;
+	noted->ends_message = true;
+	subscription->unacked_bytes += delivery->size;
+	p->at = delivery->position;
+	p->sent_seq = p->told_seq = delivery->position.seq;
 	p->unacked++;
 }
 
@@ -91,15 +129,18 @@ bool dispatch_subscription_ack(struct dispatch_subscription *subscription, uint6
 	if (delivery_no > subscription->delivery_no)
 		return false;
 	while (subscription->acked_no < delivery_no) {
-		const struct dispatch_unacked *delivery = &subscription->unacked[++subscription->acked_no % subscription->window];
+		const struct dispatch_unacked *delivery = unacked_at(subscription, ++subscription->acked_no);
 		struct dispatch_place *p = &subscription->places[delivery->place];
 
 		subscription->unacked_bytes -= delivery->size;
+		subscription->messages -= delivery->ends_message;
 		p->unacked--;
 		p->acked = p->unacked == 0 ? p->at : delivery->position;
 		p->unsaved = true;
 		on_acked(arg, subscription, delivery);
 	}
+	if (unacked_count(subscription) == 0 && subscription->unacked_capacity > RING_KEPT)
+		(void)resize_ring(subscription, RING_MIN);
 	return true;
 }
 
@@ -142,8 +183,18 @@ uint64_t dispatch_subscription_behind(const struct dispatch_subscription *subscr
 	for (size_t i = 0; i < subscription->place_count; i++) {
 		const struct dispatch_place *place = &subscription->places[i];
 
-		if (place->stream->last_seq > place->at.seq)
-			behind += place->stream->last_seq - place->at.seq;
+		if (place->stream->last_seq > place->acked.seq)
+			behind += place->stream->last_seq - place->acked.seq;
 	}
 	return behind;
+}
+
+int64_t dispatch_subscription_oldest_us(const struct dispatch_subscription *subscription)
+{
+	int64_t oldest_us = INT64_MAX;
+
+	for (uint64_t no = subscription->acked_no + 1; no <= subscription->delivery_no; no++)
+		if (unacked_at(subscription, no)->recorded_at_us < oldest_us)
+			oldest_us = unacked_at(subscription, no)->recorded_at_us;
+	return oldest_us;
 }

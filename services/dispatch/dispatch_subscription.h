@@ -6,7 +6,11 @@
 #include "dispatch_cache.h"
 #include "dispatch_seal.h"
 
-enum { DISPATCH_RANGES_MAX = 4, DISPATCH_UNACKED_MAX_BYTES = 4 * 1024 * 1024 };
+enum {
+	DISPATCH_RANGES_MAX = 4,
+	DISPATCH_UNACKED_MAX_BYTES = 4 * 1024 * 1024,
+	DISPATCH_UNACKED_MAX = 16384, /* deliveries */
+};
 
 /* A disclosure row that is open: numbers that may have been sent. */
 struct dispatch_range {
@@ -24,6 +28,7 @@ struct dispatch_place {
 	uint32_t unacked;               /* deliveries on their way */
 	bool unsaved;                   /* acked has moved since the cursor was saved */
 	bool reserving;                 /* a range has been asked for */
+	uint64_t asked_block, asked_in; /* the block it waits for, and the reading it was last counted in */
 	uint64_t reserved_to;           /* may be sent up to here */
 	struct dispatch_range ranges[DISPATCH_RANGES_MAX];
 	uint8_t range_count;
@@ -32,9 +37,11 @@ struct dispatch_place {
 /* A delivery that waits for its acknowledgement. */
 struct dispatch_unacked {
 	struct dispatch_position position;
+	int64_t recorded_at_us;
 	uint32_t size;
 	int32_t agency_id; /* owner of the event; -1: none */
 	uint16_t place;
+	bool ends_message; /* the last one of its message, which takes one place of the window */
 };
 
 struct dispatch_subscription {
@@ -50,11 +57,16 @@ struct dispatch_subscription {
 	int64_t beat_ms;        /* last beat or delivery */
 	int64_t head_beat_ms;   /* last beat that told a new head */
 	uint64_t told_head;     /* number of the newest signed head told */
-	int64_t recorded_at_us; /* of the newest event passed */
 	uint32_t window;
+	uint32_t batch_max_bytes; /* 0: one event a message */
+	bool lagging;             /* knows EVENT_KIND_LAGGING */
+	bool catching_up;         /* the last visit ended before it had all there is */
+	uint64_t lap;             /* of those that catch up: in which it was visited last */
+	uint32_t messages;        /* unacknowledged, wholly or in part */
 	size_t next_place;
 	size_t place_count;
-	struct dispatch_unacked *unacked; /* ring of window, by delivery_no */
+	struct dispatch_unacked *unacked; /* ring by delivery_no; grows, a power of two */
+	size_t unacked_capacity;
 	struct dispatch_place places[];
 };
 
@@ -67,11 +79,13 @@ void dispatch_subscription_free(struct dispatch_subscription **subscription_p);
 void dispatch_subscription_start(
 	struct dispatch_subscription *subscription, size_t place, const struct dispatch_position *position);
 
-/* True while one more delivery may be on its way. */
-bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscription);
-/* The next delivery was sent: moves the place, takes credit. */
-void dispatch_subscription_sent(struct dispatch_subscription *subscription, size_t place,
-	const struct dispatch_position *position, size_t size, int32_t agency_id);
+/* True while one more delivery may be on its way. joins: in a message that is being put together already. */
+bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscription, bool joins);
+/* Room to note one more; false without memory. */
+bool dispatch_subscription_make_room(struct dispatch_subscription *subscription);
+/* The next delivery is on its way: moves its place, takes credit (of the window only where it does not join). There must be
+ * credit and room. */
+void dispatch_subscription_sent(struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery, bool joins);
 /* Passed over without delivery. */
 void dispatch_subscription_passed(
 	struct dispatch_subscription *subscription, size_t place, const struct dispatch_position *position);
@@ -89,5 +103,7 @@ void dispatch_subscription_grant(struct dispatch_place *place, const struct disp
 /* Takes out a range of which all that was sent is acknowledged (or any, when `all`); false when there is none. */
 bool dispatch_subscription_take_closed(struct dispatch_place *place, bool all, struct dispatch_range *ret_range);
 
-/* Numbers of its streams that it has not passed. */
+/* Numbers of its streams that are not with the client. */
 uint64_t dispatch_subscription_behind(const struct dispatch_subscription *subscription);
+/* When the oldest delivery that waits for its acknowledgement was recorded; INT64_MAX: none waits. */
+int64_t dispatch_subscription_oldest_us(const struct dispatch_subscription *subscription);

@@ -1,11 +1,14 @@
 /* dispatch_wire.c: see dispatch_wire.h. */
 #include "dispatch_wire.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_text.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "wire/wire_field.h"
+#include "wire/wire_frame.h"
 
 _Static_assert(DISPATCH_START_NOW == (int)JUKWAA__V1__START_AT__START_AT_NOW &&
 		       DISPATCH_START_BEGINNING == (int)JUKWAA__V1__START_AT__START_AT_BEGINNING &&
@@ -13,9 +16,6 @@ _Static_assert(DISPATCH_START_NOW == (int)JUKWAA__V1__START_AT__START_AT_NOW &&
 		       DISPATCH_START_CURSOR == (int)JUKWAA__V1__START_AT__START_AT_CURSOR,
 	"dispatch_rules.h numbers starts as dispatch.proto does");
 _Static_assert((int)DISPATCH_STREAM_BYTES == (int)JK_STREAM_BYTES, "one length of stream names");
-
-/* Field numbers of Deliver's body. */
-enum { DELIVER_EVENT = 16, DELIVER_DELIVERED = 17, WIRE_LENGTH_PREFIXED = 2 };
 
 bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispatch_ask *ret_ask)
 {
@@ -39,6 +39,8 @@ bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispa
 		.start = (enum dispatch_start)message->start_at,
 		.cursor = message->cursor,
 		.window = message->window,
+		.batch_max_bytes = message->batch_max_bytes,
+		.lagging = message->lagging,
 		.positions = positions,
 		.position_count = message->n_positions,
 	};
@@ -117,55 +119,116 @@ static ProtobufCBinaryData borrow(const void *data, size_t size)
 	return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)data};
 }
 
-/* The body was rebuilt and packed when the copy was made; it is put in as a field that is already in wire form, which packs to
- * the same bytes as the message itself would, without walking its groups again for each recipient. */
-static void attach_copy(
-	Jukwaa__V1__Deliver *message, const struct dispatch_delivery *delivery, ProtobufCMessageUnknownField *field)
+/* ---- deliveries ----
+ *
+ * Put together by hand: what a copy is for all its recipients is packed once (dispatch_event.h), and only what is this session's
+ * is written for each. Fields may stand in any order. */
+
+enum {
+	TAG_SESSION = 1 << 3 | JK_WIRE_VARINT,             /* of Deliver and of DeliverBatch */
+	TAG_BATCH_DELIVERY = 2 << 3 | JK_WIRE_LENGTH,      /* DeliverBatch.deliveries */
+	TAG_DELIVERY_NO = 2 << 3 | JK_WIRE_VARINT,         /* Deliver.delivery_no */
+	TAG_POSITION = 3 << 3 | JK_WIRE_LENGTH,            /* Deliver.position */
+	TAG_ALLOWED_BY = 18 << 3 | JK_WIRE_LENGTH,         /* Deliver.allowed_by; two bytes */
+	TAG_STREAM = 1 << 3 | JK_WIRE_LENGTH,              /* SealedPosition */
+	TAG_SEAL = 2 << 3 | JK_WIRE_LENGTH,                /* SealedPosition */
+	SESSION_FIELD_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES, /* kept free at the front */
+	ENTRY_PREFIX_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES,
+	OWN_FIELDS_MAX_BYTES = 256, /* of a delivery, beside the copy */
+};
+
+static size_t write_number(uint8_t *ret, unsigned tag, uint64_t value)
 {
-	*field = (ProtobufCMessageUnknownField){
-		.tag = delivery->event->mailbox ? DELIVER_DELIVERED : DELIVER_EVENT,
-		.wire_type = (ProtobufCWireType)WIRE_LENGTH_PREFIXED,
-		.len = delivery->copy->size,
-		.data = (uint8_t *)delivery->copy->bytes,
-	};
-	message->base.n_unknown_fields = 1;
-	message->base.unknown_fields = field;
+	size_t size = jk_varint_write(ret, tag);
+
+	return size + jk_varint_write(ret + size, value);
 }
 
-static void fill_event(Jukwaa__V1__Deliver *message, const struct dispatch_event *event)
+static size_t write_bytes(uint8_t *ret, unsigned tag, const void *bytes, size_t size)
 {
-	message->seq = event->seq;
-	message->epoch = event->epoch;
-	message->event_id = borrow(event->event_id.bytes, sizeof event->event_id.bytes);
-	message->kind = (Jukwaa__V1__EventKind)event->kind;
-	message->recorded_at_us = event->recorded_at_us;
-	message->incident_id = borrow(event->incident_id.bytes, sizeof event->incident_id.bytes);
-	message->revision = event->revision;
-	message->tlp = (Jukwaa__V1__Tlp)event->tlp;
-	message->category = (Jukwaa__V1__Category)event->category;
-	message->commitment = borrow(event->commitment, sizeof event->commitment);
-	message->chain = borrow(event->chain, sizeof event->chain);
+	size_t prefix = write_number(ret, tag, size);
+
+	memcpy(ret + prefix, bytes, size);
+	return prefix + size;
 }
 
-enum jk_status dispatch_wire_send_deliver(
-	struct jk_sessions *sessions, struct jk_session *session, const struct dispatch_delivery *delivery)
+/* The fields that are this session's. */
+static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct dispatch_delivery *delivery)
 {
-	Jukwaa__V1__Deliver message = JUKWAA__V1__DELIVER__INIT;
-	Jukwaa__V1__SealedPosition position;
-	ProtobufCMessageUnknownField field;
 	char allowed_by[24] = "owner";
+	uint8_t position[DISPATCH_STREAM_BYTES + DISPATCH_SEAL_BYTES + 2 * ENTRY_PREFIX_MAX_BYTES];
+	size_t size = write_bytes(position, TAG_STREAM, delivery->stream, strlen(delivery->stream)), number_size;
 
-	fill_position(&position, delivery->stream, delivery->seal);
+	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
 	if (delivery->allow_id != 0)
 		(void)jk_text_format(allowed_by, sizeof allowed_by, "allow:%d", delivery->allow_id);
-	message.session = session->number;
-	message.delivery_no = delivery->delivery_no;
-	message.position = &position;
-	message.stream = (char *)delivery->stream;
-	message.allowed_by = allowed_by;
-	fill_event(&message, delivery->event);
-	attach_copy(&message, delivery, &field);
-	return jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_DELIVER, &message.base);
+	number_size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
+	size = number_size + write_bytes(ret + number_size, TAG_POSITION, position, size);
+	return size + write_bytes(ret + size, TAG_ALLOWED_BY, allowed_by, strlen(allowed_by));
+}
+
+size_t dispatch_wire_delivery_bytes(const struct dispatch_delivery *delivery)
+{
+	enum { NUMBER = 1 + JK_VARINT_MAX_BYTES, POSITION = 6 + DISPATCH_SEAL_BYTES, ALLOWED_BY = 3 + 24, PREFIX = 6 };
+
+	return PREFIX + NUMBER + POSITION + strlen(delivery->stream) + ALLOWED_BY + delivery->copy->size;
+}
+
+void dispatch_parcel_done(struct dispatch_parcel *parcel)
+{
+	free(parcel->bytes);
+	*parcel = (struct dispatch_parcel){0};
+}
+
+static bool make_room(struct dispatch_parcel *parcel, size_t more)
+{
+	size_t need = parcel->size + more;
+	uint8_t *bytes;
+
+	if (need <= parcel->capacity)
+		return true;
+	bytes = realloc(parcel->bytes, need * 2);
+	if (bytes == NULL)
+		return false;
+	parcel->bytes = bytes;
+	parcel->capacity = need * 2;
+	return true;
+}
+
+bool dispatch_parcel_add(struct dispatch_parcel *parcel, const struct dispatch_delivery *delivery)
+{
+	uint8_t own[OWN_FIELDS_MAX_BYTES];
+	size_t own_size = write_own_fields(own, delivery), prefix;
+
+	if (!make_room(parcel, SESSION_FIELD_MAX_BYTES + dispatch_wire_delivery_bytes(delivery)))
+		return false;
+	if (parcel->count == 0)
+		parcel->size = SESSION_FIELD_MAX_BYTES;
+	prefix = write_number(parcel->bytes + parcel->size, TAG_BATCH_DELIVERY, own_size + delivery->copy->size);
+	if (parcel->count++ == 0)
+		parcel->first_prefix = prefix;
+	parcel->size += prefix;
+	memcpy(parcel->bytes + parcel->size, own, own_size);
+	parcel->size += own_size;
+	memcpy(parcel->bytes + parcel->size, delivery->copy->bytes, delivery->copy->size);
+	parcel->size += delivery->copy->size;
+	return true;
+}
+
+enum jk_status dispatch_wire_send_parcel(struct jk_sessions *sessions, struct jk_session *session, struct dispatch_parcel *parcel)
+{
+	bool alone = parcel->count == 1;
+	uint8_t field[2 * JK_VARINT_MAX_BYTES];
+	size_t field_size = write_number(field, TAG_SESSION, session->number), size = parcel->size;
+	/* The session stands right before the first delivery; one that is alone is no entry. */
+	size_t start = SESSION_FIELD_MAX_BYTES + (alone ? parcel->first_prefix : 0) - field_size;
+
+	memcpy(parcel->bytes + start, field, field_size);
+	parcel->count = 0;
+	parcel->size = 0;
+	return jk_session_send_packed(sessions, session,
+		alone ? JUKWAA__V1__KIND__KIND_DELIVER : JUKWAA__V1__KIND__KIND_DELIVER_BATCH, parcel->bytes + start,
+		size - start);
 }
 
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
@@ -198,4 +261,18 @@ size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *
 	if (jukwaa__v1__delivered__get_packed_size(&message) > capacity)
 		return 0;
 	return jukwaa__v1__delivered__pack(&message, ret);
+}
+
+size_t dispatch_wire_write_lagging(uint8_t *ret, size_t capacity, const struct dispatch_lagging *lagging)
+{
+	Jukwaa__V1__Lagging message = JUKWAA__V1__LAGGING__INIT;
+
+	message.desk = (char *)lagging->desk;
+	message.stream = (char *)lagging->stream;
+	message.from_seq = lagging->from_seq;
+	message.since_us = lagging->since_us;
+	message.cleared = lagging->cleared;
+	if (jukwaa__v1__lagging__get_packed_size(&message) > capacity)
+		return 0;
+	return jukwaa__v1__lagging__pack(&message, ret);
 }

@@ -16,7 +16,8 @@ struct dispatch_ask {
 	struct dispatch_filter filter;
 	enum dispatch_start start;
 	const char *cursor;
-	uint32_t window;
+	uint32_t window, batch_max_bytes;
+	bool lagging;
 	const struct dispatch_sealed *positions;
 	size_t position_count;
 };
@@ -43,12 +44,25 @@ struct dispatch_delivery {
 	uint64_t delivery_no;
 	const char *stream;
 	const uint8_t *seal; /* DISPATCH_SEAL_BYTES */
-	const struct dispatch_event *event;
 	const struct dispatch_copy *copy;
 	int32_t allow_id; /* 0: the owner's own */
 };
-enum jk_status dispatch_wire_send_deliver(
-	struct jk_sessions *sessions, struct jk_session *session, const struct dispatch_delivery *delivery) JK_MUST_CHECK;
+
+/* Deliveries of one session that leave in one message. Zero-initialise; the memory serves one message after the other. */
+struct dispatch_parcel {
+	uint8_t *bytes;
+	size_t size, capacity;
+	size_t first_prefix; /* of the first delivery, as an entry */
+	unsigned count;
+};
+void dispatch_parcel_done(struct dispatch_parcel *parcel);
+/* What the delivery takes as an entry of a batch, at the most. */
+size_t dispatch_wire_delivery_bytes(const struct dispatch_delivery *delivery);
+/* Puts it in; false without memory. */
+bool dispatch_parcel_add(struct dispatch_parcel *parcel, const struct dispatch_delivery *delivery);
+/* Sends what is in (a Deliver when it is one, else a DeliverBatch) and empties the parcel, whatever the answer. */
+enum jk_status dispatch_wire_send_parcel(
+	struct jk_sessions *sessions, struct jk_session *session, struct dispatch_parcel *parcel) JK_MUST_CHECK;
 
 /* head NULL: none signed yet. */
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
@@ -56,3 +70,12 @@ enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_s
 
 /* Packs jukwaa.v1.Delivered; returns its size, 0 when it does not fit. */
 size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *desk, const char *stream, uint64_t up_to_seq);
+
+struct dispatch_lagging {
+	const char *desk, *stream;
+	uint64_t from_seq;
+	int64_t since_us;
+	bool cleared;
+};
+/* Packs jukwaa.v1.Lagging likewise. */
+size_t dispatch_wire_write_lagging(uint8_t *ret, size_t capacity, const struct dispatch_lagging *lagging);

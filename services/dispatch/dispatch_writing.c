@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Rows of one job: a storm of them is spread over many, so that none holds up the next. */
+enum { ROWS_MAX = 2048, SAVE_SOON_MS = 200 };
+
 /* ---- collecting ---- */
 
 void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
@@ -28,7 +31,8 @@ void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscri
 		.stream = place->stream->name,
 		.from_seq = next > place->reserved_to ? next : place->reserved_to + 1,
 		.policy_version = subscription->policy_version};
-	reservation->to_seq = reservation->from_seq + DISPATCH_RESERVE_EVENTS - 1;
+	reservation->to_seq =
+		reservation->from_seq + dispatch_rules_reserve_count(place->stream->last_seq + 1 - reservation->from_seq) - 1;
 }
 
 static uint64_t within(const struct dispatch_range *range, uint64_t seq)
@@ -95,20 +99,39 @@ void dispatch_writing_renew_cursor(struct dispatch *dispatch, const struct dispa
 	(void)jk_text_copy(renewed->name, sizeof renewed->name, subscription->cursor);
 }
 
+/* What has moved since the last save; when many cursors move at once, some of them now and the others in the next jobs. */
 static void collect_session(void *arg, struct jk_session *session)
 {
+	struct dispatch *dispatch = arg;
 	struct dispatch_subscription *subscription = session->user;
 
-	if (subscription != NULL)
-		dispatch_writing_collect(arg, subscription, false);
+	if (subscription != NULL && dispatch->writing.cursors.count + dispatch->writing.closings.count < ROWS_MAX)
+		dispatch_writing_collect(dispatch, subscription, false);
 }
 
-/* Everything noted for cursors and ranges gets ready to fly, unless something still does. */
+/* A cursor that somebody subscribes from now: its newest position has to be saved before it is looked up. */
+static void collect_asked(void *arg, struct jk_session *session)
+{
+	struct dispatch *dispatch = arg;
+	struct dispatch_subscription *subscription = session->user;
+	const struct dispatch_pending *pending = dispatch->writing.pending;
+
+	if (subscription == NULL || subscription->cursor[0] == '\0')
+		return;
+	for (int i = 0; i < DISPATCH_FIND_MAX && pending != NULL; i++, pending = pending->next) {
+		if (strcmp(pending->cursor, subscription->cursor) == 0 &&
+			strcmp(pending->holder.name, subscription->holder.name) == 0) {
+			dispatch_writing_collect(dispatch, subscription, false);
+			return;
+		}
+	}
+}
+
+/* Everything noted for cursors gets ready to fly, unless something still does. */
 static struct dispatch_cursor_batch load_cursors(struct dispatch *dispatch)
 {
 	struct dispatch_writing *writing = &dispatch->writing;
 
-	jk_sessions_each(dispatch->sessions, collect_session, dispatch);
 	if (writing->cursors_flying.count == 0 && writing->renewed_flying.count == 0) {
 		(void)dispatch_list_move(&writing->renewed_flying, &writing->renewed, sizeof(struct dispatch_cursor_row));
 		(void)dispatch_list_move(&writing->cursors_flying, &writing->cursors, sizeof(struct dispatch_cursor_row));
@@ -220,8 +243,8 @@ static enum jk_status start_reserve(struct dispatch *dispatch, const struct disp
 {
 	struct dispatch_writing *writing = &dispatch->writing;
 
-	if (writing->reserve_flying.count == 0 &&
-		!dispatch_list_move(&writing->reserve_flying, &writing->reserve, sizeof(struct dispatch_reservation)))
+	if (writing->reserve_flying.count == 0 && !dispatch_list_move_some(&writing->reserve_flying, &writing->reserve, ROWS_MAX,
+							  sizeof(struct dispatch_reservation)))
 		return JK_RETRY;
 	return dispatch_store_reserve(dispatch->store, writing->reserve_flying.items, writing->reserve_flying.count, on_id, done);
 }
@@ -229,11 +252,16 @@ static enum jk_status start_reserve(struct dispatch *dispatch, const struct disp
 static enum jk_status start_save(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
 	struct dispatch_writing *writing = &dispatch->writing;
-	struct dispatch_cursor_batch cursors = load_cursors(dispatch);
+	struct dispatch_cursor_batch cursors;
+	bool much;
 
+	jk_sessions_each(dispatch->sessions, collect_session, dispatch);
+	much = writing->cursors.count + writing->closings.count >= ROWS_MAX;
+	cursors = load_cursors(dispatch);
 	if (writing->closings_flying.count == 0)
-		(void)dispatch_list_move(&writing->closings_flying, &writing->closings, sizeof(struct dispatch_closing));
-	writing->save_at_ms = jk_time_mono_ms() + DISPATCH_SAVE_MS;
+		(void)dispatch_list_move_some(
+			&writing->closings_flying, &writing->closings, ROWS_MAX, sizeof(struct dispatch_closing));
+	writing->save_at_ms = jk_time_mono_ms() + (much ? SAVE_SOON_MS : DISPATCH_SAVE_MS);
 	if (cursors.row_count == 0 && cursors.renewed_count == 0 && writing->closings_flying.count == 0)
 		return JK_RETRY;
 	return dispatch_store_save(
@@ -242,8 +270,10 @@ static enum jk_status start_save(struct dispatch *dispatch, const struct dispatc
 
 static enum jk_status start_find(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
-	struct dispatch_cursor_batch cursors = load_cursors(dispatch);
+	struct dispatch_cursor_batch cursors;
 
+	jk_sessions_each(dispatch->sessions, collect_asked, dispatch);
+	cursors = load_cursors(dispatch);
 	return dispatch_subscribe_find(dispatch, &cursors, done);
 }
 
@@ -261,7 +291,7 @@ static bool has_to_save(const struct dispatch_writing *writing)
 
 static bool has_to_append(const struct dispatch_writing *writing)
 {
-	return writing->mails.count > 0 || dispatch_receipts_count(writing->receipts) > 0;
+	return writing->mails.count + writing->notices.count > 0 || dispatch_receipts_count(writing->receipts) > 0;
 }
 
 /* The sessions are gone; what they left is written without waiting for its time. */
@@ -272,24 +302,46 @@ static enum dispatch_job last_job(const struct dispatch_writing *writing)
 	return has_to_append(writing) ? DISPATCH_JOB_APPEND : DISPATCH_JOB_NONE;
 }
 
-/* The most urgent thing there is to write. */
-static enum dispatch_job next_job(const struct dispatch *dispatch, int64_t now_ms)
+static bool is_due(const struct dispatch *dispatch, enum dispatch_job job, int64_t now_ms)
 {
 	const struct dispatch_writing *writing = &dispatch->writing;
+
+	switch (job) {
+	case DISPATCH_JOB_RESERVE:
+		return writing->reserve_flying.count > 0 || writing->reserve.count > 0;
+	case DISPATCH_JOB_FIND:
+		return writing->finding != NULL || writing->pending != NULL;
+	case DISPATCH_JOB_SAVE:
+		return now_ms >= writing->save_at_ms;
+	case DISPATCH_JOB_HEAD:
+		return dispatch_evidence_head_is_due(dispatch, now_ms);
+	case DISPATCH_JOB_APPEND:
+		return dispatch_evidence_append_is_due(dispatch, now_ms);
+	default:
+		return false;
+	}
+}
+
+/* What is to be written next: one kind after the other, so that none of them starves when many desks come at once. */
+static enum dispatch_job next_job(const struct dispatch *dispatch, int64_t now_ms)
+{
+	static const enum dispatch_job jobs[] = {
+		DISPATCH_JOB_RESERVE, DISPATCH_JOB_FIND, DISPATCH_JOB_SAVE, DISPATCH_JOB_HEAD, DISPATCH_JOB_APPEND};
+	enum { JOBS = sizeof jobs / sizeof jobs[0] };
+	const struct dispatch_writing *writing = &dispatch->writing;
+	size_t last = 0;
 
 	if (dispatch->draining)
 		return last_job(writing);
 	if (writing->secret_due)
 		return DISPATCH_JOB_SECRET;
-	if (writing->reserve_flying.count > 0 || writing->reserve.count > 0)
-		return DISPATCH_JOB_RESERVE;
-	if (writing->finding != NULL || writing->pending != NULL)
-		return DISPATCH_JOB_FIND;
-	if (now_ms >= writing->save_at_ms)
-		return DISPATCH_JOB_SAVE;
-	if (dispatch_evidence_head_is_due(dispatch, now_ms))
-		return DISPATCH_JOB_HEAD;
-	return dispatch_evidence_append_is_due(dispatch, now_ms) ? DISPATCH_JOB_APPEND : DISPATCH_JOB_NONE;
+	for (size_t i = 0; i < JOBS; i++)
+		if (jobs[i] == writing->last_job)
+			last = i;
+	for (size_t i = 1; i <= JOBS; i++)
+		if (is_due(dispatch, jobs[(last + i) % JOBS], now_ms))
+			return jobs[(last + i) % JOBS];
+	return DISPATCH_JOB_NONE;
 }
 
 static enum jk_status start(struct dispatch *dispatch, enum dispatch_job job)
@@ -323,6 +375,7 @@ void dispatch_writing_turn(struct dispatch *dispatch)
 	if (writing->job != DISPATCH_JOB_NONE || now_ms < writing->not_before_ms || !dispatch_store_can_write(dispatch->store))
 		return;
 	job = next_job(dispatch, now_ms);
+	writing->last_job = job;
 	if (start(dispatch, job) == JK_OK)
 		writing->job = job;
 }
@@ -339,7 +392,7 @@ void dispatch_writing_done(struct dispatch *dispatch)
 	struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_list *lists[] = {&writing->reserve, &writing->reserve_flying, &writing->renewed, &writing->renewed_flying,
 		&writing->cursors, &writing->cursors_flying, &writing->closings, &writing->closings_flying, &writing->mails,
-		&writing->heads, &writing->leaves};
+		&writing->notices, &writing->heads, &writing->leaves};
 
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		dispatch_list_done(lists[i]);

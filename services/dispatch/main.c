@@ -11,7 +11,7 @@ struct settings {
 	struct jk_daemon_settings daemon;
 	const char *listen, *database, *key_file, *hint_sockets;
 	enum jk_realm realm;
-	int64_t cache_mib;
+	int64_t cache_mib, lag_after_s, lag_again_s;
 };
 
 static const struct jk_setting table[] = {
@@ -26,6 +26,10 @@ static const struct jk_setting table[] = {
 		"sockets of those who append to the feed, separated by commas; empty: look every 250 ms"},
 	{"cache-mib", JK_CONF_INT, offsetof(struct settings, cache_mib), "16", 1, 65536, false,
 		"memory for events that sessions share"},
+	{"lag-after-s", JK_CONF_INT, offsetof(struct settings, lag_after_s), "300", 0, 86400, false,
+		"a publisher is told in its mailbox when its events have waited for a desk so many seconds; 0: never"},
+	{"lag-again-s", JK_CONF_INT, offsetof(struct settings, lag_again_s), "3600", 1, 604800, false,
+		"and again after so many, while it lasts"},
 };
 
 /* All that main opens. */
@@ -47,6 +51,8 @@ static bool open_house(const struct settings *settings, struct house *house)
 	around->key = &house->key;
 	around->conninfo = settings->database;
 	around->cache_max_bytes = (size_t)settings->cache_mib << 20;
+	around->lag_after_s = settings->lag_after_s;
+	around->lag_again_s = settings->lag_again_s;
 	if (jk_crypt_init() != JK_OK || jk_key_read(settings->key_file, &house->key, why) != JK_OK)
 		return false;
 	around->loop = jk_loop_new();

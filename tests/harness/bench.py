@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 
+from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack
 
@@ -126,7 +127,7 @@ def bench_memory(cluster, options):
 
 
 BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "latency": bench_latency, "memory": bench_memory,
-           "fairness": bench_fairness, "hostile": bench_hostile}
+           "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "storm": bench_storm}
 
 
 def main():
@@ -134,12 +135,19 @@ def main():
     parser.add_argument("what", nargs="?", default="all", choices=[*BENCHES, "all"])
     parser.add_argument("--reports", type=int, default=150000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--desks", type=int, default=1000, help="storm: sessions")
+    parser.add_argument("--backlog", type=int, default=10000, help="storm: events each has to catch up")
+    parser.add_argument("--only", default="", help="storm: the cases whose title has this")
+    parser.add_argument("--rate", type=int, default=400, help="desks: events a second")
+    parser.add_argument("--seconds", type=int, default=10, help="desks: of a round")
     options = parser.parse_args()
     print(f"machine: {machine()}", flush=True)
     cluster = Cluster(["max_wal_size = 2GB"])
     for name, bench in BENCHES.items():
-        if options.what in (name, "all"):
+        if options.what in (name, "all") and name != "storm":
             bench(cluster, options)
+    if options.what in ("storm", "all"):
+        bench_storm(Cluster(["max_wal_size = 2GB", "shared_preload_libraries = 'pg_stat_statements'"]), options)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include "base/jk_text.h"
 #include "dispatch_cache.h"
 #include "feed/feed_body.h"
+#include "jukwaa/v1/dispatch.pb-c.h"
 
 enum { ARENA_BYTES = 1 << 20, LIMIT_BYTES = 64 * 1024, WITHHELD = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS };
 
@@ -171,6 +172,7 @@ static void test_copies(void **state)
 	static const uint8_t unknown[] = {0xfa, 0x06, 3, 'x', 'y', 'z'};
 	struct dispatch_event *plain = sealed_event(NULL, 0), *dirty = sealed_event(unknown, sizeof unknown);
 	const struct dispatch_copy *copy;
+	Jukwaa__V1__Deliver *deliver;
 	(void)state;
 
 	plain->readable = dirty->readable = true; /* an empty incident has no label; its groups copy all the same */
@@ -183,6 +185,12 @@ static void test_copies(void **state)
 	assert_non_null(copy);
 	assert_ptr_equal(copy->bytes, copy->own);
 	assert_int_equal(copy->size, dirty->body_offset + dirty->body_size - sizeof unknown);
+	deliver = jukwaa__v1__deliver__unpack(NULL, copy->size, copy->bytes); /* all but what is a recipient's own */
+	assert_non_null(deliver);
+	assert_int_equal(deliver->seq, dirty->seq);
+	assert_int_equal(deliver->body_case, JUKWAA__V1__DELIVER__BODY_EVENT);
+	assert_int_equal(deliver->delivery_no, 0);
+	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
 	dirty->readable = false;
 	assert_null(dispatch_event_copy(dirty, 0, arena));
 	dispatch_event_free(&plain);

@@ -48,11 +48,21 @@ static void on_acked(void *arg, const struct dispatch_subscription *of, const st
 	acked++;
 }
 
+static void send_sized(size_t place, uint64_t seq, uint32_t size, bool joins)
+{
+	const struct dispatch_unacked delivery = {.position = {.seq = seq},
+		.recorded_at_us = (int64_t)seq * 1000,
+		.size = size,
+		.agency_id = 7,
+		.place = (uint16_t)place};
+
+	assert_true(dispatch_subscription_make_room(subscription));
+	dispatch_subscription_sent(subscription, &delivery, joins);
+}
+
 static void send(size_t place, uint64_t seq)
 {
-	const struct dispatch_position position = {.seq = seq};
-
-	dispatch_subscription_sent(subscription, place, &position, 100, 7);
+	send_sized(place, seq, 100, false);
 }
 
 static bool ack(uint64_t number)
@@ -64,19 +74,19 @@ static void test_window(void **state)
 {
 	(void)state;
 	for (uint64_t n = 1; n <= WINDOW; n++) {
-		assert_true(dispatch_subscription_has_credit(subscription));
+		assert_true(dispatch_subscription_has_credit(subscription, false));
 		send(0, 10 + n);
 	}
-	assert_false(dispatch_subscription_has_credit(subscription));
+	assert_false(dispatch_subscription_has_credit(subscription, false));
 	assert_false(ack(WINDOW + 1)); /* never sent */
 	assert_int_equal(acked, 0);
 	assert_true(ack(1));
 	assert_true(ack(1)); /* again: nothing */
 	assert_int_equal(acked, 1);
 	assert_int_equal(subscription->unacked_bytes, 300);
-	assert_true(dispatch_subscription_has_credit(subscription));
+	assert_true(dispatch_subscription_has_credit(subscription, false));
 	send(1, 11);
-	assert_false(dispatch_subscription_has_credit(subscription));
+	assert_false(dispatch_subscription_has_credit(subscription, false));
 	assert_true(ack(5));
 	assert_int_equal(acked, 5);
 	assert_int_equal(subscription->unacked_bytes, 0);
@@ -84,13 +94,54 @@ static void test_window(void **state)
 
 static void test_bytes_in_flight(void **state)
 {
-	const struct dispatch_position position = {.seq = 11};
 	(void)state;
 
-	dispatch_subscription_sent(subscription, 0, &position, DISPATCH_UNACKED_MAX_BYTES, 7);
-	assert_false(dispatch_subscription_has_credit(subscription));
+	send_sized(0, 11, DISPATCH_UNACKED_MAX_BYTES, false);
+	assert_false(dispatch_subscription_has_credit(subscription, true));
+	assert_false(dispatch_subscription_has_credit(subscription, false));
 	assert_true(ack(1));
-	assert_true(dispatch_subscription_has_credit(subscription));
+	assert_true(dispatch_subscription_has_credit(subscription, false));
+}
+
+/* A message with many deliveries takes one place of the window until its last one is acknowledged. */
+static void test_batches(void **state)
+{
+	(void)state;
+	for (uint64_t message = 0; message < WINDOW; message++)
+		for (uint64_t n = 1; n <= 100; n++)
+			send_sized(n % 2, 10 + message * 100 + n, 10, n > 1);
+	assert_int_equal(subscription->delivery_no, WINDOW * 100);
+	assert_false(dispatch_subscription_has_credit(subscription, false));
+	assert_true(dispatch_subscription_has_credit(subscription, true));
+	assert_true(ack(99)); /* in the middle of the first */
+	assert_int_equal(acked, 99);
+	assert_false(dispatch_subscription_has_credit(subscription, false));
+	assert_int_equal(subscription->places[1].acked.seq, 10 + 99);
+	assert_int_equal(subscription->places[0].acked.seq, 10 + 98);
+	assert_int_equal(dispatch_subscription_oldest_us(subscription), (10 + 100) * 1000);
+	assert_true(ack(100));
+	assert_true(dispatch_subscription_has_credit(subscription, false));
+	assert_int_equal(subscription->messages, WINDOW - 1);
+	assert_true(ack(WINDOW * 100));
+	assert_int_equal(acked, WINDOW * 100);
+	assert_int_equal(subscription->messages, 0);
+	assert_int_equal(subscription->unacked_bytes, 0);
+	assert_int_equal(dispatch_subscription_oldest_us(subscription), INT64_MAX);
+}
+
+/* However long the client says nothing: no more than so many are noted. */
+static void test_deliveries_are_bounded(void **state)
+{
+	uint64_t seq = 11;
+	(void)state;
+
+	send_sized(0, seq++, 1, false);
+	while (dispatch_subscription_has_credit(subscription, true))
+		send_sized(0, seq++, 1, true);
+	assert_int_equal(subscription->delivery_no, DISPATCH_UNACKED_MAX);
+	assert_int_equal(subscription->unacked_capacity, DISPATCH_UNACKED_MAX);
+	assert_true(ack(DISPATCH_UNACKED_MAX));
+	assert_in_range(subscription->unacked_capacity, 1, 1024); /* given back */
 }
 
 static void test_acknowledged_position(void **state)
@@ -163,6 +214,10 @@ static void test_behind(void **state)
 	dispatch_cache_stream(cache, "002")->last_seq = 25;
 	dispatch_cache_stream(cache, "001")->last_seq = 5; /* never below nothing */
 	assert_int_equal(dispatch_subscription_behind(subscription), 15);
+	send(1, 11);
+	assert_int_equal(dispatch_subscription_behind(subscription), 15); /* on its way is not there */
+	assert_true(ack(1));
+	assert_int_equal(dispatch_subscription_behind(subscription), 14);
 }
 
 int main(void)
@@ -170,6 +225,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bytes_in_flight, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_deliveries_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_acknowledged_position, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges_are_bounded, set_up, tear_down),

@@ -48,7 +48,7 @@ static void of_kinds_only_new_and_changed_incidents(void **state)
 {
 	(void)state;
 	static const struct notify_rule any = {0};
-	for (int kind = 0; kind <= JK_EVENT_DELIVERED; kind++) {
+	for (int kind = 0; kind <= JK_EVENT_LAGGING; kind++) {
 		struct notify_event event = crash;
 		event.kind = (enum jk_event_kind)kind;
 		bool told = kind == JK_EVENT_INCIDENT || kind == JK_EVENT_UPDATE;

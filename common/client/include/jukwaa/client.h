@@ -127,8 +127,10 @@ struct jukwaa_subscription {
 	/* File that holds the newest token; read at start (it wins over `from` when it exists), replaced (write, fsync, rename)
 	 * by each acknowledgement, at most every 200 ms and at close. NULL: none. */
 	const char *resume_file;
-	uint32_t window; /* deliveries before an acknowledgement is due, 1 to 256; 0: 64 */
-	bool skip_json;  /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
+	/* Messages under way before an acknowledgement is due, 1 to 256; 0: 64. While it catches up a message holds many events,
+	 * else one. Acknowledge after so many events at the latest, and when none comes. */
+	uint32_t window;
+	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
 };
 
 /* One event; valid until the next call on the subscriber. */
@@ -137,7 +139,7 @@ struct jukwaa_event {
 	const char *stream;
 	uint64_t seq;
 	uint32_t epoch;
-	const char *kind; /* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR DELIVERED */
+	const char *kind; /* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR; in mailboxes DELIVERED LAGGING */
 	char event_id[37], incident_id[37];
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
@@ -147,7 +149,7 @@ struct jukwaa_event {
 	 * does not start at 1, and after events the desk may not see. chain_broken: it should have added up and did not. */
 	bool chain_verified, chain_broken;
 	const char *json; /* one line: all of the above and the incident's groups */
-	const void *body; /* packed jukwaa.v1.Deliver as received */
+	const void *body; /* packed jukwaa.v1.Deliver as received (out of a DeliverBatch: with session 0) */
 	size_t body_size;
 };
 
