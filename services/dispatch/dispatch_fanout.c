@@ -1,6 +1,7 @@
 /* dispatch_fanout.c: every session is visited in turn and takes the next events of its streams while it has credit. Replay and
  * live are the same walk over the same numbers, so there is no seam between them. A session that cannot go on (no credit, a
  * block or a range under way) costs nothing until the generation moves, and holds up nobody. */
+#include "base/jk_crash.h"
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
@@ -114,6 +115,7 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 	if (status != JK_OK)
 		return STEP_STOP;
 	dispatch_subscription_sent(subscription, place_no, &position, delivery.copy->size, event->label.owner_agency_id);
+	JK_CRASH_POINT("dispatch_after_send", NULL);
 	dispatch->flight_bytes += delivery.copy->size;
 	subscription->recorded_at_us = event->recorded_at_us;
 	visit->deliveries--;

@@ -1,0 +1,1 @@
+"""Faults between the services and PostgreSQL, and of PostgreSQL itself."""

@@ -1,0 +1,1 @@
+"""Faults of what is said: contention, poison, repetition, order, positions, keys and agreements."""
