@@ -242,7 +242,7 @@ class Desk(threading.Thread):
                 code = getattr(message, "code", None)
                 self.endings.append((self.codes.get(code, kind), heard))
                 return
-            if kind == "BEAT":
+            if kind in ("BEAT", "SUBSCRIBED"):
                 for position in message.positions:
                     self.positions[position.stream] = position
             elif kind == "DELIVER" and not message.stream.startswith("@"):

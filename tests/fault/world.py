@@ -2,7 +2,6 @@
 a webhook receiver. A fault is injected at a seeded moment between 20 % and 80 % of the receipts, and only counts when reports
 were outstanding at that moment."""
 import os
-import pathlib
 import random
 import secrets
 import signal
@@ -10,7 +9,8 @@ import time
 
 from checker import Checker
 from clients import Desk, Publisher, WebhookReceiver, make_reports
-from jukwaa_harness import BIN, Cluster, Service, Stack, free_port, wait_until
+from jukwaa_harness import Cluster, Service, Stack, free_port, wait_until
+from proxy import Proxy
 
 LONG = bool(os.environ.get("JUKWAA_TEST_LONG"))
 ALL = ("intake", "dispatch", "cases", "notify")
@@ -72,18 +72,18 @@ class Load:
 
 
 class World:
-    """services: those to run; own_cluster: PostgreSQL itself is to be broken (settings for it). spread: intakes, each behind
-    `publishers`/intakes publishers. Use as a context manager."""
+    """services: those to run. cluster: a PostgreSQL of its own, because it is to be broken. proxied: services whose connection
+    to PostgreSQL leads through a proxy. intakes: how many; publishers are spread over them. Use as a context manager."""
 
-    def __init__(self, seed, services=ALL, own_cluster=False, settings=(), service_settings=None, intakes=1, desks=True):
+    def __init__(self, seed, services=ALL, cluster=None, service_settings=None, intakes=1, desks=True, proxied=()):
         self.seed, self.random = seed, random.Random(seed)
-        self.injected, self.notes = 0, []
-        self.cluster = Cluster(settings) if own_cluster or settings else shared_cluster()
-        self.own = self.cluster is not _cluster
+        self.injected, self.loads, self.notes = 0, 0, []
+        self.cluster, self.own = cluster or shared_cluster(), cluster is not None
         self.stack = Stack(services=(), cluster=self.cluster, settings=service_settings)
         self.armed = self.stack.run / "armed"
         for service in self.stack.services.values():
             service.env["JUKWAA_CRASH_ARMED"] = str(self.armed)
+        self.proxies = {name: self.put_before_database(name) for name in proxied}
         self.intakes = ["intake"]
         for n in range(2, intakes + 1):
             self.add_intake(f"intake{n}")
@@ -115,23 +115,44 @@ class World:
         self.stack.stop()
         if self.webhooks:
             self.webhooks.close()
+        for proxy in self.proxies.values():
+            proxy.close()
         if self.own:
             self.cluster.stop()
 
     # ---- making it
 
+    def put_before_database(self, name):
+        """A proxy on a socket of its own between one service and PostgreSQL."""
+        folder = self.stack.run / f"pg-{name}"
+        folder.mkdir()
+        env = self.stack.services[name].env
+        env["JUKWAA_DATABASE"] = env["JUKWAA_DATABASE"].replace(f"host={self.cluster.folder}", f"host={folder}")
+        return Proxy(str(folder / ".s.PGSQL.5432"), str(self.cluster.folder / ".s.PGSQL.5432"))
+
+    def put_before_service(self, name):
+        """A proxy on a port of its own; clients made from now on go through it."""
+        host, port = self.stack.endpoints[name].removeprefix("tcp://").split(":")
+        proxy = self.proxies[f"to {name}"] = Proxy(("127.0.0.1", 0), (host, int(port)))
+        self.stack.endpoints[name] = f"tcp://127.0.0.1:{proxy.address[1]}"
+        return proxy
+
+    def add_service(self, kind, name):
+        """A second process of a kind, on the same database, not started yet."""
+        port, http = free_port(), free_port()
+        env = {**self.stack.services[kind].env, "JUKWAA_HTTP_LISTEN": f"127.0.0.1:{http}"}
+        if kind in self.stack.endpoints:
+            env["JUKWAA_LISTEN"] = self.stack.endpoints[name] = f"tcp://127.0.0.1:{port}"
+        service = self.stack.services[name] = Service(kind, env, http)
+        return service
+
     def add_intake(self, name):
-        first, port, http = self.stack.services["intake"], free_port(), free_port()
         hint = str(self.stack.run / f"{name}.hint")
-        env = {**first.env, "JUKWAA_LISTEN": f"tcp://127.0.0.1:{port}", "JUKWAA_HTTP_LISTEN": f"127.0.0.1:{http}",
-               "JUKWAA_HINT_SOCKET": hint}
-        service = self.stack.services[name] = Service("intake", env, http)
-        self.stack.endpoints[name] = f"tcp://127.0.0.1:{port}"
+        self.add_service("intake", name).env["JUKWAA_HINT_SOCKET"] = hint
         self.intakes.append(name)
         for other in self.stack.services.values():
             if "JUKWAA_HINT_SOCKETS" in other.env:
                 other.env["JUKWAA_HINT_SOCKETS"] += f",{hint}"
-        return service
 
     def add_desks(self):
         """ALL sees every county; ONE only 001, under a durable cursor; NONE has no rule at all."""
@@ -161,7 +182,6 @@ class World:
     def wait_known(self, services):
         for name in self.running:
             if name in self.intakes:
-                self.stack.endpoints.setdefault(name, self.stack.endpoints["intake"])
                 self.stack.wait_known(self.agencies["KRCS"], name)
         if self.desks:
             self.stack.wait_known(self.desks[-1].key, "dispatch")
@@ -181,7 +201,8 @@ class World:
 
     def load(self, count, prefix=None, **kwargs):
         """count reports, from both agencies, over all intakes."""
-        prefix = prefix or f"r{len(self.publishers)}-{self.injected}-"
+        self.loads += 1
+        prefix = f"{prefix or 'r'}{self.loads}-"
         names = list(self.agencies)
         return Load([self.publisher(names[i % 2], self.reports(count // 2, f"{prefix}{i}-"),
                                     self.intakes[i % len(self.intakes)], **kwargs) for i in range(2)])
@@ -193,6 +214,13 @@ class World:
         at = self.random.randrange(int(load.total * low), int(load.total * high))
         load.wait_receipts(at)
         return at
+
+    def moments(self, load, count):
+        """Waits for each of so many seeded moments of a load, in turn."""
+        low, high = int(load.total * 0.2), int(load.total * 0.8)
+        for at in sorted(self.random.sample(range(low, high), count)):
+            load.wait_receipts(at)
+            yield at
 
     def broke(self, outstanding, what="reports"):
         """Notes one injection; outstanding: what was under way when it happened."""
@@ -210,6 +238,12 @@ class World:
         service = self.stack.services[name]
         service.env.pop("JUKWAA_CRASH_POINT", None)
         service.start(ready=ready)
+        return service
+
+    def undelivered(self):
+        """County events that are stored and that the first desk has not seen."""
+        stored = self.sql("SELECT count(*) FROM feed.event WHERE stream !~ '^@' AND tlp < 4")[0][0]
+        return stored - len(self.desks[0].seen)
 
     def plan_crash(self, name, point):
         """Restarts the service with a crash point in it, not armed yet."""
@@ -225,6 +259,8 @@ class World:
         wait_until(lambda: service.process.poll() is not None, timeout,
                    f"{name} dies at {service.env['JUKWAA_CRASH_POINT']}")
         outstanding = load.outstanding()
+        if outstanding == 0 and service.name == "dispatch":
+            outstanding = self.undelivered()
         if service.process.returncode != -signal.SIGKILL or "crash_point name=" not in service.log():
             raise AssertionError(f"{name} ended with {service.process.returncode}, not at its crash point:\n{service.log()[-2000:]}")
         self.broke(outstanding)
@@ -252,6 +288,7 @@ class World:
                            max(0.1, end - time.monotonic()), "webhooks sent")
         except AssertionError as e:
             self.notes.append(str(e))
+            self.notes += [f"desk {d.desk_name}: {d.sessions} sessions, endings {[e for e, _ in d.endings][-9:]}" for d in self.desks]
 
     def behind(self, service):
         return int(self.sql(f"""SELECT coalesce(sum(h.last_seq - coalesce(c.seq, 0)), 0) FROM feed.head h
@@ -265,6 +302,3 @@ class World:
                 raise desk.error
         return self.checker().check(cases="cases" in self.running)
 
-
-def product_bin():
-    return pathlib.Path(os.environ.get("JUKWAA_PRODUCT_BIN", BIN))
