@@ -7,6 +7,8 @@ import json
 import threading
 import time
 
+import zmq
+
 from jukwaa_harness import Peer, protos
 
 SILENCE_S = 2.0
@@ -98,6 +100,8 @@ class Publisher(threading.Thread):
                 return
             self.sessions += 1
             self.serve(peer)
+        except zmq.Again:
+            pass  # nothing goes out any more: a new session
         finally:
             peer.close()
 
@@ -219,6 +223,8 @@ class Desk(threading.Thread):
             self.sessions += 1
             peer.send("SUBSCRIBE", self.ask())
             self.serve(peer, self.sessions)
+        except zmq.Again:
+            pass
         finally:
             peer.close()
 

@@ -34,7 +34,9 @@ def crash_at_each(run, service, points, reports, rate=None):
             world.plan_crash(service, f"{point}:{run.random.randrange(1, most + 1)}")
             load = world.load(reports, "c", rate=rate)
             world.moment(load)
-            world.crash(service, load)
+            # A new registry version ends what was reserved: dispatch writes disclosures anew.
+            bump = (lambda: world.stack.admin("agency", "add", "NEWCOMER", "--name", "x")) if "reserve" in point else None
+            world.crash(service, load, bump)
             world.restart(service)
             load.wait()
         run.judge(world)
@@ -54,9 +56,10 @@ class OutboxPublisher:
         world.publishers.setdefault(agency, []).append(self)
         self.halt = False
 
-    def run(self, *files, env=None):
-        """One run; its exit status. What it printed is noted."""
-        process = subprocess.run([BIN / "jukwaa", "--json", "publish", "--outbox", self.outbox, "--format", "json", *files],
+    def run(self, *files, env=None, limit_kib=None):
+        """One run; its exit status. What it printed is noted. limit_kib: no file of it may grow beyond that."""
+        limit = ["prlimit", f"--fsize={limit_kib * 1024}", "env", "--ignore-signal=XFSZ"] if limit_kib else []
+        process = subprocess.run([*limit, BIN / "jukwaa", "--json", "publish", "--outbox", self.outbox, "--format", "json", *files],
                                  env={**os.environ, **self.world.stack.env(self.world.agencies[self.agency]), **(env or {})},
                                  capture_output=True, text=True, timeout=60)
         for line in process.stdout.splitlines():

@@ -32,7 +32,7 @@ class Run:
     def __init__(self, fault, seed, small=False):
         self.fault, self.seed, self.small = fault, seed, small
         self.random = random.Random(f"{seed}-{fault.name}")
-        self.injected, self.findings, self.notes, self.error = 0, Findings(), [], None
+        self.injected, self.findings, self.notes, self.remarks, self.error = 0, Findings(), [], [], None
         self.seconds = 0.0
 
     def world(self, **kwargs):
@@ -55,6 +55,10 @@ class Run:
         self.injected += world.injected
         return found
 
+    def remark(self, what):
+        """Something the reader of the table should know."""
+        self.remarks.append(what)
+
     def expect(self, condition, what):
         if not condition:
             raise AssertionError(what)
@@ -75,7 +79,7 @@ class Run:
         return self.error is None and not self.findings
 
     def row(self):
-        words = "held" if self.is_good() else "FAILED"
+        words = "; ".join(["held" if self.is_good() else "FAILED", *self.remarks])
         return TABLE.format(self.fault.name, self.fault.title[:50], self.injected, *self.findings.counts(),
                             f"{self.seconds:.0f}", words)
 
@@ -94,8 +98,9 @@ def report(run):
 def load_all():
     import faults_database  # noqa: F401
     import faults_process  # noqa: F401
+    import faults_rights  # noqa: F401
     import faults_rules  # noqa: F401
-    return dict(sorted(FAULTS.items(), key=lambda item: int(item[0][1:])))
+    return dict(sorted(FAULTS.items(), key=lambda item: (item[0][0], int(item[0][1:]))))
 
 
 def run_all(names, seed, small=False):

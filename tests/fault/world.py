@@ -241,9 +241,8 @@ class World:
         return service
 
     def undelivered(self):
-        """County events that are stored and that the first desk has not seen."""
-        stored = self.sql("SELECT count(*) FROM feed.event WHERE stream !~ '^@' AND tlp < 4")[0][0]
-        return stored - len(self.desks[0].seen)
+        """How many events the first desk is entitled to and has not seen."""
+        return len(set(self.checker().wanted_by(self.desks[0])) - self.desks[0].seen)
 
     def plan_crash(self, name, point):
         """Restarts the service with a crash point in it, not armed yet."""
@@ -252,10 +251,12 @@ class World:
         service.env["JUKWAA_CRASH_POINT"] = point
         service.start()
 
-    def crash(self, name, load, timeout=20):
-        """Arms the planned point and waits until the service has died of it."""
+    def crash(self, name, load, provoke=None, timeout=20):
+        """Arms the planned point and waits until the service has died of it. provoke: makes the service pass there."""
         service = self.stack.services[name]
         self.armed.touch()
+        if provoke:
+            provoke()
         wait_until(lambda: service.process.poll() is not None, timeout,
                    f"{name} dies at {service.env['JUKWAA_CRASH_POINT']}")
         outstanding = load.outstanding()
