@@ -198,7 +198,7 @@ static void ask_about(struct intake_store *store, const struct intake_item *item
 enum jk_status intake_store_load(struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg)
 {
 	static const unsigned known_types[] = {JK_OID_BYTEA, JK_OID_INT8};
-	struct jk_db_step steps[3];
+	struct jk_db_step steps[4];
 	size_t count = 2;
 
 	store->work = *work;
@@ -212,5 +212,6 @@ enum jk_status intake_store_load(struct intake_store *store, const struct intake
 	store->asks_newest = store->newest.of[0].count > 0;
 	if (store->asks_newest)
 		steps[count++] = store_step(&sql_newest, &store->newest, 1);
+	steps[count++] = store_step(&sql_confirm_known, &store->known, 2);
 	return store_start(store, steps, count, on_loaded, done, arg);
 }

@@ -25,6 +25,18 @@ static const struct jk_db_statement sql_known = {
 	.params = 2,
 };
 
+/* With the parameters of sql_known, last in its transaction: where a standby is to confirm commits and one of these reports is
+ * known, this transaction's own commit waits for the standby, and thereby for all before it. A commit whose wait was cancelled
+ * can be seen although the standby may not have it; without this it would be answered as DUPLICATE, which is a success. */
+static const struct jk_db_statement sql_confirm_known = {
+	.name = "intake_confirm_known",
+	.sql = "SELECT pg_logical_emit_message(true, 'jukwaa', ''::text)"
+	       " WHERE current_setting('synchronous_standby_names') <> '' AND EXISTS ("
+	       "       SELECT FROM unnest($1::bytea[], $2::bigint[]) k(key, revision)"
+	       "         JOIN intake.dedup d ON d.key = k.key AND d.revision = k.revision)",
+	.params = 2,
+};
+
 #define INCIDENT_COLUMNS                                                                                                         \
 	"i.incident_id, i.agency_id, i.current_revision, i.current_event_id, array_to_string(i.counties, ','),"                  \
 	" i.category, i.categories, i.severity, i.orphan, i.cancelled"

@@ -117,10 +117,12 @@ def cancel_waits(run, world):
     load = world.load(600, "sync")
     for call in ("pg_cancel_backend", "pg_terminate_backend", "pg_cancel_backend"):
         pids = wait_until(lambda: waiting_for_standby(world), 20, "intake waits for the standby")
+        ended = pids[0], world.sql("SELECT xact_start FROM pg_stat_activity WHERE pid = %s", pids[0])
         world.sql(f"SELECT {call}(%s)", pids[0])
         world.broke(load.outstanding())
-    # Long enough for the batch to be tried again and answered BUSY.
-    wait_until(lambda: sum(p.busy for p in load.publishers) > 0, 20, "publishers hear BUSY")
+        # Whatever intake makes of it, it tries again, and waits again (on another session, or in another transaction).
+        wait_until(lambda e=ended: [p for p in waiting_for_standby(world) if (p, world.sql(
+            "SELECT xact_start FROM pg_stat_activity WHERE pid = %s", p)) != e] or load.receipts(), 20, "intake tries again")
     early = [r for p in load.publishers for r in p.final.values()]
     run.findings.lost += [f"{r.verdict} for {r.report.external_id}, which no standby has" for r in early]
     set_standby(world, "")
