@@ -187,8 +187,8 @@ class Desk(threading.Thread):
         self.codes = {v: k[len("CODE_"):] for k, v in self.pb.Code.items()}
         self.deliveries, self.seen, self.acked, self.positions = [], set(), {}, {}
         self.sessions, self.endings, self.error, self.halt = 0, [], None, False
-        self.may_repeat_after_s = None  # cursor desks: an acknowledgement younger than this may be forgotten by a crash
-        self.paused = threading.Event()
+        # Under a cursor what was acknowledged in the last seconds of the session before may come again; ended_at: its last delivery.
+        self.forgets_s, self.ended_at = None, float("inf")
 
     def entitled(self, report, stream):
         """The rule as an agreement says it: PUBLIC up to AMBER, in the counties named."""
@@ -221,6 +221,8 @@ class Desk(threading.Thread):
             if peer.hello(timeout=1.0) is None:
                 return
             self.sessions += 1
+            if self.deliveries:
+                self.ended_at = self.deliveries[-1].at
             peer.send("SUBSCRIBE", self.ask())
             self.serve(peer, self.sessions)
         except zmq.Again:
@@ -261,8 +263,7 @@ class Desk(threading.Thread):
     def take(self, session, message, at):
         key = (message.stream, message.seq)
         acked_at = self.acked.get(key)
-        forgiven = acked_at is not None and self.may_repeat_after_s is not None and at - acked_at < 60 \
-            and self.sessions > 1 and acked_at > at - self.may_repeat_after_s
+        forgiven = acked_at is not None and self.forgets_s is not None and acked_at > self.ended_at - self.forgets_s
         self.seen.add(key)
         self.deliveries.append(Delivery(session, message.delivery_no, *key, message.event_id.hex(), message.chain.hex(),
                                         acked_at is not None and not forgiven, at))

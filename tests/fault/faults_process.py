@@ -191,9 +191,9 @@ def two_dispatches(run):
     with run.world() as world:
         world.add_service("dispatch", "dispatch2").start()
         one = next(d for d in world.desks if d.cursor)
-        one.may_repeat_after_s = 1e9  # the other session's position counts: what this desk acknowledged may come again
+        one.forgets_s = one.ended_at = 1e9  # the other session's position counts: what this desk acknowledged may come again
         twin = type(one)("ONE at the other", world.stack.endpoints["dispatch2"], one.key, one.server_key, one.counties, one.cursor)
-        twin.may_repeat_after_s = 1e9
+        twin.forgets_s = twin.ended_at = 1e9
         world.desks.append(twin)
         twin.start()
         wait_until(lambda: twin.sessions, 10, "the twin has a session")

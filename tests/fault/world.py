@@ -165,7 +165,7 @@ class World:
             allow = [()] if counties is None else [("--county", c) for c in counties]
         key = self.stack.add_desk(name, allow=allow)
         desk = Desk(name, self.stack.endpoints["dispatch"], key, f"{self.stack.server_key}.pub", counties, cursor)
-        desk.may_repeat_after_s = 3.0 if cursor else None  # a cursor is saved once a second, without waiting for the disk
+        desk.forgets_s = 3.0 if cursor else None  # a cursor is saved once a second, without waiting for the disk
         self.desks.append(desk)
         return desk
 
