@@ -31,12 +31,16 @@ class Findings:
 
 
 Event = collections.namedtuple("Event", "stream seq event_id kind incident_id revision tlp category epoch recorded_us commitment "
-                               "chain")
+                               "chain head")
 Stored = collections.namedtuple("Stored", "event_id incident_id agency external_id revision content")
 
 EVENTS = """SELECT stream, seq, replace(event_id::text, '-', ''), kind, replace(incident_id::text, '-', ''), revision, tlp,
-                   category, epoch, (extract(epoch FROM recorded_at) * 1000000)::bigint, commitment, chain
-              FROM feed.event ORDER BY stream, seq"""
+                   category, epoch, (extract(epoch FROM recorded_at) * 1000000)::bigint, commitment, chain,
+                   (SELECT last_seq FROM feed.head h WHERE h.stream = e.stream)
+              FROM feed.event e ORDER BY stream, seq"""
+# Heads and events are read in one statement: mailboxes go on growing while the checker looks.
+HEADS = """SELECT stream, last_seq FROM feed.head h WHERE last_seq > 0
+             AND NOT EXISTS (SELECT FROM feed.event e WHERE e.stream = h.stream)"""
 REPORTS = """SELECT replace(r.event_id::text, '-', ''), replace(r.incident_id::text, '-', ''), a.code, r.external_id, r.revision,
                     r.bytes FROM intake.report r JOIN registry.agency a USING (agency_id)"""
 
@@ -47,7 +51,7 @@ class Checker:
     def __init__(self, sql, publishers, desks, webhooks=None, rule=None):
         self.publishers, self.desks, self.webhooks, self.rule = publishers, desks, webhooks, rule
         self.events = [Event(*row) for row in sql(EVENTS)]
-        self.heads = dict(sql("SELECT stream, last_seq FROM feed.head"))
+        self.bare_heads = sql(HEADS)
         self.reports = [Stored(*row[:5], bytes(row[5])) for row in sql(REPORTS)]
         self.cases = sql("""SELECT replace(c.incident_id::text, '-', ''), c.entries, count(e.event_id),
                                    count(DISTINCT e.entry_no) FROM cases."case" c LEFT JOIN cases.entry e USING (case_id)
@@ -92,15 +96,15 @@ class Checker:
                 missing = set(range(1, max(numbers) + 1)) - set(numbers)
                 twice = len(numbers) - len(set(numbers))
                 self.found.holes.append(f"stream {stream}: {len(missing)} numbers missing, {twice} given twice, of {max(numbers)}")
-            if self.heads.get(stream) != numbers[-1]:
-                self.found.holes.append(f"stream {stream}: head says {self.heads.get(stream)}, the last event is {numbers[-1]}")
+            if events[-1].head != numbers[-1]:
+                self.found.holes.append(f"stream {stream}: head says {events[-1].head}, the last event is {numbers[-1]}")
             previous = b""
             for event in events:
                 if bytes(event.chain) != chain_of(previous, event):
                     self.found.holes.append(f"stream {stream}: the chain breaks at {event.seq}")
                     break
                 previous = bytes(event.chain)
-        self.found.holes += [f"stream {s}: head says {n}, there is no event" for s, n in self.heads.items() if n and s not in streams]
+        self.found.holes += [f"stream {s}: head says {n}, there is no event" for s, n in self.bare_heads]
 
     def check_stored_once(self):
         keys = collections.Counter((r.agency, r.external_id, r.revision) for r in self.reports)

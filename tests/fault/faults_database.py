@@ -40,7 +40,7 @@ def stop_immediately(world, load):
     world.cluster.start()
 
 
-@fault("F4", "PostgreSQL stopped immediately under load", quick=True)
+@fault("F4", "PostgreSQL stopped immediately under load")
 def stop_postgresql(run):
     """`pg_ctl stop -m immediate` in the middle of the load, start again; services come back by themselves."""
     with run.world(cluster=Cluster()) as world:
@@ -92,7 +92,7 @@ def waiting_for_standby(world):
                                         "AND application_name = 'jukwaa-intake'", world.stack.database)]
 
 
-@fault("F6", "sessions terminated, statements and commits cancelled", quick=True)
+@fault("F6", "sessions terminated, statements and commits cancelled")
 def terminate_sessions(run):
     """pg_terminate_backend and pg_cancel_backend on the services' connections at random; then both while commits wait for a
     standby that never answers: a commit whose wait was ended is no success, and must not be receipted."""
@@ -238,7 +238,7 @@ def delays(world, load, count):
     return statistics.median(found)
 
 
-@fault("L1", "client links delayed, cut, truncated, doubled, deaf", quick=True)
+@fault("L1", "client links delayed, cut, truncated, doubled, deaf")
 def break_links(run):
     """A proxy before intake and one before dispatch hold back, cut, cut within a message, send bytes twice, or lose all bytes of
     one direction for longer than a client is patient. With CURVE a doubled or missing piece ends the connection; clients come

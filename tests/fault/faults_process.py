@@ -85,7 +85,7 @@ class OutboxPublisher:
             return [json.loads(row[0])["identity"]["external_id"] for row in db.execute("SELECT payload FROM waiting")]
 
 
-@fault("F1", "kill -9 publisher at four points of its outbox", quick=True)
+@fault("F1", "kill -9 publisher at four points of its outbox")
 def kill_publisher(run):
     """Kills `jukwaa publish --outbox` before the outbox is on disk, after that, after sending, and between a receipt and its mark;
     then empties the outbox with nothing else at hand, then publishes the whole file again."""
@@ -181,7 +181,7 @@ def judge_watch(run, world, process):
 def kill_dispatch(run):
     """Kills dispatch after a copy is sent, after an acknowledgement, and around the writing of cursors and disclosures; then lets
     two dispatches serve one desk under one cursor."""
-    crash_at_each(run, "dispatch", DISPATCH_POINTS, run.count(2000, 800), rate=run.count(250, 200))
+    crash_at_each(run, "dispatch", DISPATCH_POINTS[:2] if run.small else DISPATCH_POINTS, run.count(2000, 800), rate=run.count(250, 200))
     if not run.small:
         two_dispatches(run)
 
@@ -210,7 +210,7 @@ def two_dispatches(run):
 
 # ---- F30, F32
 
-@fault("F30", "rolling restart of every service under load", quick=True)
+@fault("F30", "rolling restart of every service under load")
 def roll(run):
     """SIGTERM and start again for each service in turn, with reports and deliveries under way; each must leave orderly."""
     with run.world() as world:

@@ -18,7 +18,7 @@ def in_force(world, names=("intake", "dispatch")):
 
 # ---- F15
 
-@fault("F15", "positions forged, truncated, of the future, of another past", quick=True)
+@fault("F15", "positions forged, truncated, of the future, of another past")
 def bad_positions(run):
     """A desk resumes, under load, with positions that are cut short, altered, another desk's, beyond the head, and of a history that
     was replaced; each is refused in clear words, none gives an event, and the right position goes on."""
@@ -133,7 +133,7 @@ def revoke(world, key, outstanding):
 
 # ---- F25
 
-@fault("F25", "agreement narrowed between commit and delivery", quick=True)
+@fault("F25", "agreement narrowed between commit and delivery")
 def narrow_policy(run):
     """Dispatch is killed; reports are stored meanwhile; the desk's rules are narrowed to one county; dispatch starts. What was stored
     while the rules were wide goes by the narrow ones, and the rows of dispatch.disclosure name the policy that was in force."""

@@ -12,7 +12,7 @@ from suite import fault
 from world import LONG, Load
 
 
-@fault("F8", "two intakes, contended keys and counties, deadlocks", quick=True)
+@fault("F8", "two intakes, contended keys and counties, deadlocks")
 def contend(run):
     """The same reports from two publishers of one agency, through two intakes, in opposite order, over eight counties; a third
     session locks the heads in falling order (deadlocks), and a trigger raises serialization errors at random."""
@@ -109,7 +109,7 @@ def one_batch(run, world, position, size, publishers, peers):
                 publisher.send(peer, publisher.held.pop()[1])
 
 
-@fault("F10", "one key 1000 times from two intakes; other contents", quick=True)
+@fault("F10", "one key 1000 times from two intakes; other contents")
 def repeat_key(run):
     """1,000 copies of one report from each of two intakes at once: one STORED, the rest DUPLICATE. Then two contents fight for
     each of many keys: the first stands, copies of it are DUPLICATE, the others CONFLICT."""
@@ -144,7 +144,7 @@ def race(load):
     return wait_until(lambda: min(p.outstanding() for p in load.publishers) and load.outstanding(), 10, "both are at it")
 
 
-@fault("F11", "revisions 3, 1, 2 in that order", quick=True)
+@fault("F11", "revisions 3, 1, 2 in that order")
 def late_revisions(run):
     """Each incident's third revision comes first, then the first, then the second, in one window and in two intakes: the third
     stays current, the others are HISTORY and lower nothing."""
@@ -201,7 +201,7 @@ class BadHints:
         self.pub.close(0)
 
 
-@fault("F12", "hints dropped, all or half; reordered; doubled", quick=True)
+@fault("F12", "hints dropped, all or half; reordered; doubled")
 def lose_hints(run):
     """The internal bus loses every hint, then half of them, then turns them round and doubles them. Delivery within the poll
     period (250 ms; allowed here: 1.5 s at the 99th percentile, this machine is shared) is what reading by position guarantees."""
