@@ -186,7 +186,7 @@ class Desk(threading.Thread):
         self.pb = protos()
         self.codes = {v: k[len("CODE_"):] for k, v in self.pb.Code.items()}
         self.deliveries, self.seen, self.acked, self.positions = [], set(), {}, {}
-        self.sessions, self.endings, self.error, self.halt = 0, [], None, False
+        self.sessions, self.gaps, self.endings, self.error, self.halt = 0, 0, [], None, False
         # Under a cursor what was acknowledged in the last seconds of the session before may come again; ended_at: its last delivery.
         self.forgets_s, self.ended_at = None, float("inf")
 
@@ -231,7 +231,7 @@ class Desk(threading.Thread):
             peer.close()
 
     def serve(self, peer, session):
-        pending, heard, pinged = [], time.monotonic(), time.monotonic()
+        pending, number, heard, pinged = [], 0, time.monotonic(), time.monotonic()
         while not self.halt:
             now = time.monotonic()
             if now - pinged > 0.5:
@@ -254,6 +254,10 @@ class Desk(threading.Thread):
                 for position in message.positions:
                     self.positions[position.stream] = position
             elif kind == "DELIVER" and not message.stream.startswith("@"):
+                if message.delivery_no != number + 1:
+                    self.gaps += 1  # the protocol's own alarm: what came before is missing, so go back to the last position
+                    return
+                number += 1
                 self.take(session, message, heard)
                 pending.append(message)
                 if len(pending) >= self.ack_every:
