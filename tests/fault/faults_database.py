@@ -92,13 +92,19 @@ def waiting_for_standby(world):
                                         "AND application_name = 'jukwaa-intake'", world.stack.database)]
 
 
-@fault("F6", "sessions terminated, statements and commits cancelled")
+@fault("F6", "sessions terminated, statements and commits cancelled", quick=True)
 def terminate_sessions(run):
     """pg_terminate_backend and pg_cancel_backend on the services' connections at random; then both while commits wait for a
     standby that never answers: a commit whose wait was ended is no success, and must not be receipted."""
+    if not run.small:
+        hit_at_random(run)
+    cancel_waits(run)
+
+
+def hit_at_random(run):
     with run.world(cluster=Cluster()) as world, contextlib.closing(world.cluster.connect(world.stack.database)) as connection:
-        load, hit = world.load(run.count(9000, 2000)), collections.Counter()
-        for i, _ in enumerate(world.moments(load, run.count(30, 6))):
+        load, hit = world.load(9000), collections.Counter()
+        for i, _ in enumerate(world.moments(load, 30)):
             name = wait_until(lambda n=i: hit_one(connection, n) or load.is_done(), 20, "a service at work in the database")
             if name is not True:
                 hit[name] += 1
@@ -106,28 +112,29 @@ def terminate_sessions(run):
         load.wait()
         run.remark("hit " + ", ".join(f"{name.removeprefix('jukwaa-')} {n}" for name, n in hit.items()))
         run.judge(world)
-        if not run.small:
-            cancel_waits(run, world)
 
 
-def cancel_waits(run, world):
+def cancel_waits(run):
     """Commits wait for a standby that is not there; the wait is cancelled, or its session ended. Until the standby's part is
     really done nothing of it may be called stored."""
-    set_standby(world, "nobody")
-    load = world.load(600, "sync")
-    for call in ("pg_cancel_backend", "pg_terminate_backend", "pg_cancel_backend"):
-        pids = wait_until(lambda: waiting_for_standby(world), 20, "intake waits for the standby")
-        ended = pids[0], world.sql("SELECT xact_start FROM pg_stat_activity WHERE pid = %s", pids[0])
-        world.sql(f"SELECT {call}(%s)", pids[0])
-        world.broke(load.outstanding())
-        # Whatever intake makes of it, it tries again, and waits again (on another session, or in another transaction).
-        wait_until(lambda e=ended: [p for p in waiting_for_standby(world) if (p, world.sql(
-            "SELECT xact_start FROM pg_stat_activity WHERE pid = %s", p)) != e] or load.receipts(), 20, "intake tries again")
-    early = [r for p in load.publishers for r in p.final.values()]
-    run.findings.lost += [f"{r.verdict} for {r.report.external_id}, which no standby has" for r in early]
-    set_standby(world, "")
-    load.wait()
-    run.judge(world)
+    with run.world(cluster=Cluster()) as world:
+        set_standby(world, "nobody")
+        load = world.load(600, "sync")
+        wait_until(lambda: waiting_for_standby(world), 20, "intake waits for the standby")
+        before = {id(r) for p in load.publishers for r in p.final.values()}  # receipted before the setting was in force
+        for call in ("pg_cancel_backend", "pg_terminate_backend", "pg_cancel_backend"):
+            pids = wait_until(lambda: waiting_for_standby(world), 20, "intake waits for the standby")
+            ended = pids[0], world.sql("SELECT xact_start FROM pg_stat_activity WHERE pid = %s", pids[0])
+            world.sql(f"SELECT {call}(%s)", pids[0])
+            world.broke(load.outstanding())
+            # Whatever intake makes of it, it tries again, and waits again (on another session, or in another transaction).
+            wait_until(lambda e=ended: [p for p in waiting_for_standby(world) if (p, world.sql(
+                "SELECT xact_start FROM pg_stat_activity WHERE pid = %s", p)) != e] or load.receipts() > len(before), 20, "intake tries again")
+        early = [r for p in load.publishers for r in p.final.values() if id(r) not in before]
+        run.findings.lost += [f"{r.verdict} for {r.report.external_id}, which no standby has" for r in early]
+        set_standby(world, "")
+        load.wait()
+        run.judge(world)
 
 
 def set_standby(world, name):
