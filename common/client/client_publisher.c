@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jk_crash.h"
 #include "base/jk_text.h"
 #include "base/jk_time.h"
 #include "client/client_link.h"
@@ -181,6 +182,7 @@ static void on_receipt(struct jukwaa_publisher *publisher, const struct jk_deale
 	if (receipt->verdict == JUKWAA__V1__VERDICT__VERDICT_UNSPECIFIED ||
 		!queue_receipt(publisher, report, message->body, message->body_size))
 		return;
+	JK_CRASH_POINT("publisher_after_receipt", NULL);
 	settle_report(publisher, report, (int)receipt->verdict, receipt->code ? jk_words_name(&jk_codes, (int)receipt->code) : "",
 		receipt->field, receipt->reason);
 	client_window_remove(&publisher->window, report);
@@ -278,6 +280,7 @@ static bool send_unsent(struct jukwaa_publisher *publisher)
 		if (report->silent_tries > 0)
 			wait_ms = client_backoff_ms(SILENCE_FIRST_MS * 2, SILENCE_LIMIT_MS, report->silent_tries);
 		client_window_sent(window, report, jk_time_mono_ms() + wait_ms);
+		JK_CRASH_POINT("publisher_after_send", NULL);
 	}
 	return false;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/jk_crash.h"
 #include "base/jk_id.h"
 #include "base/jk_text.h"
 #include "base/jk_time.h"
@@ -279,8 +280,10 @@ enum jk_status jk_outbox_add(
 	sqlite3_clear_bindings(add);
 	if (added)
 		*ret_ticket = (uint64_t)sqlite3_last_insert_rowid(outbox->db);
+	JK_CRASH_POINT("outbox_before_fsync", NULL);
 	if (!added || jk_outbox_flush(outbox) != JK_OK)
 		return refuse_outbox(ret_refusal, JK_BROKEN, "the outbox cannot be written", sqlite3_errmsg(outbox->db));
+	JK_CRASH_POINT("outbox_after_fsync", NULL);
 	outbox->waiting++;
 	outbox->bytes += report->payload_size;
 	return JK_OK;

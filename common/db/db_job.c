@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/jk_crash.h"
 #include "base/jk_time.h"
 #include "db/db_internal.h"
 
@@ -82,12 +83,14 @@ enum jk_status jk_db_start(struct jk_db *db, const struct jk_db_step *steps, siz
 	bool sent = true;
 	for (size_t i = 0; i < count && sent; i++)
 		sent = send_step(db, &steps[i], i);
+	JK_CRASH_POINT("db_before_sync", steps[count - 1].statement->name);
 	if (!sent || !PQpipelineSync(db->connection)) {
 		jk_db_lose(db, NULL);
 		return JK_RETRY;
 	}
 	db->job.active = true;
 	db->unsent = PQflush(db->connection) != 0; /* an error shows itself at the next on_ready */
+	JK_CRASH_POINT("db_after_sync", steps[count - 1].statement->name);
 	return JK_OK;
 }
 

@@ -1,6 +1,7 @@
 /* dispatch_fanout.c: every session is visited in turn and takes the next events of its streams while it has credit. Replay and
  * live are the same walk over the same numbers, so there is no seam between them. A session that cannot go on (no credit, a
  * block or a range under way) costs nothing until the generation moves, and holds up nobody. */
+#include "base/jk_crash.h"
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
@@ -108,6 +109,7 @@ static bool send_parcel(struct visit *visit)
 	if (count == 0)
 		return true;
 	if (dispatch_wire_send_parcel(dispatch->sessions, visit->session, &dispatch->parcel) == JK_OK) {
+		JK_CRASH_POINT("dispatch_after_send", NULL);
 		jk_metric_add(dispatch->metrics.delivered, count);
 		jk_metric_add(dispatch->metrics.batches, count > 1);
 		return true;

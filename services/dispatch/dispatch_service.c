@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jk_crash.h"
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
@@ -44,6 +45,7 @@ static void on_ack(void *service, const struct jk_request *request)
 		jk_session_refuse(dispatch->sessions, request->session, 0, &refusal);
 		return;
 	}
+	JK_CRASH_POINT("dispatch_after_ack", NULL);
 	if (subscription->unacked_bytes < before)
 		subscription->idle_since = 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jk_crash.h"
 #include "base/jk_log.h"
 #include "base/jk_text.h"
 #include "base/jk_time.h"
@@ -83,6 +84,7 @@ static void item_answer(struct intake_service *service, struct intake_item *item
 	struct jk_session *session = jk_session_find(service->sessions, item->session);
 	const ProtobufCMessage *receipt = session ? intake_wire_receipt(item) : NULL;
 
+	JK_CRASH_POINT("intake_before_receipt", NULL);
 	intake_meter_receipt(item);
 	if (!receipt || jk_session_send(service->sessions, session, JUKWAA__V1__KIND__KIND_RECEIPT, receipt) != JK_OK)
 		intake_meter_receipt_lost();
@@ -144,6 +146,7 @@ static void on_publish(void *arg, const struct jk_request *request)
 	size_t used = jk_arena_used(item->arena);
 	item->cost_bytes = used > ITEM_MIN_BYTES ? used : ITEM_MIN_BYTES;
 	intake_queue_put(service->queue, lane, item);
+	JK_CRASH_POINT("intake_after_read", NULL);
 }
 
 static void on_open(void *arg, struct jk_session *session)
