@@ -1,4 +1,5 @@
-/* crypt.h: keyed hashes, signatures and key files, on libsodium; SHA-256 comes from digest.h. Call jk_crypt_init first; it may be called again. */
+/* crypt.h: keyed hashes, signatures and key files, on libsodium; SHA-256 comes from digest.h. Call jk_crypt_init first; it may be
+ * called again. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
-/* digest.h: SHA-256, on libcrypto: four times as fast as libsodium's (it uses the processor's SHA instructions), and eleven hashes
- * go into each report. Thread-safe, never fails. Not here: keyed hashes, signatures, keys (crypt.h, which includes this). */
+/* digest.h: SHA-256, on libcrypto: four times as fast as libsodium's (it uses the processor's SHA instructions), and eleven
+ * hashes go into each report. Thread-safe, never fails. Not here: keyed hashes, signatures, keys (crypt.h, which includes this).
+ */
 #pragma once
 
 #include <stddef.h>

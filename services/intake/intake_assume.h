@@ -1,7 +1,7 @@
 /* intake_assume.h: whether a batch may be decided without loading what is known of its reports. Most reports are new and refer to
  * none; then loading, a quarter of a batch's time, is left out, and the commit proves that nothing was known
- * (intake_store_commit). Where that was wrong the batch is loaded and decided again, and so are the next ones for a while: whoever
- * replays a spool is not made to do all twice. Pure. */
+ * (intake_store_commit). Where that was wrong the batch is loaded and decided again, and so are the next ones for a while:
+ * whoever replays a spool is not made to do all twice. Pure. */
 #pragma once
 
 #include <stdbool.h>

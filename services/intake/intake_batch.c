@@ -229,8 +229,9 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 /* How many reports of the part under way were decided how. */
 struct tally {
 	size_t stored, refused;
-	size_t to_commit; /* answers that promise that something is stored: duplicates wait for a commit too (intake_store_commit) */
-	bool met_known; /* a report or an incident that was there before, be it by this batch */
+	size_t to_commit; /* answers that promise that something is stored: duplicates wait for a commit too (intake_store_commit)
+			   */
+	bool met_known;   /* a report or an incident that was there before, be it by this batch */
 };
 
 static struct tally decide_all(struct intake_batch *batch)
