@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/jk_log.h"
-#include "base/jk_text.h"
 #include "base/jk_time.h"
 #include "services/intake/intake_assume.h"
 #include "services/intake/intake_meter.h"
@@ -37,7 +36,6 @@ struct intake_batch {
 	bool assumes; /* the part under way was decided without loading */
 	int64_t started_ms, again_ms, commit_us;
 	int64_t down_since_ms; /* 0: the database is up */
-	char problem[160];
 	struct intake_warnings warnings; /* scratch */
 };
 
@@ -82,11 +80,6 @@ bool intake_batch_is_idle(const struct intake_batch *batch)
 	return batch->state == BATCH_IDLE;
 }
 
-const char *intake_batch_problem(const struct intake_batch *batch)
-{
-	return batch->problem;
-}
-
 static struct intake_work work_of(struct intake_batch *batch)
 {
 	return (struct intake_work){batch->items + batch->from, batch->span, batch->ledger, batch->arena, batch->assumes};
@@ -116,7 +109,6 @@ static void finish(struct intake_batch *batch)
 /* The publishers keep these reports and try again; what is left of the batch is tried at the next turn. */
 static void give_up(struct intake_batch *batch, const char *why)
 {
-	jk_text_copy(batch->problem, sizeof batch->problem, why);
 	jk_log_limited(1000, JK_LOG_ERROR, "batch_not_stored", "reports=%zu why=%s", batch->span, why);
 	for (size_t i = 0; i < batch->span; i++) {
 		struct intake_item *item = batch->items[batch->from + i];
@@ -284,7 +276,6 @@ static void on_committed(void *arg, enum intake_outcome outcome, const char *why
 		intake_assume_was_right(&batch->assume);
 		intake_meter_assumed(true);
 	}
-	batch->problem[0] = '\0';
 	batch->options.on_stored(batch->options.arg, stored, jk_time_now_us() - batch->commit_us);
 	finish(batch);
 }

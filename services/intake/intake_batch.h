@@ -29,5 +29,3 @@ void intake_batch_close(struct intake_batch **batch_p);
 void intake_batch_run(struct intake_batch *batch);
 /* No report is taken and not yet answered. */
 bool intake_batch_is_idle(const struct intake_batch *batch);
-/* Why the newest batch could not be stored, in words for an operator; "" when it could. */
-const char *intake_batch_problem(const struct intake_batch *batch);
