@@ -1,7 +1,7 @@
 /* intake_queue.h: reports that are decoded and wait for a batch. Fair between keys, whatever number of sessions a key opens: keys
  * take turns, and within a key its sessions, each with a lane of its own. A batch is drawn by calling take until it gives NULL:
- * while a key that is connected has little waiting, a batch is short, and every second one is of such keys alone: a lone report does
- * not wait for hundreds of another's. What is in flight is bounded for each session, for each key and in all. */
+ * while a key that is connected has little waiting, a batch is short, and every second one is of such keys alone: a lone report
+ * does not wait for hundreds of another's. What is in flight is bounded for each session, for each key and in all. */
 #pragma once
 
 #include "services/intake/intake_item.h"
