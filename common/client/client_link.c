@@ -176,7 +176,7 @@ ProtobufCMessage *client_link_read(
 
 bool client_link_is_later(int code)
 {
-	return code == JK_CODE_STOPPING || code == JK_CODE_UNAVAILABLE;
+	return code == JK_CODE_STOPPING || code == JK_CODE_UNAVAILABLE || code == JK_CODE_RATE_LIMITED;
 }
 
 /* ---- the state of the link -------------------------------------------------------------------------------------- */

@@ -326,9 +326,18 @@ class Misbehaviour(unittest.TestCase):
             done = self.publish()
             self.assertEqual((done.returncode, [(r["verdict"], r["code"]) for r in lines(done)]), (1, [(verdict, code)]))
             self.assertEqual(len(self.fake.of("PUBLISH")), before + 1)
-        self.answer_once(("REFUSED", lambda m: self.pb.Refused(request=m.request, code="CODE_RATE_LIMITED", reason="too fast")))
+        self.answer_once(("REFUSED", lambda m: self.pb.Refused(request=m.request, code="CODE_NOT_PERMITTED", reason="not you")))
         done = self.publish()
-        self.assertEqual([(r["verdict"], r["code"], r["reason"]) for r in lines(done)], [("REJECTED", "RATE_LIMITED", "too fast")])
+        self.assertEqual([(r["verdict"], r["code"], r["reason"]) for r in lines(done)], [("REJECTED", "NOT_PERMITTED", "not you")])
+
+    def test_too_fast_is_repeated_more_slowly(self):
+        """A report over the rate limit is no dead letter."""
+        self.rule = lambda kind, m: [("REFUSED", self.pb.Refused(request=m.request, code="CODE_RATE_LIMITED"))] \
+            if kind == "PUBLISH" and len(self.fake.of("PUBLISH")) < 5 else None
+        self.assertEqual(self.publish().returncode, 0)
+        times = [at for kind, _, at in self.fake.heard if kind == "PUBLISH"]
+        self.assertEqual(len(times), 5)
+        self.assertGreater(times[4] - times[3], 2 * (times[1] - times[0]))
 
     def test_bad_session_says_hello_again_and_repeats(self):
         self.answer_once(("BAD_SESSION", lambda m: self.pb.BadSession(session=m.session)))

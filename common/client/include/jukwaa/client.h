@@ -105,7 +105,8 @@ JUKWAA_API void jukwaa_publisher_close(struct jukwaa_publisher **publisher_p);
  * (with an outbox: never). ret_ticket may be NULL. A payload is at most 2 MiB. */
 JUKWAA_API int jukwaa_publisher_send(
 	struct jukwaa_publisher *publisher, const struct jukwaa_report *report, int timeout_ms, uint64_t *ret_ticket);
-/* Next receipt, in any order. BUSY (and a service that is stopping) and silence are repeated inside; nothing else is. */
+/* Next receipt, in any order. BUSY (also a service that is stopping, and a report over the key's rate limit) and silence are
+ * repeated inside, ever more slowly; nothing else is. */
 JUKWAA_API int jukwaa_publisher_receive(struct jukwaa_publisher *publisher, int timeout_ms, struct jukwaa_receipt *ret_receipt);
 /* Reports sent or waiting without a receipt. */
 JUKWAA_API size_t jukwaa_publisher_outstanding(const struct jukwaa_publisher *publisher);
