@@ -197,13 +197,16 @@ def two_dispatches(run):
         world.desks.append(twin)
         twin.start()
         wait_until(lambda: twin.sessions, 10, "the twin has a session")
-        load, highest = world.load(run.count(3000, 1000)), {}
-        for _ in world.moments(load, 20):
+        load, highest = world.load(3000, rate=250), {}
+        for i, _ in enumerate(world.moments(load, 20)):
             for stream, seq in world.sql("SELECT stream, seq FROM dispatch.cursor WHERE name = %s", one.cursor):
                 run.expect(seq >= highest.get(stream, 0), f"the cursor of {stream} went back from {highest.get(stream)} to {seq}")
                 highest[stream] = seq
-        world.kill("dispatch2", load)
-        world.stack.services["dispatch2"].start()
+            if i == 10:
+                wait_until(load.outstanding, 5, "a report under way")
+                world.stack.services["dispatch2"].kill()
+                world.broke(load.outstanding() or world.undelivered())
+                world.stack.services["dispatch2"].start(ready=False)
         load.wait()
         run.judge(world)
 
