@@ -87,7 +87,7 @@ static void show_service_human(const struct cli *cli, const struct status_servic
 		printf("\n  ");
 		cli_print_text(stdout, service->reason, 0);
 		if (service->for_s >= 0) {
-			format_age(text, (double)service->for_s);
+			cli_format_age(text, (double)service->for_s);
 			printf(" (for %s)", text);
 		}
 		column = cli_columns();
