@@ -187,13 +187,14 @@ def kill_dispatch(run):
 
 
 def two_dispatches(run):
-    """Both give the desk everything it is entitled to; the cursor, which both write, never goes back."""
+    """Between them they give the desk everything it is entitled to; the cursor, which both write, never goes back."""
     with run.world() as world:
         world.add_service("dispatch", "dispatch2").start()
         one = next(d for d in world.desks if d.cursor)
         one.forgets_s = one.ended_at = 1e9  # the other session's position counts: what this desk acknowledged may come again
         twin = type(one)("ONE at the other", world.stack.endpoints["dispatch2"], one.key, one.server_key, one.counties, one.cursor)
         twin.forgets_s = twin.ended_at = 1e9
+        twin.seen = one.seen  # one desk with two screens: under a shared cursor either of them having an event is enough
         world.desks.append(twin)
         twin.start()
         wait_until(lambda: twin.sessions, 10, "the twin has a session")
