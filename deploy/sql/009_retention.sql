@@ -112,7 +112,7 @@ $$;
 
 -- ---- the feed --------------------------------------------------------------------------------------------------------------
 -- Events go from the oldest on, in all streams together, up to the positions of a signed head: in the order in which they came,
--- which is how they lie on the disk. (Measured: stream by stream the same rows cost seven times the WAL.) What is left
+-- which is how they lie on the disk. (Stream by stream each page is touched up to once for every stream in it.) What is left
 -- of a stream begins behind its row here; seq and chain are a leaf of the signed head head_no, so whoever checks the chain
 -- starts from them and needs nothing that was removed. As numbers have no gaps, seq is also how many were removed.
 
