@@ -35,7 +35,7 @@ struct intake_batch {
 	struct intake_assume assume;
 	bool assumes; /* the part under way was decided without loading */
 	int64_t started_ms, again_ms, commit_us;
-	int64_t down_since_ms; /* 0: the database is up */
+	int64_t down_since_ms;           /* 0: the database is up */
 	struct intake_warnings warnings; /* scratch */
 };
 
