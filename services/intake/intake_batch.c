@@ -369,6 +369,7 @@ static void take(struct intake_batch *batch)
 		batch->items[batch->count++] = item;
 		bytes += item->size;
 	}
+	intake_queue_end_draw(batch->options.queue);
 	batch->from = 0;
 	batch->span = batch->count;
 	/* What waited through the patience for the database is answered without another wait. */

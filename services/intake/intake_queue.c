@@ -235,16 +235,20 @@ struct intake_item *intake_queue_take(struct intake_queue *queue)
 	if (queue->drawn < queue->draw_max)
 		key = next_key(queue);
 	if (!key) {
-		queue->drawn = 0;
+		intake_queue_end_draw(queue);
 		return NULL;
 	}
-	/* Whoever draws stops by itself at a full batch. */
-	queue->drawn = queue->drawn + 1 == INTAKE_BATCH_MAX ? 0 : queue->drawn + 1;
+	queue->drawn++;
 	struct intake_item *item = take_from_lane(key);
 	if (key->turn)
 		line_up_key(queue, key);
 	queue->count--;
 	return item;
+}
+
+void intake_queue_end_draw(struct intake_queue *queue)
+{
+	queue->drawn = 0;
 }
 
 void intake_queue_done(struct intake_queue *queue, struct intake_item *item)

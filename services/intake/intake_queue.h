@@ -30,6 +30,8 @@ void intake_queue_put(struct intake_queue *queue, struct intake_lane *lane, stru
 /* The oldest of the lane whose turn it is; NULL when nothing waits, or when this draw is over (the next call begins another). The
  * item stays counted until done. */
 struct intake_item *intake_queue_take(struct intake_queue *queue);
+/* Whoever stops before NULL came ends the draw. */
+void intake_queue_end_draw(struct intake_queue *queue);
 void intake_queue_done(struct intake_queue *queue, struct intake_item *item);
 
 /* Reports that wait; bytes in flight. */

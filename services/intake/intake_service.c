@@ -251,7 +251,10 @@ static void tell_ready(struct intake_service *service)
  * still happen. */
 static void turn_away_waiting(struct intake_service *service)
 {
-	for (struct intake_item *item; (item = intake_queue_take(service->queue));) {
+	while (intake_queue_count(service->queue)) {
+		struct intake_item *item = intake_queue_take(service->queue);
+		if (!item)
+			continue; /* a draw is over */
 		intake_queue_done(service->queue, item);
 		item_busy(service, item);
 	}

@@ -104,6 +104,7 @@ static size_t draw(struct intake_item **ret)
 
 	while (count < INTAKE_BATCH_MAX && (ret[count] = intake_queue_take(queue)))
 		count++;
+	intake_queue_end_draw(queue);
 	return count;
 }
 
@@ -149,6 +150,27 @@ static void test_a_flooding_key_keeps_nobody_waiting(void **state)
 	assert_int_equal(draw(drawn), 0);
 	for (int i = 0; i < SESSIONS; i++)
 		intake_queue_leave(queue, &lanes[i]);
+}
+
+/* A batch that is full of bytes stops early: the next one begins a draw of its own and does not come away empty. */
+static void test_a_draw_that_is_ended_early_leaves_nothing_behind(void **state)
+{
+	static struct intake_item flood[MANY];
+	struct intake_item *drawn[INTAKE_BATCH_MAX];
+	struct intake_lane *lane = intake_queue_join(queue, KEY), *quiet = intake_queue_join(queue, OTHER_KEY);
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		intake_queue_put(queue, lane, &flood[i]);
+	for (int i = 0; i < INTAKE_DRAW_SHARED_MAX; i++)
+		intake_queue_done(queue, intake_queue_take(queue));
+	intake_queue_end_draw(queue);
+	assert_int_equal(draw(drawn), INTAKE_DRAW_SHARED_MAX);
+	finish(drawn, INTAKE_DRAW_SHARED_MAX);
+	intake_queue_leave(queue, &quiet);
+	for (size_t count; (count = draw(drawn)) > 0;)
+		finish(drawn, count);
+	intake_queue_leave(queue, &lane);
 }
 
 /* All of them busy: long draws, and each has its half. */
@@ -226,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds_hold_until_done, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_memory_is_shared_between_keys, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_a_flooding_key_keeps_nobody_waiting, open_queue, close_queue),
+		cmocka_unit_test_setup_teardown(test_a_draw_that_is_ended_early_leaves_nothing_behind, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_keys_that_all_flood_share_long_draws, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_each_key_has_its_turn_in_each_draw, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_a_lane_outlives_its_session, open_queue, close_queue),
