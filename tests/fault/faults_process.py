@@ -13,8 +13,8 @@ from world import LONG
 
 INTAKE_POINTS = (
     ("intake_after_read", 40),                  # a report is in memory, nothing of it anywhere else
-    ("db_before_sync/intake_append", 2),        # all statements handed over, no Sync
-    ("db_after_sync/intake_append", 2),         # the commit is under way, its answer unknown
+    ("db_before_sync/intake_append", 1),        # all statements handed over, no Sync
+    ("db_after_sync/intake_append", 1),         # the commit is under way, its answer unknown
     ("intake_before_receipt", 100),             # committed; some of the batch have their receipt, some have not
 )
 OUTBOX_POINTS = ("outbox_before_fsync", "outbox_after_fsync", "publisher_after_send", "publisher_after_receipt")
