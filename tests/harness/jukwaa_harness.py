@@ -89,9 +89,14 @@ def wait_until(check, timeout=10.0, what="condition"):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port for a server to come: below those that the system gives to outgoing connections, one of which might take it first."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first = int(f.read().split()[0])
+    while True:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            port = secrets.randbelow(first - 10000) + 10000
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Cluster:
