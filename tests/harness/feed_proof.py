@@ -13,7 +13,7 @@ sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
 
 
 def merkle_root(hashes):
-    """RFC 6962."""
+    """RFC 6962 section 2.1, over leaves already hashed."""
     if len(hashes) == 1:
         return hashes[0]
     split = 1

@@ -9,6 +9,7 @@ import unittest
 import uuid
 
 import psycopg2.extras
+from feed_proof import merkle_root
 from jukwaa_harness import Stack, chain_next, commitment, protos, wait_until
 
 pb = protos()
@@ -662,16 +663,6 @@ class DispatchTest(unittest.TestCase):
         time.sleep(1)
         service.process.send_signal(signal.SIGCONT)
         self.assertEqual([m.seq for m in desk.take(500)], list(range(1, 501)))
-
-
-def merkle_root(hashes):
-    """RFC 6962 section 2.1, over leaves already hashed."""
-    if len(hashes) == 1:
-        return hashes[0]
-    split = 1
-    while split * 2 < len(hashes):
-        split *= 2
-    return hashlib.sha256(b"\1" + merkle_root(hashes[:split]) + merkle_root(hashes[split:])).digest()
 
 
 if __name__ == "__main__":
