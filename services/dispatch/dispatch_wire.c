@@ -7,6 +7,7 @@
 #include "base/jk_text.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "wire/wire_body.h"
 #include "wire/wire_field.h"
 #include "wire/wire_frame.h"
 
@@ -41,6 +42,7 @@ bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispa
 		.window = message->window,
 		.batch_max_bytes = message->batch_max_bytes,
 		.lagging = message->lagging,
+		.recalled = message->recalled,
 		.positions = positions,
 		.position_count = message->n_positions,
 	};
@@ -275,4 +277,50 @@ size_t dispatch_wire_write_lagging(uint8_t *ret, size_t capacity, const struct d
 	if (jukwaa__v1__lagging__get_packed_size(&message) > capacity)
 		return 0;
 	return jukwaa__v1__lagging__pack(&message, ret);
+}
+
+/* ---- recall ---- */
+
+const char *dispatch_wire_recall_reason(int kind)
+{
+	enum { ERASED = 8 };
+
+	switch (kind) {
+	case JK_EVENT_CANCEL:
+		return "CANCELLED";
+	case JK_EVENT_UPDATE:
+	case JK_EVENT_MOVED_AWAY:
+		return "OUTDATED";
+	case ERASED:
+		return "ERASED";
+	default:
+		return NULL;
+	}
+}
+
+const struct dispatch_copy *dispatch_wire_recall_copy(
+	const struct dispatch_event *event, const char *stream, struct jk_arena *scratch)
+{
+	Jukwaa__V1__Deliver message = JUKWAA__V1__DELIVER__INIT;
+	Jukwaa__V1__Recalled recalled = JUKWAA__V1__RECALLED__INIT;
+	struct dispatch_copy *copy;
+	const uint8_t *packed;
+
+	message.stream = (char *)stream;
+	message.seq = event->seq;
+	message.epoch = event->epoch;
+	message.event_id = borrow(event->event_id.bytes, sizeof event->event_id.bytes);
+	message.incident_id = borrow(event->incident_id.bytes, sizeof event->incident_id.bytes);
+	message.kind = JUKWAA__V1__EVENT_KIND__EVENT_KIND_RECALLED;
+	message.body_case = JUKWAA__V1__DELIVER__BODY_RECALLED;
+	message.recalled = &recalled;
+	recalled.reason = (char *)dispatch_wire_recall_reason(event->kind);
+	jk_arena_reset(scratch);
+	copy = jk_arena_alloc(scratch, sizeof *copy);
+	if (copy == NULL)
+		return NULL;
+	*copy = (struct dispatch_copy){.withheld = UINT32_MAX};
+	packed = jk_body_pack(&message.base, scratch, &copy->size);
+	copy->bytes = packed;
+	return packed == NULL ? NULL : copy;
 }
