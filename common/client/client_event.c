@@ -140,6 +140,12 @@ static void check_chain(struct client_chains *chains, const Jukwaa__V1__Deliver 
 	memcpy(last->chain, deliver->chain.data, sizeof last->chain);
 }
 
+/* Ids and no content: nothing that could be checked. */
+static bool is_recall(const Jukwaa__V1__Deliver *deliver)
+{
+	return deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED;
+}
+
 /* ---- the event -------------------------------------------------------------------------------------------------- */
 
 static void read_labels(const struct shown_groups *shown, struct jukwaa_event *event)
@@ -214,12 +220,6 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 		jk_buffer_printf(json, "}");
 	}
 	jk_buffer_printf(json, "}");
-}
-
-/* Ids and no content: nothing that could be checked. */
-static bool is_recall(const Jukwaa__V1__Deliver *deliver)
-{
-	return deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED;
 }
 
 static bool is_sound(const Jukwaa__V1__Deliver *deliver)

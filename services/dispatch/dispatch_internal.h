@@ -219,6 +219,8 @@ void dispatch_feed_turn(struct dispatch *dispatch);
 /* dispatch_fanout.c */
 /* Goes round the sessions once; true when more could be done at once. */
 bool dispatch_fanout_turn(struct dispatch *dispatch);
+/* The owner is looked up once for all sessions; a snapshot that does not know it yet denies. */
+void dispatch_fanout_find_owner(struct dispatch_event *event, const struct jk_registry *registry);
 
 /* dispatch_writing.c */
 /* Is the next number covered by a range that is written down, and can it be noted there as sent under this term? False: not yet;

@@ -70,7 +70,7 @@ static void ask_ahead(struct dispatch *dispatch, const struct dispatch_recall_ca
 		answer = slot_of(&dispatch->recall, of->subscription->desk_id, of->stream, event->seq);
 		if (is_answer_to(answer, of, event->seq))
 			continue;
-		dispatch_event_find_owner(event, of->registry);
+		dispatch_fanout_find_owner(event, of->registry);
 		if (jk_registry_decide(of->registry, of->key, JK_USE_VIEW, &event->label, of->now_us).effect == JK_DENY &&
 			!ask(dispatch, of, event))
 			return;

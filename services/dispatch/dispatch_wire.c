@@ -155,9 +155,11 @@ static size_t write_bytes(uint8_t *ret, unsigned tag, const void *bytes, size_t 
 	return prefix + size;
 }
 
-static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term)
+static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term, bool recalls)
 {
-	if (term == NULL)
+	if (recalls)
+		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "recall");
+	else if (term == NULL)
 		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "owner");
 	else if (term->pact_id == 0)
 		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "allow:%d", term->allow_id);
@@ -173,7 +175,7 @@ static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct d
 	size_t size = write_bytes(position, TAG_STREAM, delivery->stream, strlen(delivery->stream)), number_size;
 
 	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
-	write_allowed_by(allowed_by, delivery->term);
+	write_allowed_by(allowed_by, delivery->term, delivery->recalls);
 	number_size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
 	size = number_size + write_bytes(ret + number_size, TAG_POSITION, position, size);
 	return size + write_bytes(ret + size, TAG_ALLOWED_BY, allowed_by, strlen(allowed_by));

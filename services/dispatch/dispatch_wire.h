@@ -46,6 +46,7 @@ struct dispatch_delivery {
 	const uint8_t *seal; /* DISPATCH_SEAL_BYTES */
 	const struct dispatch_copy *copy;
 	const struct jk_term *term; /* NULL: the owner's own */
+	bool recalls;               /* ids alone */
 };
 
 /* Deliveries of one session that leave in one message. Zero-initialise; the memory serves one message after the other. */
