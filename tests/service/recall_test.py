@@ -234,8 +234,7 @@ class RecallTest(unittest.TestCase):
         desk = self.desk(key)
         event = self.event()
         desk.take()
-        key_id = self.stack.sql("SELECT key_id FROM registry.key JOIN registry.desk USING (desk_id) WHERE code = %s", code)[0][0]
-        self.stack.admin("key", "revoke", key_id)
+        self.stack.admin("key", "revoke", f"{key}.pub")
         self.in_force()
         self.event(CANCEL, event)
         wait_until(lambda: (got := desk.peer.receive(0.2)) and got[0] == "BYE", 8, "the session ends")
