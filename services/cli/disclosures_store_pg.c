@@ -109,10 +109,11 @@ int disclosures_store_copies(struct disclosures_store *store, const struct jk_id
 	void (*row)(void *arg, const struct disclosed_copy *copy), void *arg, char ret_reason[256])
 {
 	static const char sql[] = COPIES
-		" SELECT stream, seq, kind, desk, agency, under, policy_version, key_id, " MICROSECONDS("reserved_at") ", " MICROSECONDS(
-			"noted_at") ", acked FROM c WHERE ($2::text IS NULL OR upper(desk) = upper($2))"
-				   " AND ($3::text IS NULL OR reserved_at <= 'epoch'::timestamptz + $3::bigint * interval '1 microsecond')"
-				   " ORDER BY stream, seq, desk, reserved_at";
+		" SELECT c.stream, c.seq, c.kind, desk, agency, under, policy_version, key_id, " MICROSECONDS("reserved_at") ", " MICROSECONDS(
+			"noted_at") ", acked FROM c JOIN e USING (stream, seq) WHERE ($2::text IS NULL OR upper(desk) = upper($2))"
+				   " AND ($3::text IS NULL OR greatest(reserved_at, e.recorded_at)"
+				   " <= 'epoch'::timestamptz + $3::bigint * interval '1 microsecond')"
+				   " ORDER BY c.stream, c.seq, desk, reserved_at";
 	char at[24];
 	const char *params[] = {NULL, desk, at_us == INT64_MAX ? NULL : at};
 	PGresult *result;

@@ -30,6 +30,8 @@ static struct dispatch_closing *add(struct dispatch *dispatch, const struct disp
 	closing->disclosure_id = range->disclosure_id;
 	closing->sent_seq = within(range, place == NULL ? 0 : place->sent_seq);
 	closing->acked_seq = within(range, place == NULL ? 0 : place->acked.seq);
+	closing->seen_seq = within(range, place == NULL ? 0 : place->at.seq);
+	closing->from_seq = range->from_seq;
 	closing->desk_id = subscription == NULL ? -1 : subscription->desk_id;
 	closing->stream = place == NULL ? NULL : place->stream;
 	return closing;
@@ -58,8 +60,8 @@ void dispatch_closing_add(struct dispatch *dispatch, const struct dispatch_subsc
 
 static bool has_moved(const struct dispatch_place *place, const struct dispatch_range *range)
 {
-	return range->record != NULL &&
-	       (range->record->next_seq != range->noted_next || within(range, place->acked.seq) != range->noted_acked);
+	return within(range, place->at.seq) >= range->from_seq &&
+	       (within(range, place->at.seq) != range->noted_seen || within(range, place->acked.seq) != range->noted_acked);
 }
 
 void dispatch_closing_note_open(
@@ -79,14 +81,14 @@ void dispatch_closing_note_open(
 		closing = add(dispatch, subscription, place, range);
 		if (closing == NULL)
 			return;
-		closing->record = dispatch_record_copy(range->record);
-		if (closing->record == NULL) {
+		closing->record = range->record == NULL ? NULL : dispatch_record_copy(range->record);
+		if (closing->record == NULL && range->record != NULL) {
 			dispatch->writing.closings.count--;
 			return;
 		}
 		dispatch->writing.notes++;
 		range->noted_ms = now_ms;
-		range->noted_next = range->record->next_seq;
+		range->noted_seen = closing->seen_seq;
 		range->noted_acked = closing->acked_seq;
 	}
 }
@@ -98,7 +100,7 @@ static size_t job_rows(const struct dispatch_list *closings)
 	size_t bytes = 0, count = 0;
 
 	while (count < closings->count && count < JOB_ROWS_MAX) {
-		bytes += dispatch_record_bytes(items[count].record);
+		bytes += (size_t)(items[count].seen_seq + 1 - items[count].from_seq);
 		if (count > 0 && bytes > JOB_RECORDS_MAX_BYTES)
 			break;
 		count++;

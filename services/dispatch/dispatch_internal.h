@@ -145,6 +145,7 @@ enum { DISPATCH_RECALL_ANSWERS = 4096, DISPATCH_RECALL_QUESTIONS = 256 };
 struct dispatch_recall_answer {
 	int32_t desk_id;
 	enum dispatch_recall_state state;
+	bool seen; /* by whom it was for */
 	const struct dispatch_stream *stream;
 	uint64_t seq;
 	int64_t policy_version, until_ms;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { KEEP_MS = 5000 };
+enum { KEEP_MS = 5000, UNSEEN_MS = 1000 };
 
 static bool may_recall(const struct dispatch_event *event)
 {
@@ -18,11 +18,24 @@ static bool may_recall(const struct dispatch_event *event)
 static struct dispatch_recall_answer *slot_of(
 	struct dispatch_recall *recall, int32_t desk_id, const struct dispatch_stream *stream, uint64_t seq)
 {
-	uint64_t mixed = ((uint64_t)(uint32_t)desk_id * UINT64_C(0x9e3779b97f4a7c15)) ^ (uintptr_t)stream ^
-			 (seq * UINT64_C(0xff51afd7ed558ccd));
+	uint64_t mixed = ((uint64_t)(uint32_t)desk_id + 1) * UINT64_C(0x9e3779b97f4a7c15) ^
+			 (uintptr_t)stream * UINT64_C(0xff51afd7ed558ccd);
 
-	mixed ^= mixed >> 29;
-	return &recall->answers[mixed % DISPATCH_RECALL_ANSWERS];
+	/* Numbers of one stream have slots of their own. */
+	return &recall->answers[((mixed >> 32) + seq) % DISPATCH_RECALL_ANSWERS];
+}
+
+/* Two that share a slot take turns: an answer stays until it was seen, or for a while. */
+static bool is_free(const struct dispatch_recall_answer *answer, int64_t now_ms)
+{
+	switch (answer->state) {
+	case DISPATCH_RECALL_UNKNOWN:
+		return true;
+	case DISPATCH_RECALL_ASKED:
+		return false;
+	default:
+		return answer->seen || now_ms >= answer->until_ms - KEEP_MS + UNSEEN_MS;
+	}
 }
 
 static bool is_answer_to(const struct dispatch_recall_answer *answer, const struct dispatch_recall_case *of, uint64_t seq)
@@ -31,14 +44,23 @@ static bool is_answer_to(const struct dispatch_recall_answer *answer, const stru
 	       answer->stream == of->stream && answer->seq == seq && answer->policy_version == of->registry->version;
 }
 
-/* Puts the question with those that are asked next; false: there are enough of them. */
+/* Of the same, under a policy that is not the one in force any more. */
+static bool is_outdated(const struct dispatch_recall_answer *answer, const struct dispatch_recall_case *of, uint64_t seq)
+{
+	return answer->state != DISPATCH_RECALL_ASKED && answer->desk_id == of->subscription->desk_id &&
+	       answer->stream == of->stream && answer->seq == seq;
+}
+
+/* Puts the question with those that are asked next; false: not now. */
 static bool ask(struct dispatch *dispatch, const struct dispatch_recall_case *of, const struct dispatch_event *event)
 {
 	struct dispatch_recall *recall = &dispatch->recall;
 	struct dispatch_recall_answer *answer;
 	struct dispatch_recall_question *question;
 
-	if (recall->asking.count >= DISPATCH_RECALL_QUESTIONS)
+	answer = slot_of(recall, of->subscription->desk_id, of->stream, event->seq);
+	if (recall->asking.count >= DISPATCH_RECALL_QUESTIONS ||
+		(!is_free(answer, jk_time_mono_ms()) && !is_outdated(answer, of, event->seq)))
 		return false;
 	question = dispatch_list_add(&recall->asking, sizeof *question);
 	if (question == NULL)
@@ -48,7 +70,6 @@ static bool ask(struct dispatch *dispatch, const struct dispatch_recall_case *of
 	question->stream = of->stream->name;
 	question->seq = event->seq;
 	question->incident_id = event->incident_id;
-	answer = slot_of(recall, question->desk_id, of->stream, event->seq);
 	*answer = (struct dispatch_recall_answer){.desk_id = question->desk_id,
 		.stream = of->stream,
 		.seq = event->seq,
@@ -86,8 +107,10 @@ enum dispatch_recall_state dispatch_recall_decide(struct dispatch *dispatch, con
 		return DISPATCH_RECALL_NO;
 	answer = slot_of(&dispatch->recall, of->subscription->desk_id, of->stream, event->seq);
 	if (is_answer_to(answer, of, event->seq) &&
-		(answer->state == DISPATCH_RECALL_ASKED || jk_time_mono_ms() < answer->until_ms))
+		(answer->state == DISPATCH_RECALL_ASKED || jk_time_mono_ms() < answer->until_ms)) {
+		answer->seen = answer->state != DISPATCH_RECALL_ASKED;
 		return answer->state;
+	}
 	if (ask(dispatch, of, event))
 		ask_ahead(dispatch, of, block, event->seq);
 	return DISPATCH_RECALL_ASKED;

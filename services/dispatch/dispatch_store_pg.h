@@ -103,7 +103,8 @@ struct dispatch_cursor_batch {
 /* What a disclosure row is to say; of several for one row the last counts. */
 struct dispatch_closing {
 	int64_t disclosure_id;
-	uint64_t sent_seq, acked_seq;
+	uint64_t from_seq, sent_seq, acked_seq;
+	uint64_t seen_seq;              /* sent or passed over up to here: the record written down ends here */
 	bool ends;                      /* nothing more will be sent */
 	struct dispatch_record *record; /* NULL: nothing was sent */
 	int32_t desk_id;                /* for dispatch_closing.c, as is stream; -1: none */

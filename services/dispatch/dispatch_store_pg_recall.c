@@ -3,7 +3,7 @@
 
 enum { EARLIER_MAX = 64 };
 
-/* A row covers at most DISPATCH_RESERVE_MAX numbers: the index leads straight to those that may cover this one. */
+/* OFFSET 0: by the index of incidents, never back along the stream. A row covers at most DISPATCH_RESERVE_MAX numbers: the index leads straight to those that may cover this one. */
 static const struct jk_db_statement recall_statement = {
 	.name = "dispatch_recall",
 	.sql = "SELECT q.ord, p.seq, EXISTS (SELECT FROM dispatch.disclosure AS d WHERE d.holder = q.holder AND d.stream = q.stream"
@@ -11,8 +11,9 @@ static const struct jk_db_statement recall_statement = {
 	       " AND dispatch.sent_under(d, p.seq) NOT IN ('recalled', '?'))"
 	       " FROM unnest($1::text[], $2::text[], $3::int8[], $4::uuid[]) WITH ORDINALITY AS q (holder, stream, seq, incident_id, "
 	       "ord)"
-	       " CROSS JOIN LATERAL (SELECT e.seq FROM feed.event AS e WHERE e.incident_id = q.incident_id AND e.kind < 16"
-	       " AND e.stream = q.stream AND e.seq < q.seq ORDER BY e.seq DESC LIMIT $6::int8) AS p",
+	       " CROSS JOIN LATERAL (SELECT n.seq FROM (SELECT e.stream, e.seq FROM feed.event AS e"
+	       " WHERE e.incident_id = q.incident_id AND e.kind < 16 OFFSET 0) AS n"
+	       " WHERE n.stream = q.stream AND n.seq < q.seq ORDER BY n.seq DESC LIMIT $6::int8) AS p",
 	.params = 6,
 };
 

@@ -217,16 +217,18 @@ enum jk_status dispatch_store_read_secret(struct dispatch_store *store,
 	return start_job(store);
 }
 
-static void add_record(struct jk_db_array *records, const struct dispatch_record *record)
+/* Nothing was sent of a number that the record does not name, up to seen_seq. */
+static void add_record(struct jk_db_array *records, const struct dispatch_closing *closing)
 {
-	uint8_t bytes[DISPATCH_RESERVE_MAX];
-	size_t size = dispatch_record_bytes(record);
+	uint8_t bytes[DISPATCH_RESERVE_MAX] = {0};
+	size_t size = (size_t)(closing->seen_seq + 1 - closing->from_seq);
 
-	if (record == NULL || size > sizeof bytes) {
+	if (size == 0 || size > sizeof bytes || dispatch_record_bytes(closing->record) > size) {
 		jk_db_array_add(records, NULL, 0);
 		return;
 	}
-	dispatch_record_write(record, bytes);
+	if (closing->record != NULL)
+		dispatch_record_write(closing->record, bytes);
 	jk_db_array_add(records, bytes, (int)size);
 }
 
@@ -258,7 +260,7 @@ enum jk_status dispatch_store_save(struct dispatch_store *store, const struct di
 		jk_db_array_add_int(&store->arrays[0], closings[i].disclosure_id);
 		jk_db_array_add_int(&store->arrays[1], (int64_t)closings[i].sent_seq);
 		jk_db_array_add_int(&store->arrays[2], (int64_t)closings[i].acked_seq);
-		add_record(&store->arrays[3], closings[i].record);
+		add_record(&store->arrays[3], &closings[i]);
 		add_terms(&store->arrays[4], terms, closings[i].record);
 		jk_db_array_add_int(&store->arrays[5], closings[i].ends);
 	}

@@ -18,7 +18,7 @@ struct dispatch_range {
 	int64_t disclosure_id;
 	uint64_t from_seq, to_seq;
 	struct dispatch_record *record;   /* NULL: nothing of it was sent */
-	uint64_t noted_next, noted_acked; /* as written down last */
+	uint64_t noted_seen, noted_acked; /* as written down last */
 	int64_t noted_ms;
 };
 

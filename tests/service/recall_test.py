@@ -89,6 +89,10 @@ class RecallTest(unittest.TestCase):
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return {t: [x for x in lines if x["type"] == t] for t in ("event", "copy", "confirmation")}, done.returncode
 
+    def noted(self, event):
+        """What was sent of it is written down."""
+        wait_until(lambda: (copies := self.disclosures(event)[0]["copy"]) and not any(c["possibly"] for c in copies), 8, "noted")
+
     def confirmation(self, event, code):
         found = [c for c in self.disclosures(event)[0]["confirmation"] if c["desk"] == code]
         return found[0] if found else None
@@ -131,6 +135,7 @@ class RecallTest(unittest.TestCase):
         self.assertEqual(self.disclosures(event)[1], 1)
         first.ack(recall.delivery_no)
         wait_until(lambda: self.confirmation(event, had_code)["answer"] == "CONFIRMED", 8, "confirmed")
+        self.noted(event)
         listed, status = self.disclosures(event)
         self.assertEqual(status, 0)
         self.assertEqual({c["desk"] for c in listed["copy"]}, {had_code})
@@ -178,7 +183,7 @@ class RecallTest(unittest.TestCase):
         desk = self.desk(key)
         event = self.event()
         desk.take()
-        wait_until(lambda: self.disclosures(event)[0]["copy"], 8, "noted")
+        self.noted(event)
         self.stack.services["dispatch"].kill()
         self.stack.services["dispatch"].start()
         self.revoke_allow(code)
@@ -238,7 +243,7 @@ class RecallTest(unittest.TestCase):
         self.in_force()
         self.event(CANCEL, event)
         wait_until(lambda: (got := desk.peer.receive(0.2)) and got[0] == "BYE", 8, "the session ends")
-        wait_until(lambda: self.confirmation(event, code), 8, "listed")
+        wait_until(lambda: (self.confirmation(event, code) or {}).get("answer") == "NOT_SENT", 8, "listed")
         found = self.confirmation(event, code)
         self.assertEqual((found["answer"], found["key_revoked"], found["possibly"]), ("NOT_SENT", True, False))
 
@@ -293,7 +298,7 @@ class RecallTest(unittest.TestCase):
         desk = self.desk(key)
         event = self.event()
         desk.take()
-        wait_until(lambda: self.disclosures(event)[0]["copy"], 8, "noted")
+        self.noted(event)
         during = now()
         self.revoke_allow(code)
         self.event(CANCEL, event)
