@@ -120,7 +120,11 @@ enum {
 	JK_GROUP_HANDLING = 8,
 	JK_GROUP_REPORTER = 9,
 	JK_GROUP_PERSONS = 10,
-	JK_GROUP_COUNT = 10,
+	JK_GROUP_REGISTRATION = 11,
+	JK_GROUP_POSITION = 12,
+	JK_GROUP_WORDS = 13,
+	JK_GROUP_COUNT = 13,
+	JK_GROUP_COUNT_OLD = 10, /* of bodies stored by version 0.1.0 */
 };
 
 enum { JK_COUNTY_MAX = 47, JK_COUNTY_BYTES = 4 /* three digits and NUL */ };

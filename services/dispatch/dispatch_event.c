@@ -38,6 +38,7 @@ static void read_county_label(struct dispatch_event *event, const char *stream, 
 	event->readable = true;
 	event->label = read.label;
 	event->label.owner_agency_id = -1;
+	event->group_count = read.group_count;
 	(void)jk_text_copy(event->label.county, sizeof event->label.county, stream);
 	memcpy(event->agency, read.agency_code, sizeof event->agency);
 	event->projection.categories = read.label.categories;

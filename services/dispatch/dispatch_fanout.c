@@ -5,6 +5,7 @@
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
+#include "feed/feed_body.h"
 #include "wire/wire_frame.h"
 
 #include <string.h>
@@ -81,8 +82,8 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		jk_metric_add(metrics->filtered, 1);
 		return false;
 	}
-	if (!event->mailbox &&
-		!dispatch_rules_filter_passes(&visit->subscription->filter, &event->projection, ret_decision->withheld)) {
+	uint32_t withheld = jk_body_withheld(event->group_count, ret_decision->withheld);
+	if (!event->mailbox && !dispatch_rules_filter_passes(&visit->subscription->filter, &event->projection, withheld)) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
 	}

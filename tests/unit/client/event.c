@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authz/authz_profile.h"
 #include "client/client_event.h"
 #include "feed/feed_body.h"
+#include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "wire/wire_body.h"
 
@@ -23,42 +25,60 @@ struct sample {
 	Jukwaa__V1__Deliver deliver;
 	uint8_t commitment[32], chain[32], event_id[16], incident_id[16];
 	char stream[8], allowed_by[8];
+	uint32_t withheld;
 };
 
-static struct jk_group pack_group(struct jk_arena *arena, const ProtobufCMessage *message)
+/* Sealed as intake does. */
+static const uint8_t *seal(struct sample *s, const Jukwaa__V1__Incident *incident, size_t *ret_size)
 {
-	struct jk_group group = {0};
+	const ProtobufCMessage *messages[JK_GROUP_COUNT];
+	struct jk_group groups[JK_GROUP_COUNT] = {0};
+	const uint8_t *body;
 
-	group.content = jk_body_pack(message, arena, &group.content_size);
-	return group;
+	assert_true(jk_parts_split(incident, s->arena, messages));
+	for (int i = 0; i < JK_GROUP_COUNT; i++)
+		if (messages[i])
+			groups[i].content = jk_body_pack(messages[i], s->arena, &groups[i].content_size);
+	assert_int_equal(jk_body_seal(groups, s->arena, s->commitment, &body, ret_size), JK_OK);
+	return body;
 }
 
 static Jukwaa__V1__EventBody *make_body(struct sample *s)
 {
+	Jukwaa__V1__Incident incident = JUKWAA__V1__INCIDENT__INIT;
 	Jukwaa__V1__Identity identity = JUKWAA__V1__IDENTITY__INIT;
 	Jukwaa__V1__Classification classification = JUKWAA__V1__CLASSIFICATION__INIT;
+	Jukwaa__V1__Place place = JUKWAA__V1__PLACE__INIT;
 	Jukwaa__V1__Text text = JUKWAA__V1__TEXT__INIT, *texts[] = {&text};
 	Jukwaa__V1__Narrative narrative = JUKWAA__V1__NARRATIVE__INIT;
 	Jukwaa__V1__Category categories[] = {JUKWAA__V1__CATEGORY__CATEGORY_FIRE};
-	struct jk_group groups[JK_GROUP_COUNT] = {0};
-	char agency[] = "KPS", event[] = "Fire", headline[] = "Moto \"sokoni\"";
+	char agency[] = "KPS", external_id[] = "OB 7", sender_name[] = "Gikomba", event[] = "Fire", headline[] = "Moto \"sokoni\"";
+	char county[] = "047", where[] = "near the bridge", *counties[] = {county}, *words[] = {where};
 	const uint8_t *body;
 	size_t size;
 
 	identity.agency = agency;
+	identity.external_id = external_id;
+	identity.sender_name = sender_name;
 	identity.status = JUKWAA__V1__STATUS__STATUS_ACTUAL;
 	classification.event = event;
 	classification.severity = JUKWAA__V1__SEVERITY__SEVERITY_SEVERE;
 	classification.categories = categories;
 	classification.n_categories = 1;
+	place.counties = counties;
+	place.text = words;
+	place.n_counties = place.n_text = 1;
+	place.accuracy_present_case = JUKWAA__V1__PLACE__ACCURACY_PRESENT_ACCURACY_M;
+	place.accuracy_m = 20;
 	text.headline = headline;
 	narrative.texts = texts;
 	narrative.n_texts = 1;
-	groups[JK_GROUP_IDENTITY - 1] = pack_group(s->arena, &identity.base);
-	groups[JK_GROUP_CLASSIFICATION - 1] = pack_group(s->arena, &classification.base);
-	groups[JK_GROUP_NARRATIVE - 1] = pack_group(s->arena, &narrative.base);
-	assert_int_equal(jk_body_seal(groups, s->arena, s->commitment, &body, &size), JK_OK);
-	return jk_body_copy(body, size, 1U << JK_GROUP_REPORTER | 1U << JK_GROUP_PERSONS, s->arena);
+	incident.identity = &identity;
+	incident.classification = &classification;
+	incident.place = &place;
+	incident.narrative = &narrative;
+	body = seal(s, &incident, &size);
+	return jk_body_copy(body, size, s->withheld, s->arena);
 }
 
 static void chain_sample(struct sample *s, const uint8_t *previous)
@@ -78,9 +98,10 @@ static void chain_sample(struct sample *s, const uint8_t *previous)
 	jk_chain_next(s->chain, previous, &link);
 }
 
-static void make_sample(struct sample *s, uint64_t seq, const uint8_t *previous)
+static void make_sample_for(struct sample *s, uint32_t withheld, uint64_t seq, const uint8_t *previous)
 {
-	*s = (struct sample){.stream = "047", .allowed_by = "allow:1", .event_id = {1}, .incident_id = {2}};
+	*s = (struct sample){
+		.stream = "047", .allowed_by = "allow:1", .event_id = {1}, .incident_id = {2}, .withheld = withheld};
 	assert_int_equal(jk_crypt_init(), JK_OK);
 	s->arena = s->link.arena = jk_arena_new(ARENA_BYTES);
 	jukwaa__v1__deliver__init(&s->deliver);
@@ -99,6 +120,11 @@ static void make_sample(struct sample *s, uint64_t seq, const uint8_t *previous)
 	s->deliver.incident_id = (ProtobufCBinaryData){16, s->incident_id};
 	s->deliver.commitment = (ProtobufCBinaryData){32, s->commitment};
 	s->deliver.chain = (ProtobufCBinaryData){32, s->chain};
+}
+
+static void make_sample(struct sample *s, uint64_t seq, const uint8_t *previous)
+{
+	make_sample_for(s, 1U << JK_GROUP_REPORTER | 1U << JK_GROUP_PERSONS, seq, previous);
 }
 
 static void malformed_deliveries_are_refused(void **state)
@@ -190,7 +216,12 @@ static void the_line_holds_what_is_shown(void **state)
 		"\"kind\":\"INCIDENT\"", "\"event_id\":\"01000000-0000-0000-0000-000000000000\"",
 		"\"recorded_at\":\"2026-03-01T08:15:30Z\"", "\"tlp\":\"GREEN\",\"category\":\"FIRE\",\"severity\":\"SEVERE\"",
 		"\"agency\":\"KPS\",\"headline\":\"Moto \\\"sokoni\\\"\"", "\"copy_verified\":true,\"chain_verified\":true",
-		"\"allowed_by\":\"allow:1\"", "\"withheld\":[\"reporter\",\"persons\"]}}"};
+		"\"allowed_by\":\"allow:1\"",
+		/* Put together from their groups, in the order of their fields. */
+		"\"incident\":{\"identity\":{\"agency\":\"KPS\",\"external_id\":\"OB 7\",\"status\":\"ACTUAL\",\"sender_name\":\"Gikomba\"},"
+		"\"classification\":{\"categories\":[\"FIRE\"],\"event\":\"Fire\",\"severity\":\"SEVERE\"},"
+		"\"place\":{\"accuracy_m\":20.0,\"text\":[\"near the bridge\"],\"counties\":[\"047\"]},\"narrative\":",
+		"\"withheld\":[\"reporter\",\"persons\"]}}"};
 	struct client_chains chains = {0};
 	struct jk_buffer json = {0};
 	struct jukwaa_event event;
