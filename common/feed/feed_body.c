@@ -6,10 +6,7 @@
 #include "feed/feed_groups.h"
 #include "wire/wire_body.h"
 
-enum {
-	PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS,
-	GROUPS_ALL = ((1 << (JK_GROUP_COUNT + 1)) - 1) & ~1,
-};
+enum { GROUPS_ALL = ((1 << (JK_GROUP_COUNT + 1)) - 1) & ~1 };
 
 /* Groups as protobuf-c wants them. `list` points into `groups`: fill in place. */
 struct packed_groups {
@@ -66,7 +63,7 @@ enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_ar
 		shown.items[i] = (struct feed_group){.salt = {.data = groups[i].salt, .size = sizeof groups[i].salt},
 			.content = {.data = groups[i].content, .size = groups[i].content_size}};
 	}
-	fill_groups(&packed, &shown, PROTECTED);
+	fill_groups(&packed, &shown, JK_GROUPS_PROTECTED);
 	/* The two digests that were just made need not be made again. */
 	for (size_t i = JK_GROUP_REPORTER - 1; i < JK_GROUP_PERSONS; i++) {
 		shown.items[i] = (struct feed_group){.digest = {.data = packed.digests[i], .size = sizeof packed.digests[i]}};
@@ -80,9 +77,9 @@ enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_ar
 
 uint32_t jk_body_withheld(size_t group_count, uint32_t withheld)
 {
-	bool redacts = (withheld & ~(uint32_t)PROTECTED & GROUPS_ALL) != 0;
+	bool redacts = (withheld & GROUPS_ALL & ~JK_GROUPS_PROTECTED) != 0;
 
-	return group_count == JK_GROUP_COUNT_OLD && redacts ? withheld | (GROUPS_ALL & ~(1U << JK_GROUP_TIMES)) : withheld;
+	return group_count == JK_GROUP_COUNT_OLD && redacts ? withheld | ~(1U << JK_GROUP_TIMES) : withheld;
 }
 
 Jukwaa__V1__EventBody *jk_body_copy(const uint8_t *body, size_t size, uint32_t withheld, struct jk_arena *arena)

@@ -78,6 +78,7 @@ static bool read_classification(struct jk_span content, struct jk_event_label *r
 		else if (field.number == CLASSIFICATION_SEVERITY)
 			ret->severity = word_of(&field);
 	}
+	ret->label.severity = (uint8_t)ret->severity;
 	return walk.at != NULL;
 }
 

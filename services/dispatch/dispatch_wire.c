@@ -135,6 +135,7 @@ enum {
 	SESSION_FIELD_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES, /* kept free at the front */
 	ENTRY_PREFIX_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES,
 	OWN_FIELDS_MAX_BYTES = 256, /* of a delivery, beside the copy */
+	ALLOWED_BY_BYTES = 56,      /* "agreement:" CODE "@" VERSION and NUL */
 };
 
 static size_t write_number(uint8_t *ret, unsigned tag, uint64_t value)
@@ -152,16 +153,25 @@ static size_t write_bytes(uint8_t *ret, unsigned tag, const void *bytes, size_t 
 	return prefix + size;
 }
 
+static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term)
+{
+	if (term == NULL)
+		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "owner");
+	else if (term->pact_id == 0)
+		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "allow:%d", term->allow_id);
+	else
+		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "agreement:%s@%u", term->code, term->version);
+}
+
 /* The fields that are this session's. */
 static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct dispatch_delivery *delivery)
 {
-	char allowed_by[24] = "owner";
+	char allowed_by[ALLOWED_BY_BYTES];
 	uint8_t position[DISPATCH_STREAM_BYTES + DISPATCH_SEAL_BYTES + 2 * ENTRY_PREFIX_MAX_BYTES];
 	size_t size = write_bytes(position, TAG_STREAM, delivery->stream, strlen(delivery->stream)), number_size;
 
 	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
-	if (delivery->allow_id != 0)
-		(void)jk_text_format(allowed_by, sizeof allowed_by, "allow:%d", delivery->allow_id);
+	write_allowed_by(allowed_by, delivery->term);
 	number_size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
 	size = number_size + write_bytes(ret + number_size, TAG_POSITION, position, size);
 	return size + write_bytes(ret + size, TAG_ALLOWED_BY, allowed_by, strlen(allowed_by));
@@ -169,7 +179,7 @@ static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct d
 
 size_t dispatch_wire_delivery_bytes(const struct dispatch_delivery *delivery)
 {
-	enum { NUMBER = 1 + JK_VARINT_MAX_BYTES, POSITION = 6 + DISPATCH_SEAL_BYTES, ALLOWED_BY = 3 + 24, PREFIX = 6 };
+	enum { NUMBER = 1 + JK_VARINT_MAX_BYTES, POSITION = 6 + DISPATCH_SEAL_BYTES, ALLOWED_BY = 3 + ALLOWED_BY_BYTES, PREFIX = 6 };
 
 	return PREFIX + NUMBER + POSITION + strlen(delivery->stream) + ALLOWED_BY + delivery->copy->size;
 }
