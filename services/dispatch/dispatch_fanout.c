@@ -78,13 +78,13 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		jk_metric_add(metrics->denied, 1);
 		return false;
 	}
-	ret_decision->withheld |= JK_GROUPS_PROTECTED;
+	ret_decision->withheld = jk_body_withheld(event->group_count, ret_decision->withheld | JK_GROUPS_PROTECTED);
 	if (event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
 	}
-	uint32_t withheld = jk_body_withheld(event->group_count, ret_decision->withheld);
-	if (!event->mailbox && !dispatch_rules_filter_passes(&visit->subscription->filter, &event->projection, withheld)) {
+	if (!event->mailbox &&
+		!dispatch_rules_filter_passes(&visit->subscription->filter, &event->projection, ret_decision->withheld)) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
 	}
