@@ -121,8 +121,7 @@ static const char *refuse_others(const struct jk_subject *subject, const struct 
 /* UNKNOWN is no severity: it meets no floor. */
 static bool meets_floor(uint8_t severity, uint8_t floor)
 {
-	return floor == JK_SEVERITY_NONE ||
-	       (floor <= JK_SEVERITY_MINOR && severity >= JK_SEVERITY_EXTREME && severity <= floor);
+	return floor == JK_SEVERITY_NONE || (floor <= JK_SEVERITY_MINOR && severity >= JK_SEVERITY_EXTREME && severity <= floor);
 }
 
 static bool shows_nothing(const struct jk_term *term)
@@ -162,10 +161,8 @@ static struct jk_decision deny(const char *reason)
 
 static struct jk_decision allow(const struct jk_term *term, uint32_t withheld, const char *reason)
 {
-	return (struct jk_decision){.effect = withheld == 0 ? JK_ALLOW : JK_ALLOW_REDACTED,
-		.term = term,
-		.withheld = withheld,
-		.reason = reason};
+	return (struct jk_decision){
+		.effect = withheld == 0 ? JK_ALLOW : JK_ALLOW_REDACTED, .term = term, .withheld = withheld, .reason = reason};
 }
 
 /* Which of two that allow counts, whatever the order they lie in. */

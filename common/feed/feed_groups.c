@@ -115,6 +115,17 @@ bool feed_groups_read(struct jk_span body, struct feed_groups *ret)
 	return walk.at != NULL && (ret->count == JK_GROUP_COUNT || ret->count == JK_GROUP_COUNT_OLD);
 }
 
+struct jk_span feed_words_of(struct jk_span words, int type)
+{
+	struct feed_walk walk = feed_walk_over(words);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field))
+		if (field.number == (uint32_t)type && field.is_bytes)
+			return field.bytes;
+	return (struct jk_span){0};
+}
+
 void feed_group_digest(const struct feed_group *group, uint8_t ret[JK_SHA256_BYTES])
 {
 	if (group->digest.size != 0)

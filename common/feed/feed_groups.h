@@ -38,6 +38,8 @@ struct feed_groups {
 };
 /* False when it is not a body of ours. Unknown fields are passed over. */
 bool feed_groups_read(struct jk_span body, struct feed_groups *ret);
+/* What the content of WORDS has of Incident's message `type`; size 0: nothing. */
+struct jk_span feed_words_of(struct jk_span words, int type);
 /* The digest of a group, computed where it is shown. */
 void feed_group_digest(const struct feed_group *group, uint8_t ret[JK_SHA256_BYTES]);
 void feed_groups_commit(const struct feed_groups *groups, uint8_t ret_commitment[JK_SHA256_BYTES]);

@@ -18,7 +18,11 @@ enum {
 	TEXT_HEADLINE = 2,
 	HANDLING_TLP = 1,
 	HANDLING_SCOPE = 2,
+	HANDLING_ADDRESSES = 4,
 };
+
+/* Codes that a label may name; what is longer is no code, and nobody is let in by a name beyond these. */
+enum { NAMED_MAX = 256, NAMED_MAX_BYTES = 32 };
 
 /* An enum's number; one that no version of ours has becomes UNSPECIFIED, which denies or filters out. */
 static int word_of(const struct feed_field *field)
@@ -107,6 +111,35 @@ static bool read_handling(struct jk_span content, struct jk_event_label *ret)
 	return walk.at != NULL;
 }
 
+static bool names_someone(const struct jk_event_label *label)
+{
+	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE || label->label.scope == JK_SCOPE_RESTRICTED;
+}
+
+/* Whom a Handling names; read after TLP and scope, and only where they make names count. */
+static bool read_named(struct jk_span handling, struct jk_arena *arena, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(handling);
+	struct feed_field field;
+	const char **named;
+
+	if (!names_someone(ret))
+		return true;
+	named = jk_arena_alloc(arena, NAMED_MAX * sizeof *named);
+	if (named == NULL)
+		return false;
+	ret->label.named = named;
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number != HANDLING_ADDRESSES || !field.is_bytes || field.bytes.size > NAMED_MAX_BYTES ||
+			ret->label.named_count == NAMED_MAX)
+			continue;
+		named[ret->label.named_count] = jk_arena_string(arena, field.bytes.data, field.bytes.size);
+		if (named[ret->label.named_count++] == NULL)
+			return false;
+	}
+	return walk.at != NULL;
+}
+
 /* Headline of the first text, without reading further. */
 static bool read_headline(struct jk_span content, struct jk_arena *arena, struct jk_event_label *ret)
 {
@@ -133,6 +166,14 @@ static struct jk_span content_of(const struct feed_groups *groups, int tag)
 	return groups->items[tag - 1].content;
 }
 
+/* Where Handling.addresses are. */
+static struct jk_span names_of(const struct feed_groups *groups)
+{
+	if (groups->count == JK_GROUP_COUNT_OLD)
+		return content_of(groups, JK_GROUP_HANDLING);
+	return feed_words_of(content_of(groups, JK_GROUP_WORDS), JK_GROUP_HANDLING);
+}
+
 enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret)
 {
 	struct feed_groups groups;
@@ -144,7 +185,7 @@ enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *
 	if (read_identity(content_of(&groups, JK_GROUP_IDENTITY), ret) &&
 		read_classification(content_of(&groups, JK_GROUP_CLASSIFICATION), ret) &&
 		read_times(content_of(&groups, JK_GROUP_TIMES), ret) && read_handling(content_of(&groups, JK_GROUP_HANDLING), ret) &&
-		read_headline(content_of(&groups, JK_GROUP_NARRATIVE), arena, ret))
+		read_named(names_of(&groups), arena, ret) && read_headline(content_of(&groups, JK_GROUP_NARRATIVE), arena, ret))
 		return JK_OK;
 	return JK_BROKEN;
 }

@@ -162,18 +162,6 @@ static struct jk_span shown_content(const Jukwaa__V1__EventBody *body, int tag)
 	return (struct jk_span){0};
 }
 
-/* What WORDS has of Incident's message `type`. */
-static struct jk_span words_of(struct jk_span words, int type)
-{
-	struct feed_walk walk = feed_walk_over(words);
-	struct feed_field field;
-
-	while (feed_walk_next(&walk, &field))
-		if (field.number == (uint32_t)type && field.is_bytes)
-			return field.bytes;
-	return (struct jk_span){0};
-}
-
 bool jk_parts_merge(const Jukwaa__V1__EventBody *body, int tag, struct jk_arena *arena, struct jk_span *ret_packed)
 {
 	struct jk_span pieces[JK_GROUP_COUNT];
@@ -188,7 +176,7 @@ bool jk_parts_merge(const Jukwaa__V1__EventBody *body, int tag, struct jk_arena 
 			continue;
 		piece = shown_content(body, parts[i].group);
 		if (parts[i].group == JK_GROUP_WORDS)
-			piece = words_of(piece, tag);
+			piece = feed_words_of(piece, tag);
 		if (piece.size == 0)
 			continue;
 		pieces[count++] = piece;

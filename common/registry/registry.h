@@ -21,7 +21,7 @@ struct jk_desk {
 	int32_t desk_id, agency_id;
 	const struct jk_agency *agency;
 	char code[33];
-	bool revoked; /* itself or its agency */
+	bool revoked;                /* itself or its agency */
 	const struct jk_term *terms; /* in the order that jk_authz_decide asks for; none for a desk that is revoked */
 	size_t term_count;
 };

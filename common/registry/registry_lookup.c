@@ -66,8 +66,7 @@ struct jk_decision jk_registry_decide(const struct jk_registry *registry, const 
 		.desk_code = desk == NULL ? "" : desk->code,
 		.agency_code = key->agency->code};
 
-	return jk_authz_decide(
-		&subject, label, desk == NULL ? NULL : desk->terms, desk == NULL ? 0 : desk->term_count, now_us);
+	return jk_authz_decide(&subject, label, desk == NULL ? NULL : desk->terms, desk == NULL ? 0 : desk->term_count, now_us);
 }
 
 struct jk_decision jk_registry_decide_desk(const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use,

@@ -44,7 +44,7 @@ static struct jk_term term_of_row(const struct registry_allow_row *row)
 		.code = "",
 		.owner_agency_id = row->owner_agency_id < 0 ? -1 : row->owner_agency_id,
 		.counties = counties_of(row->county),
-		.categories = row->category == JK_CATEGORY_NONE ? CATEGORIES_ALL
+		.categories = row->category == JK_CATEGORY_NONE  ? CATEGORIES_ALL
 			      : row->category <= JK_CATEGORY_MAX ? (uint16_t)(1U << row->category)
 								 : 0,
 		.tlp_ceiling = row->tlp_ceiling > JK_TLP_AMBER_STRICT ? JK_TLP_AMBER_STRICT : row->tlp_ceiling,

@@ -56,8 +56,7 @@ static struct sight decide_sight(const struct jk_request *request, const struct 
 	/* In no county (any more): asked about once, without one, which leaves the owner. */
 	for (size_t i = 0; i < (count ? count : 1); i++) {
 		memcpy(label.county, counties[i], sizeof label.county);
-		struct jk_decision decision =
-			jk_registry_decide(request->registry, request->key, JK_USE_CASE, &label, now_us);
+		struct jk_decision decision = jk_registry_decide(request->registry, request->key, JK_USE_CASE, &label, now_us);
 		if (decision.effect == JK_DENY)
 			continue;
 		sight.allowed = true;

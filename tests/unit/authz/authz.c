@@ -31,8 +31,8 @@ static const char *const nobody_named[] = {"", "KRCS-04", "KRCS-0477", "krcs-047
 /* Reaches everything a term can reach. */
 #define TERM(...)                                                                                                                \
 	{                                                                                                                        \
-		.pact_id = 3, .code = "A", .version = 1, .owner_agency_id = -1, .counties = UINT64_MAX, .categories = UINT16_MAX, \
-		.tlp_ceiling = JK_TLP_RED, .uses = UINT16_MAX, .profile = JK_PROFILE_FULL,                                       \
+		.pact_id = 3, .code = "A", .version = 1, .owner_agency_id = -1, .counties = UINT64_MAX,                          \
+		.categories = UINT16_MAX, .tlp_ceiling = JK_TLP_RED, .uses = UINT16_MAX, .profile = JK_PROFILE_FULL,             \
 		.withheld = JK_GROUPS_PROTECTED, __VA_ARGS__                                                                     \
 	}
 #define NAMED(list) .named = (list), .named_count = COUNT(list)
@@ -80,8 +80,8 @@ static const struct refusal refusals[] = {
 	{"the copy has no county", SUBJECT(), LABEL(.county = "47"), TERM()},
 	{"the copy has no county", SUBJECT(), LABEL(.county = {'0', '4', '7', '0'}), TERM()},
 	{"scope PRIVATE: only the owner and whom it names", SUBJECT(), LABEL(.scope = JK_SCOPE_PRIVATE), TERM()},
-	{"scope PRIVATE: only the owner and whom it names", SUBJECT(),
-		LABEL(.scope = JK_SCOPE_PRIVATE, NAMED(nobody_named)), TERM()},
+	{"scope PRIVATE: only the owner and whom it names", SUBJECT(), LABEL(.scope = JK_SCOPE_PRIVATE, NAMED(nobody_named)),
+		TERM()},
 	{"scope PRIVATE: only the owner and whom it names", SUBJECT(.desk_code = "", .agency_code = NULL),
 		LABEL(.scope = JK_SCOPE_PRIVATE, NAMED(nobody_named)), TERM()},
 	{"scope RESTRICTED: only the owner and whom it names", SUBJECT(), LABEL(.scope = JK_SCOPE_RESTRICTED), TERM()},
@@ -260,7 +260,7 @@ static void profiles_are_nested_and_show_no_people_and_no_free_text(void **state
 	assert_int_equal(jk_profile_withheld(JK_PROFILE_FULL), JK_GROUPS_PROTECTED);
 	assert_int_equal(jk_profile_withheld(JK_PROFILE_NONE), UINT32_MAX);
 	assert_int_equal(jk_profile_withheld(JK_PROFILE_COUNT), UINT32_MAX);
-	assert_int_equal(jk_profile_withheld((enum jk_profile)-1), UINT32_MAX);
+	assert_int_equal(jk_profile_withheld((enum jk_profile) - 1), UINT32_MAX);
 	assert_string_equal(jk_profile_name(JK_PROFILE_COUNT), "");
 	assert_int_equal(jk_profile_find(""), JK_PROFILE_NONE);
 	assert_int_equal(jk_profile_find("FULL"), JK_PROFILE_NONE);
