@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "feed/feed_body.h"
+#include "old_body.h"
 
 enum { ARENA_BYTES = 1024 * 1024, APART_BYTES = 3 /* field stored_apart */ };
 #define BIT(n) (1U << (n))
@@ -284,6 +285,68 @@ static void any_change_breaks_the_commitment(void **state)
 	jk_arena_free(&sealed.arena);
 }
 
+static void an_old_body_is_read_as_before(void **state)
+{
+	(void)state;
+	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+	struct jk_event_label label;
+
+	assert_int_equal(jk_body_label(old_body, sizeof old_body, arena, &label), JK_OK);
+	assert_int_equal(label.group_count, JK_GROUP_COUNT_OLD);
+	assert_string_equal(label.agency_code, "NPS");
+	assert_string_equal(label.headline, "Ajali ya barabarani, Thika");
+	assert_int_equal(label.label.categories, BIT(5) | BIT(9));
+	assert_int_equal(label.severity, JK_SEVERITY_SEVERE);
+	assert_int_equal(label.label.tlp, JK_TLP_GREEN);
+	assert_int_equal(label.label.scope, JK_SCOPE_PUBLIC);
+	jk_arena_free(&arena);
+}
+
+/* Whatever is withheld of an old body beyond the protected groups, times are all that is left of it. */
+static void an_old_body_shows_all_or_times(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"desk@nps.example", "Thika Police Station", "OB 12/2026", "Road crash", "near the bridge", "Ajali", "ask the OCS"};
+
+	for (uint32_t withheld = 0; withheld < BIT(JK_GROUP_COUNT + 1); withheld += 2) {
+		struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+		Jukwaa__V1__EventBody *copy = jk_body_copy(old_body, sizeof old_body, withheld, arena);
+		bool redacts = (withheld & ~(uint32_t)JK_GROUPS_PROTECTED) != 0;
+		uint8_t packed[sizeof old_body];
+		assert_non_null(copy);
+		assert_int_equal(copy->n_groups, JK_GROUP_COUNT_OLD);
+		assert_true(jk_body_verify(copy, old_commitment));
+		for (int i = 0; i < JK_GROUP_COUNT_OLD; i++) {
+			bool shown = !is_protected(i + 1) && (!redacts || (i + 1 == JK_GROUP_TIMES && !(withheld & BIT(i + 1))));
+			assert_int_equal(copy->groups[i]->digest.len, shown ? 0 : 32);
+			assert_int_equal(copy->groups[i]->salt.len, shown ? JK_SALT_BYTES : 0);
+		}
+		size_t size = jukwaa__v1__event_body__pack(copy, packed);
+		for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+			assert_true(holds(packed, size, texts[i]) == !redacts);
+		jk_arena_free(&arena);
+	}
+}
+
+/* What is mapped is the form that the body has, not one it says it has. */
+static void what_is_withheld_depends_on_the_form(void **state)
+{
+	(void)state;
+	const uint32_t coarse = jk_profile_withheld(JK_PROFILE_COARSE_PLACE), none = UINT32_MAX;
+
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT, coarse), coarse);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT, JK_GROUPS_PROTECTED), JK_GROUPS_PROTECTED);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT, none), none);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, 0), 0);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, JK_GROUPS_PROTECTED), JK_GROUPS_PROTECTED);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, BIT(JK_GROUP_REPORTER)), BIT(JK_GROUP_REPORTER));
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, coarse), ~BIT(JK_GROUP_TIMES));
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, BIT(JK_GROUP_WORDS)), ~BIT(JK_GROUP_TIMES));
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, jk_profile_withheld(JK_PROFILE_STATISTICS_ONLY)), none);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, none), none);
+}
+
 /* Field 15, length-delimited, "SMUGGLED": once beside the groups, once inside the first. */
 static void unknown_fields_do_not_pass(void **state)
 {
@@ -371,6 +434,9 @@ int main(void)
 		cmocka_unit_test(a_copy_shows_what_is_allowed_and_verifies),
 		cmocka_unit_test(a_copy_outlives_the_stored_bytes),
 		cmocka_unit_test(any_change_breaks_the_commitment),
+		cmocka_unit_test(an_old_body_is_read_as_before),
+		cmocka_unit_test(an_old_body_shows_all_or_times),
+		cmocka_unit_test(what_is_withheld_depends_on_the_form),
 		cmocka_unit_test(unknown_fields_do_not_pass),
 		cmocka_unit_test(broken_bodies_do_no_harm),
 	};
