@@ -107,7 +107,8 @@ bool feed_groups_read(struct jk_span body, struct feed_groups *ret)
 	while (feed_walk_next(&walk, &field)) {
 		if (field.number != BODY_GROUPS || !field.is_bytes)
 			continue;
-		if (ret->count == JK_GROUP_COUNT || !group_read(field.bytes, &ret->items[ret->count], &tag) || tag != ++ret->count)
+		if (ret->count == JK_GROUP_COUNT || !group_read(field.bytes, &ret->items[ret->count], &tag) ||
+			tag != ++ret->count)
 			return false;
 	}
 	for (size_t i = ret->count; i < JK_GROUP_COUNT; i++)
@@ -144,7 +145,7 @@ void feed_groups_commit(const struct feed_groups *groups, uint8_t ret_commitment
 		feed_group_digest(&groups->items[i], &tagged[i][1]);
 	}
 	jk_sha256(ret_commitment,
-		(const struct jk_span[]){{.data = label, .size = sizeof label - 1},
-			{.data = tagged, .size = groups->count * sizeof tagged[0]}},
+		(const struct jk_span[]){
+			{.data = label, .size = sizeof label - 1}, {.data = tagged, .size = groups->count * sizeof tagged[0]}},
 		2);
 }

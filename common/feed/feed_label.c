@@ -113,7 +113,8 @@ static bool read_handling(struct jk_span content, struct jk_event_label *ret)
 
 static bool names_someone(const struct jk_event_label *label)
 {
-	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE || label->label.scope == JK_SCOPE_RESTRICTED;
+	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE ||
+	       label->label.scope == JK_SCOPE_RESTRICTED;
 }
 
 /* Whom a Handling names; read after TLP and scope, and only where they make names count. */
@@ -184,8 +185,9 @@ enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *
 	ret->group_count = groups.count;
 	if (read_identity(content_of(&groups, JK_GROUP_IDENTITY), ret) &&
 		read_classification(content_of(&groups, JK_GROUP_CLASSIFICATION), ret) &&
-		read_times(content_of(&groups, JK_GROUP_TIMES), ret) && read_handling(content_of(&groups, JK_GROUP_HANDLING), ret) &&
-		read_named(names_of(&groups), arena, ret) && read_headline(content_of(&groups, JK_GROUP_NARRATIVE), arena, ret))
+		read_times(content_of(&groups, JK_GROUP_TIMES), ret) &&
+		read_handling(content_of(&groups, JK_GROUP_HANDLING), ret) && read_named(names_of(&groups), arena, ret) &&
+		read_headline(content_of(&groups, JK_GROUP_NARRATIVE), arena, ret))
 		return JK_OK;
 	return JK_BROKEN;
 }

@@ -12,16 +12,13 @@ static const struct part {
 	int group, type;
 	uint32_t fields;
 } parts[] = {
-	{JK_GROUP_IDENTITY, JK_GROUP_IDENTITY, F(1) | F(5) | F(6)},                       /* agency, status, msg_type */
+	{JK_GROUP_IDENTITY, JK_GROUP_IDENTITY, F(1) | F(5) | F(6)},                           /* agency, status, msg_type */
 	{JK_GROUP_CLASSIFICATION, JK_GROUP_CLASSIFICATION, F(1) | F(3) | F(4) | F(5) | F(6)}, /* all but words */
-	{JK_GROUP_TIMES, JK_GROUP_TIMES, ALL},
-	{JK_GROUP_PLACE, JK_GROUP_PLACE, F(7) | F(8)}, /* counties, constituency */
-	{JK_GROUP_NARRATIVE, JK_GROUP_NARRATIVE, ALL},
-	{JK_GROUP_RESOURCES, JK_GROUP_RESOURCES, ALL},
+	{JK_GROUP_TIMES, JK_GROUP_TIMES, ALL}, {JK_GROUP_PLACE, JK_GROUP_PLACE, F(7) | F(8)}, /* counties, constituency */
+	{JK_GROUP_NARRATIVE, JK_GROUP_NARRATIVE, ALL}, {JK_GROUP_RESOURCES, JK_GROUP_RESOURCES, ALL},
 	{JK_GROUP_REFERENCES, JK_GROUP_REFERENCES, F(1) | F(3)}, /* references, orphan */
 	{JK_GROUP_HANDLING, JK_GROUP_HANDLING, F(1) | F(2)},     /* tlp, scope */
-	{JK_GROUP_REPORTER, JK_GROUP_REPORTER, ALL},
-	{JK_GROUP_PERSONS, JK_GROUP_PERSONS, ALL},
+	{JK_GROUP_REPORTER, JK_GROUP_REPORTER, ALL}, {JK_GROUP_PERSONS, JK_GROUP_PERSONS, ALL},
 	{JK_GROUP_REGISTRATION, JK_GROUP_IDENTITY, F(2) | F(3) | F(4) | F(9)}, /* sender, external_id, revision, ob_number */
 	{JK_GROUP_POSITION, JK_GROUP_PLACE, F(2) | F(3) | F(4) | F(5)},        /* point, accuracy_m, polygons, circles */
 	{JK_GROUP_WORDS, JK_GROUP_IDENTITY, F(7) | F(8)},                      /* source, sender_name */

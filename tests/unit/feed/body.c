@@ -306,8 +306,8 @@ static void an_old_body_is_read_as_before(void **state)
 static void an_old_body_shows_all_or_times(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {
-		"desk@nps.example", "Thika Police Station", "OB 12/2026", "Road crash", "near the bridge", "Ajali", "ask the OCS"};
+	static const char *const texts[] = {"desk@nps.example", "Thika Police Station", "OB 12/2026", "Road crash",
+		"near the bridge", "Ajali", "ask the OCS"};
 
 	for (uint32_t withheld = 0; withheld < BIT(JK_GROUP_COUNT + 1); withheld += 2) {
 		struct jk_arena *arena = jk_arena_new(ARENA_BYTES);

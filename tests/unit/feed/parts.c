@@ -135,7 +135,8 @@ static void an_incident_comes_back_whole(void **state)
 	split(incident, groups);
 	for (int tag = 1; tag <= JK_GROUP_COUNT; tag++) {
 		assert_true(groups[tag - 1].content_size > 0);
-		assert_true(jk_parts_own(JK_GROUP_COUNT, tag, (struct jk_span){groups[tag - 1].content, groups[tag - 1].content_size}));
+		assert_true(jk_parts_own(
+			JK_GROUP_COUNT, tag, (struct jk_span){groups[tag - 1].content, groups[tag - 1].content_size}));
 	}
 	for (int tag = 1; tag <= JK_GROUP_PERSONS; tag++) {
 		const ProtobufCFieldDescriptor *field =
@@ -158,10 +159,10 @@ static void an_incident_comes_back_whole(void **state)
 /* agency comes from the credential, counties and constituency are looked up in the registry: intake's, not the publisher's. */
 static void no_free_text_is_where_profiles_look(void **state)
 {
-	static const int without[] = {JK_GROUP_IDENTITY, JK_GROUP_CLASSIFICATION, JK_GROUP_TIMES, JK_GROUP_PLACE,
-		JK_GROUP_HANDLING, JK_GROUP_POSITION};
-	static const int with[] = {JK_GROUP_NARRATIVE, JK_GROUP_RESOURCES, JK_GROUP_REFERENCES, JK_GROUP_REPORTER, JK_GROUP_PERSONS,
-		JK_GROUP_REGISTRATION, JK_GROUP_WORDS};
+	static const int without[] = {
+		JK_GROUP_IDENTITY, JK_GROUP_CLASSIFICATION, JK_GROUP_TIMES, JK_GROUP_PLACE, JK_GROUP_HANDLING, JK_GROUP_POSITION};
+	static const int with[] = {JK_GROUP_NARRATIVE, JK_GROUP_RESOURCES, JK_GROUP_REFERENCES, JK_GROUP_REPORTER,
+		JK_GROUP_PERSONS, JK_GROUP_REGISTRATION, JK_GROUP_WORDS};
 	Jukwaa__V1__Incident *incident = (void *)make_full(&jukwaa__v1__incident__descriptor);
 	char agency[] = "KPS", county[] = "047", constituency[] = "290";
 	struct jk_group groups[JK_GROUP_COUNT];
@@ -214,21 +215,22 @@ static void a_group_with_foreign_fields_is_not_its_own(void **state)
 		bool own;
 	} rows[] = {
 		{JK_GROUP_IDENTITY, "\x0a\x03KPS", 5, true},
-		{JK_GROUP_IDENTITY, "\x12\x01s", 3, false},           /* sender: REGISTRATION */
-		{JK_GROUP_IDENTITY, "\x42\x01s", 3, false},           /* sender_name: WORDS */
-		{JK_GROUP_IDENTITY, "\x7a\x01s", 3, true},            /* field 15: of a later version */
-		{JK_GROUP_REGISTRATION, "\x0a\x03KPS", 5, false},     /* agency: IDENTITY */
-		{JK_GROUP_CLASSIFICATION, "\x12\x01s", 3, false},     /* event */
-		{JK_GROUP_PLACE, "\x32\x01s", 3, false},              /* text */
-		{JK_GROUP_PLACE, "\x12\x00", 2, false},               /* point */
-		{JK_GROUP_HANDLING, "\x32\x01s", 3, false},           /* note */
-		{JK_GROUP_WORDS, "\x12\x03\x12\x01s", 5, true},       /* classification.event */
-		{JK_GROUP_WORDS, "\x12\x02\x08\x01", 4, false},       /* classification.categories */
-		{JK_GROUP_WORDS, "\x2a\x00", 2, false},               /* narrative */
-		{JK_GROUP_WORDS, "\x4a\x03\x0a\x01s", 5, false},      /* reporter.name */
-		{JK_GROUP_WORDS, "\x08\x01", 2, false},               /* identity, as a number */
-		{JK_GROUP_TIMES, "\x08", 1, false},                   /* cut */
-		{JK_GROUP_COUNT + 1, "", 0, false}, {0, "", 0, false},
+		{JK_GROUP_IDENTITY, "\x12\x01s", 3, false},       /* sender: REGISTRATION */
+		{JK_GROUP_IDENTITY, "\x42\x01s", 3, false},       /* sender_name: WORDS */
+		{JK_GROUP_IDENTITY, "\x7a\x01s", 3, true},        /* field 15: of a later version */
+		{JK_GROUP_REGISTRATION, "\x0a\x03KPS", 5, false}, /* agency: IDENTITY */
+		{JK_GROUP_CLASSIFICATION, "\x12\x01s", 3, false}, /* event */
+		{JK_GROUP_PLACE, "\x32\x01s", 3, false},          /* text */
+		{JK_GROUP_PLACE, "\x12\x00", 2, false},           /* point */
+		{JK_GROUP_HANDLING, "\x32\x01s", 3, false},       /* note */
+		{JK_GROUP_WORDS, "\x12\x03\x12\x01s", 5, true},   /* classification.event */
+		{JK_GROUP_WORDS, "\x12\x02\x08\x01", 4, false},   /* classification.categories */
+		{JK_GROUP_WORDS, "\x2a\x00", 2, false},           /* narrative */
+		{JK_GROUP_WORDS, "\x4a\x03\x0a\x01s", 5, false},  /* reporter.name */
+		{JK_GROUP_WORDS, "\x08\x01", 2, false},           /* identity, as a number */
+		{JK_GROUP_TIMES, "\x08", 1, false},               /* cut */
+		{JK_GROUP_COUNT + 1, "", 0, false},
+		{0, "", 0, false},
 	};
 
 	(void)state;
