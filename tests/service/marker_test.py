@@ -1,6 +1,7 @@
 """What is withheld reaches nobody: a marker in every field of reports, one for each group, through the whole chain to desks under each
 redacting profile. Every byte they get is kept (decrypted), with all logs, metrics and explanations, and searched."""
 import base64
+import json
 import re
 import secrets
 import struct
@@ -8,12 +9,14 @@ import time
 import unittest
 import uuid
 
+from google.protobuf import json_format
+
 import groups
 from agreements import Party, agree
 from dispatch_test import Desk
 from hostile_content_test import field, with_unknown
 from intake_test import Publisher
-from jukwaa_harness import Stack, need_data, protos, run_cli, wait_until
+from jukwaa_harness import FRAME, Stack, need_data, protos, run_cli, wait_until
 from notify_test import Receiver
 
 pb = protos()
@@ -258,13 +261,16 @@ class MarkerTest(unittest.TestCase):
 
     @staticmethod
     def framed(kind, body):
-        from jukwaa_harness import FRAME
         return FRAME.pack(b"JK", 1, 0, pb.Kind.Value(f"KIND_{kind}"), 0), body
 
     @staticmethod
     def as_json(incident):
-        from google.protobuf import json_format
-        return json_format.MessageToJson(incident, preserving_proto_field_name=True, indent=None).encode()
+        report = json_format.MessageToDict(incident, preserving_proto_field_name=True)
+        for name in report["times"]:  # a number is one of microseconds; text would be RFC 3339
+            report["times"][name] = int(report["times"][name])
+        for reference in report["references"]["references"]:
+            reference["sent_us"] = int(reference["sent_us"])
+        return json.dumps(report).encode()
 
     @classmethod
     def drain(cls, desk):
