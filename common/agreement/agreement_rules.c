@@ -99,7 +99,7 @@ unsigned agreement_roles(const struct agreement_ledger *ledger, enum jk_act act,
 	if (ledger->kind == JK_PACT_AGREEMENT)
 		return roles_in_agreement(&of->agreement, agency, is_operator, task_force);
 	/* Who leads decides what comes next: by the version that holds. */
-	if (act == JK_ACT_PROPOSE && ledger->holds >= 0)
+	if (ledger->holds >= 0 && (act == JK_ACT_PROPOSE || (act == JK_ACT_WITHDRAW && version == ledger->proposed)))
 		of = &ledger->versions[ledger->holds];
 	unsigned roles = is_member(&of->task_force, agency) ? ROLE_MEMBER : 0;
 	if (strcmp(of->task_force.lead, agency) == 0)
@@ -369,6 +369,18 @@ bool agreement_stands(const struct agreement_ledger *ledger, const struct jk_tas
 		}
 	}
 	return count >= 2 && (!gives || members > 0) && (!takes || consents(ledger, task_force->lead, false));
+}
+
+bool agreement_counts(
+	const struct agreement_ledger *ledger, const struct jk_standing *standing, const struct jk_task_force *task_force)
+{
+	const struct agreement_version *of = &ledger->versions[ledger->holds];
+	if (!standing->consents || standing->suspended)
+		return false;
+	if (ledger->kind == JK_PACT_TASK_FORCE)
+		return is_member(&of->task_force, standing->agency);
+	return is_statutory(ledger) || is_named(&of->agreement.provider, standing->agency) ||
+	       is_named(&of->agreement.recipient, standing->agency) || (task_force && is_member(task_force, standing->agency));
 }
 
 bool agreement_is_suspended(const struct agreement_ledger *ledger, const struct jk_task_force *task_force)
