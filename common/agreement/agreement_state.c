@@ -184,7 +184,7 @@ void jk_pact_decide(const struct jk_pact *pact, const struct jk_signers *signers
 		close_pact(pact, ledger, ret);
 		return;
 	}
-	ret->suspended = agreement_is_suspended(ledger, pact->task_force);
+	ret->suspended = !ledger->ended && agreement_is_suspended(ledger, pact->task_force);
 	if (!ret->suspended && agreement_stands(ledger, pact->task_force))
 		ret->in_force = ledger->holds;
 	name_holding(ledger, ret);
