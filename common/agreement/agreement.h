@@ -50,7 +50,7 @@ struct jk_task_force {
 	const char *const *members;
 	size_t member_count;
 	uint64_t counties;
-	const char *purpose;
+	const char *purpose, *legal_basis;
 	int64_t start_us, end_us;
 };
 
