@@ -195,7 +195,7 @@ static const struct row *find_row(const struct agreement_ledger *ledger, const s
 static bool refuse(const struct agreement_ledger *ledger, const struct agreement_request *request, struct jk_refusal *ret_refusal)
 {
 	const char *act = jk_words_name(&jk_pact_acts, (int)request->act);
-	bool phase = false, role = false, about = false;
+	bool phase = false, role = false, about = false, able = false;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].act != request->act)
@@ -203,13 +203,15 @@ static bool refuse(const struct agreement_ledger *ledger, const struct agreement
 		bool fits = rows[i].from & phase_of(ledger);
 		phase = phase || fits;
 		role = role || rows[i].roles & request->roles;
-		about = about || (fits && is_about(rows[i].about, ledger, request->version));
+		fits = fits && is_about(rows[i].about, ledger, request->version);
+		about = about || fits;
+		able = able || (fits && rows[i].roles & request->roles);
 	}
 	uint32_t version = ledger->versions[request->version].version;
 	if (!ledger->versions[request->version].good)
 		return jk_refuse(
 			ret_refusal, JK_CODE_NOT_WELL_FORMED, "version", "version %u is not a document of this pact", version);
-	if (!role)
+	if (!role || (about && !able))
 		return jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "agency", "%s may not do %s here: it is not for this party",
 			request->agency, act);
 	if (!phase)

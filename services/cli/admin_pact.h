@@ -1,4 +1,4 @@
-/* admin_pact.h: `jukwaa admin agreement …` and `jukwaa admin taskforce …`: what the two files of it share. */
+/* admin_pact.h: `jukwaa admin agreement …` and `jukwaa admin taskforce …`: what the files of it share. */
 #pragma once
 
 #include "services/cli/admin_store_pg.h"
@@ -34,6 +34,10 @@ struct jk_pact *admin_pact_named(struct admin_pact *call, int *ret_status);
 int admin_pact_version(
 	const struct admin_pact *call, const struct jk_pact *pact, const struct jk_pact_state *state, int *ret_status);
 
+/* admin_pact_act.c: all return a cli_exit, said */
+int admin_pact_on_code(struct admin_pact *call, enum jk_act act);
+int admin_pact_propose(struct admin_pact *call);
+int admin_pact_submit(struct admin_pact *call);
 /* admin_pact_show.c */
 int admin_pact_list(struct admin_pact *call);
 int admin_pact_show(struct admin_pact *call);

@@ -14,7 +14,7 @@ const struct cli_option cli_global_options[] = {
 	{"--json", NULL, "one JSON object a line on standard output", NULL},
 	{"--color", "WHEN", "auto (on a terminal, unless NO_COLOR is set), always, never", "auto always never"},
 	{"--help", NULL, "this help, of the command where one is named", NULL},
-	{"--version", NULL, "the version", NULL},
+	{"--version", NULL, "the version (before a command)", NULL},
 	{0},
 };
 
