@@ -311,6 +311,7 @@ bool agreement_check_task_force(
 		!check_text("legal_basis", message->legal_basis, ret_refusal))
 		return false;
 	ret->purpose = message->purpose;
+	ret->legal_basis = message->legal_basis;
 	return check_time("start", &message->start, arena, &ret->start_us, ret_refusal) &&
 	       check_end(&message->end, true, ret->start_us, arena, &ret->end_us, ret_refusal);
 }
