@@ -140,6 +140,12 @@ static void check_chain(struct client_chains *chains, const Jukwaa__V1__Deliver 
 	memcpy(last->chain, deliver->chain.data, sizeof last->chain);
 }
 
+/* Ids and no content: nothing that could be checked. */
+static bool is_recall(const Jukwaa__V1__Deliver *deliver)
+{
+	return deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED;
+}
+
 /* ---- the event -------------------------------------------------------------------------------------------------- */
 
 static void read_labels(const struct shown_groups *shown, struct jukwaa_event *event)
@@ -217,6 +223,9 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	} else if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING) {
 		jk_buffer_printf(json, ",\"lagging\":");
 		jk_json_write(&deliver->lagging->base, json);
+	} else if (is_recall(deliver)) {
+		jk_buffer_printf(json, ",\"recalled\":");
+		jk_json_write(&deliver->recalled->base, json);
 	} else {
 		jk_buffer_printf(json, ",\"incident\":{");
 		write_shown(shown, json);
@@ -227,6 +236,9 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 
 static bool is_sound(const Jukwaa__V1__Deliver *deliver)
 {
+	if (is_recall(deliver))
+		return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
+		       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == 0 && deliver->chain.len == 0;
 	return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
 	       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == JK_SHA256_BYTES &&
 	       deliver->chain.len == JK_SHA256_BYTES && deliver->body_case != JUKWAA__V1__DELIVER__BODY__NOT_SET;
@@ -337,12 +349,18 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 	};
 	format_id(ret->event_id, &deliver->event_id);
 	format_id(ret->incident_id, &deliver->incident_id);
-	memcpy(ret->commitment, deliver->commitment.data, sizeof ret->commitment);
-	memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
+	if (!is_recall(deliver)) {
+		memcpy(ret->commitment, deliver->commitment.data, sizeof ret->commitment);
+		memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
+	}
 	read_groups(link->arena, body, &shown);
 	read_labels(&shown, ret);
-	check_copy(link->arena, deliver, body, ret);
-	check_chain(chains, deliver, ret);
+	if (is_recall(deliver)) {
+		ret->copy_verified = true; /* of nothing */
+	} else {
+		check_copy(link->arena, deliver, body, ret);
+		check_chain(chains, deliver, ret);
+	}
 	if (json) {
 		json->size = 0;
 		write_event(deliver, &shown, ret, json);

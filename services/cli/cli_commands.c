@@ -60,6 +60,7 @@ static const struct cli_option case_options[] = {
 };
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
+	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
 	{0},
 };
 static const struct cli_option outbox_options[] = {
@@ -122,9 +123,17 @@ const struct cli_command cli_commands[] = {
 		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
 		"with 1 when one is not ready.",
 		false},
-	{"explain", "INCIDENT --desk DESK", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
+	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
 		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
-		"Ends with 0 when some county's copy is allowed, with 1 when none is.",
+		"Ends with 0 when some county's copy is allowed, with 1 when none is.\n"
+		"With --at nothing is decided again: the records of what was reserved and sent answer.",
+		false},
+	{"disclosures", "INCIDENT", "who got what of this incident, and who has not confirmed its newest change", cli_disclosures,
+		NULL, NULL,
+		"For the operator, who may tell the owner (needs JUKWAA_DATABASE): it names every desk, those of\n"
+		"task forces too. Of each copy: under which agreement, version and profile, when it was reserved,\n"
+		"sent and acknowledged; what is only possibly disclosed. Ends with 1 while somebody that had a\n"
+		"copy has not confirmed the newest update or cancellation.",
 		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",
