@@ -357,6 +357,7 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 	read_labels(&shown, ret);
 	if (is_recall(deliver)) {
 		ret->copy_verified = true; /* of nothing */
+		ret->copy_problem = "";
 	} else {
 		check_copy(link->arena, deliver, body, ret);
 		check_chain(chains, deliver, ret);
