@@ -14,7 +14,7 @@ const struct cli_option cli_global_options[] = {
 	{"--json", NULL, "one JSON object a line on standard output", NULL},
 	{"--color", "WHEN", "auto (on a terminal, unless NO_COLOR is set), always, never", "auto always never"},
 	{"--help", NULL, "this help, of the command where one is named", NULL},
-	{"--version", NULL, "the version", NULL},
+	{"--version", NULL, "the version (before a command)", NULL},
 	{0},
 };
 
@@ -65,6 +65,13 @@ static const struct cli_option explain_options[] = {
 };
 static const struct cli_option outbox_options[] = {
 	{"--all", NULL, "retry: all dead letters", NULL},
+	{0},
+};
+static const struct cli_option agreement_options[] = {
+	{"--act", "ACT", "sign: what is signed", "propose accept suspend resume withdraw leave"},
+	{"--agency", "CODE", "sign: for which agency", NULL},
+	{"--after", "FILE", "sign: the newest act, where FILE is a document", NULL},
+	{"--out", "FILE", "sign: where the signed act goes; default: standard output", NULL},
 	{0},
 };
 static const struct cli_option key_options[] = {
@@ -133,10 +140,18 @@ const struct cli_command cli_commands[] = {
 		"A dead letter is a report that was refused for good. When the reason is gone, send it again\n"
 		"with retry, then jukwaa publish --outbox FILE.",
 		false},
+	{"agreement", "sign FILE --act ACT --agency CODE [OPTIONS] | show FILE", "sign an agreement's act away from the exchange",
+		cli_agreement, agreement_options, "sign show",
+		"FILE is a document (JSON), or an act that the operator exported or the other side signed: it carries\n"
+		"the document. The operator submits what was signed: jukwaa admin agreement submit FILE.\n\n"
+		"  jukwaa agreement show kps-krcs.json\n"
+		"  jukwaa agreement sign kps-krcs.json --act propose --agency KPS --key police.key --out proposed.json\n"
+		"  jukwaa agreement sign proposed.json --act accept --agency KRCS --key krcs.key --out accepted.json",
+		false},
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key allow rule dead epoch retention notify", NULL, true},
+		"migrate agency desk key agreement taskforce allow rule dead epoch retention notify", NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
 	{"bench", "publish|deliver|latency|storm [OPTIONS]", "load for a trial exchange, and figures", cli_bench, bench_options,
 		"publish deliver latency storm", "The reports are made up, and real to the exchange: use it on a trial system.",

@@ -5,6 +5,7 @@
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
+#include "feed/feed_body.h"
 #include "wire/wire_frame.h"
 
 #include <string.h>
@@ -78,7 +79,7 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		jk_metric_add(metrics->denied, 1);
 		return false;
 	}
-	ret_decision->withheld |= JK_GROUPS_PROTECTED;
+	ret_decision->withheld = jk_body_withheld(event->group_count, ret_decision->withheld | JK_GROUPS_PROTECTED);
 	if (event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
