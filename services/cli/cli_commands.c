@@ -24,7 +24,8 @@ static const struct cli_option publish_options[] = {
 	{"--map", "FILE", "for CSV: the mapping file", NULL},
 	{"--strict", NULL, "refuse what would only be warned of", NULL},
 	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
-	{"--dry-run", NULL, "send nothing, print what would be sent", NULL},
+	{"--dry-run", NULL, "the same, and who would see it, as what, and why", NULL},
+	{"--print", NULL, "send nothing, print what would be sent", NULL},
 	{"--outbox", "FILE", "keep reports in this file until they are stored; what is left goes first", NULL},
 	{"--window", "N", "reports under way at once, 1 to 256 (64)", NULL},
 	{"--timeout", "S", "give up after so long without an answer (5, then 30)", NULL},
@@ -104,6 +105,7 @@ const struct cli_command cli_commands[] = {
 		"A JSON file holds one report, an array, or one a line. Publishing again is harmless.\n\n"
 		"  jukwaa publish --county 047 alert.cap.xml\n"
 		"  jukwaa publish --check reports.jsonl\n"
+		"  jukwaa publish --dry-run alert.json\n"
 		"  jukwaa publish --map ma3route.map crashes.csv\n"
 		"  jukwaa publish --outbox /var/lib/agency/outbox.db alert.json",
 		false},

@@ -9,6 +9,7 @@
 #include "base/jk_time.h"
 #include "jukwaa/v1/intake.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "services/intake/intake_audience.h"
 #include "services/intake/intake_batch.h"
 #include "services/intake/intake_examine.h"
 #include "services/intake/intake_meter.h"
@@ -60,6 +61,7 @@ static struct intake_item *item_new(
 	jk_text_copy(item->agency, sizeof item->agency, agency->code);
 	item->refuse_expired = agency->refuse_expired;
 	item->check = publish->check;
+	item->dry_run = publish->dry_run;
 	item->format = publish->format;
 	return item;
 }
@@ -82,7 +84,13 @@ static void item_free(struct intake_service *service, struct intake_item **item_
 static void item_answer(struct intake_service *service, struct intake_item *item)
 {
 	struct jk_session *session = jk_session_find(service->sessions, item->session);
-	const ProtobufCMessage *receipt = session ? intake_wire_receipt(item) : NULL;
+	const struct jk_registry *registry = jk_sessions_registry(service->sessions);
+	const ProtobufCMessage *receipt;
+
+	if (item->dry_run && item->verdict == JK_VERDICT_VALID && registry &&
+		!intake_audience_fill(item, registry, jk_time_now_us()))
+		item->verdict = JK_VERDICT_BUSY;
+	receipt = session ? intake_wire_receipt(item) : NULL;
 
 	JK_CRASH_POINT("intake_before_receipt", NULL);
 	intake_meter_receipt(item);

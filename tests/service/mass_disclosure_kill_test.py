@@ -37,31 +37,26 @@ class Reader(threading.Thread):
     def read_session(self):
         peer = self.stack.peer("dispatch", self.key)
         try:
-            if not peer.hello(timeout=1):
+            if not peer.hello(timeout=0.5):
                 return
             self.sessions += 1
             tokens = [pb.SealedPosition(stream=s, seal=b) for s, b in self.positions.items()]
             peer.send("SUBSCRIBE", pb.Subscribe(
                 request=1, counties=COUNTIES, positions=tokens, start_at=pb.START_AT_TOKEN if tokens else pb.START_AT_BEGINNING,
                 window=256, recalled=True, batch_max_bytes=32768 if self.batches else 0))
-            while not self.over:
-                got = peer.receive(0.5)
-                if got is None or got[0] in ("BYE", "BAD_SESSION"):
-                    if got is None and self.ends(peer):
-                        return
-                    if got is not None:
-                        return
-                    continue
-                self.take(peer, *got)
-                if self.rounds_over():
+            silent = 0
+            while not self.over and silent < 2 and not self.rounds_over():
+                got = peer.receive(0.3)
+                if got is None:  # is anybody there? A process that was started since answers BAD_SESSION
+                    silent += 1
+                    peer.send("PING", pb.Ping())
+                elif got[0] in ("BYE", "BAD_SESSION"):
                     return
+                else:
+                    silent = 0
+                    self.take(peer, *got)
         finally:
             peer.close()
-
-    def ends(self, peer):
-        """Nothing came for a while: is anybody there?"""
-        peer.send("PING", pb.Ping())
-        return peer.receive(0.5) is None
 
     def take(self, peer, kind, message):
         if kind == "REFUSED":

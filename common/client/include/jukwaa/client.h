@@ -69,6 +69,7 @@ struct jukwaa_report {
 	const char *county; /* "047" wins over any shape in the payload; NULL: none */
 	bool strict;        /* refuse what would only be warned of */
 	bool check;         /* ask what would happen; nothing is stored */
+	bool dry_run;       /* the same, and who would see it */
 	const char *label;  /* the caller's name for it (a file name), given back with the receipt; NULL: "" */
 };
 
@@ -79,6 +80,16 @@ struct jukwaa_position {
 };
 struct jukwaa_warning {
 	const char *code, *field, *reason;
+};
+/* Who would get a copy, from which county's stream, and under what. */
+struct jukwaa_reader {
+	const char *county;
+	const char *desk, *agency; /* "": members of a task force that the publisher is not in */
+	uint32_t hidden_desks;     /* how many those are */
+	const char *effect;        /* ALLOW ALLOW_REDACTED */
+	const char *agreement;     /* "": the owner's own, or the operator's rule */
+	uint32_t version;
+	const char *profile, *reason;
 };
 /* Valid until the next call on the publisher. */
 struct jukwaa_receipt {
@@ -95,6 +106,8 @@ struct jukwaa_receipt {
 	size_t warning_count;
 	const char *code, *field, *reason; /* "" unless CONFLICT or REJECTED */
 	bool retried;                      /* BUSY or silence was met on the way */
+	const struct jukwaa_reader *audience; /* of a dry run that is VALID */
+	size_t audience_count, audience_more; /* more: not listed */
 };
 
 /* Opens; does not wait for the service. */
