@@ -132,7 +132,7 @@ def bench_decide(cluster, options):
     for _ in range(10):
         before = dispatch.log().count("registry_loaded")
         stack.sql("UPDATE registry.agency SET name = name WHERE code = 'A0'")
-        wait_until(lambda: dispatch.log().count("registry_loaded") > before, 5, "the registry loaded again")
+        wait_until(lambda: dispatch.log().count("registry_loaded") > before, 20, "the registry loaded again")
     loads = [dict(re.findall(r'"?(\w+)"?[=:]"?(\w+)', line)) for line in dispatch.log().splitlines() if "registry_loaded" in line]
     done = subprocess.run([BIN / "jukwaa", "--json", "bench", "decide"], capture_output=True, text=True, env={**os.environ, **stack.admin_env})
     if done.returncode:

@@ -22,8 +22,7 @@ static struct jk_key keys[3];
 static size_t acts_written; /* of pacts.acts */
 
 #define SQL(label, text) static const struct jk_db_statement label = {.name = #label, .sql = text}
-#define SQL_WITH(label, params, text)                                                                                            \
-	static const struct jk_db_statement label = {.name = #label, .params = (params), .sql = text}
+#define SQL_WITH(label, count, text) static const struct jk_db_statement label = {.name = #label, .params = (count), .sql = text}
 SQL(add_agencies, "INSERT INTO registry.agency (code, name) VALUES ('NPS', 'Police'), ('KRCS', 'Red Cross')");
 SQL(add_desk, "INSERT INTO registry.desk (code, agency_id, name) SELECT 'KRCS-047', agency_id, 'Nairobi' FROM registry.agency"
 	      " WHERE code = 'KRCS'");
