@@ -50,16 +50,14 @@ static struct dispatch_position position_of(const struct dispatch_event *event)
 	return position;
 }
 
-/* The owner is looked up once for all sessions; a snapshot that does not know it yet denies. */
+/* The owner and its policy are looked up once for all sessions, and again when the registry has changed; a snapshot that does not
+ * know the owner denies. */
 static void find_owner(const struct visit *visit, struct dispatch_event *event)
 {
-	const struct jk_agency *agency;
-
-	if (event->label.owner_agency_id >= 0 || !event->readable)
+	if (event->owner_version == visit->registry->version || !event->readable)
 		return;
-	agency = jk_registry_find_agency(visit->registry, event->agency);
-	if (agency != NULL)
-		jk_registry_label_owner(&event->label, agency);
+	jk_registry_label_owner(&event->label, jk_registry_find_agency(visit->registry, event->agency));
+	event->owner_version = visit->registry->version;
 }
 
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */
