@@ -316,6 +316,11 @@ enum jk_status registry_build(const struct registry_rows *rows, struct jk_regist
 	return JK_OK;
 }
 
+size_t registry_bytes(const struct jk_registry *registry)
+{
+	return jk_arena_used(((const struct registry_index *)registry->index)->arena);
+}
+
 void registry_drop(const struct jk_registry **registry_p)
 {
 	const struct jk_registry *registry = *registry_p;

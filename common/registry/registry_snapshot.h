@@ -100,6 +100,8 @@ struct registry_index {
  * snapshot has one holder, the caller. */
 enum jk_status registry_build(
 	const struct registry_rows *rows, struct jk_registry **ret_registry, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
+/* Memory it takes. */
+size_t registry_bytes(const struct jk_registry *registry);
 /* One holder less; freed with the last. Nulls the pointer; NULL is fine. Any thread. */
 void registry_drop(const struct jk_registry **registry_p);
 

@@ -7,6 +7,7 @@
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
+#include "base/jk_time.h"
 #include "registry/registry_load_pg.h"
 
 enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000 };
@@ -92,6 +93,7 @@ static void poll_once(struct jk_registry_watch *watch)
 	char problem[REGISTRY_PROBLEM_BYTES];
 	struct registry_state state;
 	struct jk_registry *registry;
+	int64_t began_ms = jk_time_mono_ms();
 
 	if (registry_load_state(watch->db, &state, problem) != JK_OK) {
 		set_problem(watch, problem, false);
@@ -106,6 +108,9 @@ static void poll_once(struct jk_registry_watch *watch)
 			return;
 		}
 		log_closed(watch->current, registry);
+		jk_log(JK_LOG_DEBUG, "registry_loaded", "version=%lld terms=%zu closed=%zu bytes=%zu load_ms=%lld",
+			(long long)registry->version, registry->term_count, registry->closed_count, registry_bytes(registry),
+			(long long)(jk_time_mono_ms() - began_ms));
 		registry_watch_swap(watch, &registry);
 	}
 	set_problem(watch, "", false);

@@ -5,6 +5,7 @@
 #include "services/cli/cli_commands.h"
 #include "services/cli/status_desks.h"
 #include "services/cli/status_http.h"
+#include "services/cli/status_pacts.h"
 #include "services/cli/status_store_pg.h"
 #include "json/json_map.h"
 
@@ -223,6 +224,7 @@ static int show_database(const struct cli *cli)
 		}
 		return CLI_UNREACHABLE;
 	}
+	status_pacts_read(cli->database, show_value, &shown);
 	end_row(&shown);
 	return shown.failed ? CLI_REFUSED : CLI_OK;
 }
