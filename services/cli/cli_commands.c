@@ -62,6 +62,20 @@ static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
 	{0},
 };
+static const struct cli_option evidence_options[] = {
+	{"--public-key", "FILE", "verify: the exchange's .pub file, or its sign-public as 64 hex digits; may be given again", NULL},
+	{"--database", NULL, "verify: the feed in the database (JUKWAA_DATABASE)", NULL},
+	{"--content", NULL, "verify --database: also that stored bodies are what was recorded", NULL},
+	{"--export", "FILE", "verify: what evidence export wrote", NULL},
+	{"--heads", "FILE", "verify: heads that others hold (jukwaa watch --heads, dispatch's head-file)", NULL},
+	{"--receipt", "FILE", "verify: receipts or copies that must be among the events", NULL},
+	{"--county", "LIST", "export: only these streams, such as 047,@KPS", NULL},
+	{"--from", "SEQ", "export: from this number of the one stream on", NULL},
+	{"--to", "SEQ", "export: up to this number", NULL},
+	{"--out", "FILE", "export, prove: a new file; otherwise standard output", NULL},
+	{"--watch-file", "FILE", "head: the newest of a file of heads, instead of the database's", NULL},
+	{0},
+};
 static const struct cli_option outbox_options[] = {
 	{"--all", NULL, "retry: all dead letters", NULL},
 	{0},
@@ -118,6 +132,15 @@ const struct cli_command cli_commands[] = {
 	{"explain", "INCIDENT --desk DESK", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
 		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
 		"Ends with 0 when some county's copy is allowed, with 1 when none is.",
+		false},
+	{"evidence", "head | export | prove RECEIPT | verify PROOF | verify --export FILE | verify --database",
+		"prove that history was not changed", cli_evidence, evidence_options, "head export prove verify",
+		"A proof needs nothing but the exchange's public key to be checked. verify ends with 1 when something was\n"
+		"changed, and says which number of which stream comes first.\n\n"
+		"  jukwaa --json publish alert.json > receipt.json\n"
+		"  jukwaa evidence prove receipt.json --out proof.json\n"
+		"  jukwaa evidence verify proof.json --receipt receipt.json --public-key exchange.pub\n"
+		"  jukwaa evidence verify --database --heads witnessed.jsonl --public-key exchange.pub",
 		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",
