@@ -41,6 +41,7 @@ static const struct cli_option watch_options[] = {
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
+	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
 	{"--count", "N", "end with status 0 after so many events", NULL},
 	{"--timeout", "S", "end after so long; with status 1 when --count is not reached", NULL},
 	{"--window", "N", "events under way at once, 1 to 256 (64)", NULL},

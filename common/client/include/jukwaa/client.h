@@ -131,6 +131,9 @@ struct jukwaa_subscription {
 	/* Messages under way before an acknowledgement is due, 1 to 256; 0: 64. While it catches up a message holds many events,
 	 * else one. Acknowledge after so many events at the latest, and when none comes. */
 	uint32_t window;
+	/* File to which the signed heads that the exchange tells are added, one JSON object a line: whoever keeps it can later show
+	 * that history was not rewritten (jukwaa evidence verify --heads). NULL: none. */
+	const char *heads_file;
 	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
 };
 
