@@ -175,7 +175,7 @@ int64_t evidence_store_ends(struct evidence_store *store, evidence_position_row 
 		       " SELECT h.stream, h.last_seq, h.last_chain, 1::int8 FROM feed.head h WHERE h.last_seq > 0"
 		       " UNION ALL SELECT f.stream, 0::int8, ''::bytea, 0::int8 FROM found f WHERE f.stream IS NOT NULL"
 		       " AND NOT EXISTS (SELECT FROM feed.head h WHERE h.stream = f.stream AND h.last_seq > 0)"
-		       " ORDER BY 1 COLLATE \"C\""};
+		       " ORDER BY 1"};
 	struct positions positions = {row, arg};
 
 	return ask(store, &question, take_position, &positions);

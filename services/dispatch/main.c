@@ -24,7 +24,7 @@ static const struct jk_setting table[] = {
 	{"realm", JK_CONF_REALM, offsetof(struct settings, realm), NULL, 0, 0, false, "LIVE or EXERCISE; must be the database's"},
 	{"hint-sockets", JK_CONF_TEXT, offsetof(struct settings, hint_sockets), "", 0, 0, false,
 		"sockets of those who append to the feed, separated by commas; empty: look every 250 ms"},
-	{"head-file", JK_CONF_PATH, offsetof(struct settings, head_file), NULL, 0, 0, false,
+	{"head-file", JK_CONF_PATH, offsetof(struct settings, head_file), "", 0, 0, false,
 		"signed heads are added to this file, one a line, for whoever wants to hold the exchange to them"},
 	{"cache-mib", JK_CONF_INT, offsetof(struct settings, cache_mib), "16", 1, 65536, false,
 		"memory for events that sessions share"},
