@@ -1,5 +1,5 @@
 /* evidence_head.h: signed heads: one Merkle root over the newest event of every stream, signed. Dispatch makes them; whoever
- * checks evidence takes them apart. The exact bytes are listed here and, for outsiders, in services/dispatch/README.md. Not here:
+ * checks evidence takes them apart. The exact bytes are listed here and, for outsiders, in README.md. Not here:
  * storing and publishing them. */
 #pragma once
 

@@ -1,4 +1,4 @@
-"""Checks proofs and exports of evidence as an outsider would: written from the documents alone (services/dispatch/README.md,
+"""Checks proofs and exports of evidence as an outsider would: written from the documents alone (common/evidence/README.md,
 proto/jukwaa/v1/feed.proto and evidence.proto), with hashlib, and openssl for the signature. Raises AssertionError with what does
 not hold."""
 import hashlib
