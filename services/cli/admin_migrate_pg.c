@@ -8,7 +8,7 @@
 static bool run(PGconn *link, const char *sql, const char *what, int *ret_status)
 {
 	PGresult *result = PQexec(link, sql);
-	/* A migration may hold nothing but words. */
+	/* A file may hold nothing but comments. */
 	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK ||
 		    PQresultStatus(result) == PGRES_EMPTY_QUERY;
 	if (!good)
