@@ -77,7 +77,7 @@ struct jk_check {
 	struct stream *last; /* events come in runs */
 	struct stream all;   /* for what concerns no stream */
 	struct witness *witnesses;
-	size_t witness_count, witness_capacity, witness_first; /* all before witness_first are found */
+	size_t witness_count, witness_capacity, witness_first; /* all before it are found, or from before what is kept */
 	bool witnesses_sorted, all_streams;
 	uint64_t anchor_head; /* the newest head that a stream begins under */
 	int64_t kept_from_us; /* when that was signed: heads from there on are all kept */
@@ -479,7 +479,9 @@ static void match_witness(struct jk_check *check, const struct jk_signed_head *h
 		at--;
 	for (; at < check->witnesses + check->witness_count && compare_witnesses(at, &wanted) == 0; at++)
 		at->found = true;
-	while (check->witness_first < check->witness_count && check->witnesses[check->witness_first].found)
+	while (check->witness_first < check->witness_count &&
+		(check->witnesses[check->witness_first].found ||
+			check->witnesses[check->witness_first].head.signed_at_us < check->kept_from_us))
 		check->witness_first++;
 	if (check->witness_first == check->witness_count ||
 		check->witnesses[check->witness_first].head.signed_at_us > head->signed_at_us)

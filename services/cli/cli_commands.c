@@ -23,6 +23,7 @@ static const struct cli_option publish_options[] = {
 	{"--county", "CODE", "three digits; wins over the place in the report", NULL},
 	{"--map", "FILE", "for CSV: the mapping file", NULL},
 	{"--strict", NULL, "refuse what would only be warned of", NULL},
+	{"--sign", NULL, "sign each report, so that receivers can check whose it is", NULL},
 	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
 	{"--dry-run", NULL, "send nothing, print what would be sent", NULL},
 	{"--outbox", "FILE", "keep reports in this file until they are stored; what is left goes first", NULL},

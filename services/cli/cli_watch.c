@@ -77,6 +77,8 @@ static const char *mark_of(const struct jukwaa_event *event)
 		return " CHAIN BROKEN";
 	if (!event->copy_verified)
 		return " COPY DOES NOT ADD UP";
+	if (strcmp(event->origin, "bad") == 0)
+		return " NOT THE AGENCY'S OWN SIGNATURE";
 	return "";
 }
 

@@ -297,12 +297,14 @@ static void take_head(void *arg, const PGresult *result, int row)
 	struct heads *heads = arg;
 	struct jk_signed_head head = {
 		.head_no = (uint64_t)jk_db_get_int(result, row, 0), .signed_at_us = jk_db_get_time_us(result, row, 1)};
+	size_t count;
 
 	read_bytes(head.root, sizeof head.root, result, row, 2);
 	read_bytes(head.public_key, sizeof head.public_key, result, row, 3);
 	read_bytes(head.signature, sizeof head.signature, result, row, 4);
 	heads->last_no = head.head_no;
-	heads->row(heads->arg, &head, heads->store->leaves, read_leaves(heads->store, result, row));
+	count = read_leaves(heads->store, result, row); /* where they are, too */
+	heads->row(heads->arg, &head, heads->store->leaves, count);
 }
 
 int64_t evidence_store_heads(

@@ -4,6 +4,7 @@
 #include "base/jk_arena.h"
 #include "base/jk_id.h"
 #include "crypt/crypt.h"
+#include "evidence/evidence_origin.h"
 #include "services/intake/intake_ledger.h"
 #include "services/intake/intake_report.h"
 #include "services/intake/intake_rules.h"
@@ -41,6 +42,13 @@ struct intake_sealed {
 	struct intake_protected reporter, persons;
 };
 
+/* The publisher's signature over its report, verified. */
+struct intake_origin {
+	bool given;
+	uint8_t salt[JK_SALT_BYTES];
+	struct jk_origin origin;
+};
+
 struct intake_message; /* the incident in its protobuf form, known to intake_wire.c alone */
 
 struct intake_item {
@@ -59,6 +67,7 @@ struct intake_item {
 	enum jk_format format;
 	const uint8_t *bytes; /* as received */
 	size_t size;
+	struct intake_origin origin;
 	struct intake_report report;
 	struct intake_candidate candidate;
 	const struct intake_message *message;

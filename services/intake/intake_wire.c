@@ -18,6 +18,8 @@ void intake_wire_publish(const ProtobufCMessage *message, struct intake_publish 
 		.county = publish->county,
 		.strict = publish->strict,
 		.check = publish->check,
+		.origin_salt = {publish->origin_salt.data, publish->origin_salt.len},
+		.origin_signature = {publish->origin_signature.data, publish->origin_signature.len},
 	};
 }
 

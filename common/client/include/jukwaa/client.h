@@ -59,6 +59,7 @@ struct jukwaa_publisher_options {
 	/* NULL: none. Else reports are first written durably to this SQLite file (one process at a time), then sent, and kept
 	 * until STORED or DUPLICATE; REJECTED and CONFLICT stay as dead letters. Reports left from an earlier run go first. */
 	const char *outbox;
+	bool sign; /* each report with the Ed25519 half of the key, so that receivers can check whose it is */
 	uint64_t outbox_max_bytes; /* 0: 1 GiB; beyond it, send fails with JUKWAA_E_STORAGE */
 };
 
@@ -150,6 +151,9 @@ struct jukwaa_event {
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
 	uint8_t commitment[32], chain[32];
+	/* "verified": the publisher signed its report, as the agency and with the key that the copy names; "bad": the copy says so, and it
+	 * does not hold; "none": not signed, or not shown. That the key is the agency's is the exchange's word. */
+	const char *origin;
 	/* What is shown adds up to the commitment, is no more than the profile that the copy names, and lies where it belongs. */
 	bool copy_verified;
 	/* The chain of this stream adds up from the event before it in this session; false for the first event of a stream that
