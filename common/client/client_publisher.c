@@ -246,8 +246,8 @@ static bool load_from_outbox(struct jukwaa_publisher *publisher)
 }
 
 /* A salt of its own each time: only the one that is stored counts. */
-static void sign_report(const struct jukwaa_publisher *publisher, const struct client_report *report, uint8_t ret_salt[JK_SALT_BYTES],
-	struct jk_origin *ret_origin)
+static void sign_report(const struct jukwaa_publisher *publisher, const struct client_report *report,
+	uint8_t ret_salt[JK_SALT_BYTES], struct jk_origin *ret_origin)
 {
 	ret_origin->format = (uint32_t)report->format;
 	jk_random(ret_salt, JK_SALT_BYTES);

@@ -122,8 +122,8 @@ void jk_check_all_streams(struct jk_check *check)
 /* ---- findings --------------------------------------------------------------------------------------------------- */
 
 JK_PRINTF(6, 7)
-static void tell(struct jk_check *check, struct stream *stream, enum fault fault, uint64_t seq, uint64_t head_no,
-	const char *format, ...)
+static void tell(
+	struct jk_check *check, struct stream *stream, enum fault fault, uint64_t seq, uint64_t head_no, const char *format, ...)
 {
 	struct jk_finding finding = {.code = codes[fault], .seq = seq, .head_no = head_no};
 	va_list arguments;
@@ -293,7 +293,8 @@ static void tell_other_chain(struct jk_check *check, struct stream *stream, cons
 			must->head_no, stream->last_must.seq);
 	else
 		tell(check, stream, NOT_AS_SIGNED, must->seq, must->head_no,
-			"signed head %" PRIu64 " has another chain for it: it, or what came before it, was rewritten", must->head_no);
+			"signed head %" PRIu64 " has another chain for it: it, or what came before it, was rewritten",
+			must->head_no);
 }
 
 /* The row of this number has this chain: what heads and receipts say of it is done. */
@@ -326,12 +327,14 @@ void jk_check_event(struct jk_check *check, const struct jk_chain_link *link, co
 		return;
 	}
 	if (link->seq != stream->seq + 1) {
-		tell(check, stream, NUMBER_MISSING, stream->seq + 1, 0, "after #%" PRIu64 " comes #%" PRIu64, stream->seq, link->seq);
+		tell(check, stream, NUMBER_MISSING, stream->seq + 1, 0, "after #%" PRIu64 " comes #%" PRIu64, stream->seq,
+			link->seq);
 	} else {
 		jk_chain_next(computed, stream->seq == 0 ? NULL : stream->chain, link);
 		if (memcmp(computed, chain, sizeof computed) != 0)
 			tell(check, stream, CHAIN_BROKEN, link->seq, 0,
-				"its row is not what its chain was made of, or the row before it is not the one that stood there");
+				"its row is not what its chain was made of, or the row before it is not the one that stood "
+				"there");
 	}
 	stream->seq = link->seq;
 	memcpy(stream->chain, chain, sizeof stream->chain);
@@ -405,8 +408,8 @@ static void take_leaf(struct jk_check *check, const struct jk_signed_head *head,
 	if (!stream || !stream->has_end) {
 		stream = check->all_streams ? find_or_add(check, leaf->stream) : NULL;
 		if (stream)
-			tell(check, stream, CUT_OFF, 1, head->head_no, "a signed head reaches #%" PRIu64 ", and there is no such stream",
-				leaf->seq);
+			tell(check, stream, CUT_OFF, 1, head->head_no,
+				"a signed head reaches #%" PRIu64 ", and there is no such stream", leaf->seq);
 		return;
 	}
 	memcpy(must.chain, leaf->chain, sizeof must.chain);
@@ -452,7 +455,8 @@ void jk_check_witness(struct jk_check *check, const struct jk_signed_head *head)
 }
 
 /* How far the streams were under the newest witnessed head before the first one that is missing. */
-static void remember_witnessed(struct jk_check *check, const struct jk_signed_head *head, const struct jk_leaf *leaves, size_t count)
+static void remember_witnessed(
+	struct jk_check *check, const struct jk_signed_head *head, const struct jk_leaf *leaves, size_t count)
 {
 	check->witnessed_head = head->head_no;
 	for (size_t i = 0; i < count; i++) {
@@ -511,7 +515,8 @@ static void tell_missing_witness(struct jk_check *check, const struct jk_signed_
 			continue;
 		told = true;
 		tell(check, stream, NOT_WITNESSED, stream->witnessed_seq + 1, check->witnessed_head,
-			"a head that was witnessed is not among those stored: from this number on nothing is known to be as it was");
+			"a head that was witnessed is not among those stored: from this number on nothing is known to be as it "
+			"was");
 	}
 	if (!told)
 		tell(check, &check->all, NOT_WITNESSED, 0, head->head_no, "a head that was witnessed is not among those stored");
@@ -539,13 +544,14 @@ static void finish_stream(struct jk_check *check, struct stream *stream)
 
 	if (stream->begin_head != 0 && !stream->begin_proven)
 		tell(check, stream, BEGINS_NOWHERE, stream->begin.seq, stream->begin_head,
-			"what was removed up to #%" PRIu64 " does not end at a position of signed head %" PRIu64, stream->begin.seq,
-			stream->begin_head);
+			"what was removed up to #%" PRIu64 " does not end at a position of signed head %" PRIu64,
+			stream->begin.seq, stream->begin_head);
 	if (stream->first < stream->count && stream->has_end) {
 		const struct must *must = &stream->musts[stream->count - 1];
 
 		if (stream->whole || must->seq <= stream->end.seq)
-			tell(check, stream, CUT_OFF, stream->seq + 1, must->head_no, "%s reaches #%" PRIu64 ", the stream ends at #%" PRIu64,
+			tell(check, stream, CUT_OFF, stream->seq + 1, must->head_no,
+				"%s reaches #%" PRIu64 ", the stream ends at #%" PRIu64,
 				must->head_no ? "a signed head" : "a receipt", must->seq, stream->seq);
 	}
 	if (stream->seq != stream->end.seq || (stream->seq > 0 && memcmp(stream->chain, stream->end.chain, 32) != 0))
@@ -565,7 +571,8 @@ struct jk_check_sum jk_check_finish(struct jk_check *check)
 		if (stream->has_end)
 			finish_stream(check, stream);
 		else if (check->all_streams && stream->first < stream->count)
-			tell(check, stream, CUT_OFF, stream->musts[stream->first].seq, 0, "a receipt is from it, and there is no such stream");
+			tell(check, stream, CUT_OFF, stream->musts[stream->first].seq, 0,
+				"a receipt is from it, and there is no such stream");
 	}
 	finish_witnesses(check);
 	return check->sum;

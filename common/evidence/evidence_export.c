@@ -44,8 +44,8 @@ void jk_export_head(struct jk_export *export, const struct jk_signed_head *head,
 	jk_hex_encode(root, head->root, sizeof head->root);
 	jk_hex_encode(key, head->public_key, sizeof head->public_key);
 	jk_hex_encode(signature, head->signature, sizeof head->signature);
-	fprintf(export->file, "head %" PRIu64 " %" PRId64 " %s %s %s %zu\n", head->head_no, head->signed_at_us, root, key, signature,
-		count);
+	fprintf(export->file, "head %" PRIu64 " %" PRId64 " %s %s %s %zu\n", head->head_no, head->signed_at_us, root, key,
+		signature, count);
 	export->lines++;
 	for (size_t i = 0; i < count; i++) {
 		write_position(export, "leaf", &leaves[i]);
@@ -61,10 +61,9 @@ void jk_export_event(struct jk_export *export, const struct jk_chain_link *link,
 	jk_id_format(incident_id, &link->incident_id);
 	jk_hex_encode(commitment, link->commitment, link->commitment_size);
 	jk_hex_encode(hex, chain, 32);
-	fprintf(export->file,
-		"event %s %" PRIu64 " %" PRIu32 " %" PRId64 " %s %d %s %" PRId64 " %d %d %s %s\n", link->stream, link->seq,
-		link->epoch, link->recorded_at_us, event_id, link->kind, incident_id, link->revision, link->tlp, link->category,
-		link->commitment_size ? commitment : "-", hex);
+	fprintf(export->file, "event %s %" PRIu64 " %" PRIu32 " %" PRId64 " %s %d %s %" PRId64 " %d %d %s %s\n", link->stream,
+		link->seq, link->epoch, link->recorded_at_us, event_id, link->kind, incident_id, link->revision, link->tlp,
+		link->category, link->commitment_size ? commitment : "-", hex);
 	export->lines++;
 }
 
@@ -201,11 +200,11 @@ static bool read_event(struct reading *r)
 	int64_t seq, epoch, kind, tlp, category;
 	bool bare = strcmp(r->words[11], "-") == 0;
 
-	if (*r->words[1] == '\0' || strlen(r->words[1]) >= JK_LEAF_STREAM_BYTES || !take_number(r->words[2], 1, INT64_MAX, &seq) ||
-		!take_number(r->words[3], 0, UINT32_MAX, &epoch) ||
-		!take_number(r->words[4], INT64_MIN, INT64_MAX, &link.recorded_at_us) || !jk_id_parse(r->words[5], &link.event_id) ||
-		!take_number(r->words[6], INT16_MIN, INT16_MAX, &kind) || !jk_id_parse(r->words[7], &link.incident_id) ||
-		!take_number(r->words[8], INT64_MIN, INT64_MAX, &link.revision) ||
+	if (*r->words[1] == '\0' || strlen(r->words[1]) >= JK_LEAF_STREAM_BYTES ||
+		!take_number(r->words[2], 1, INT64_MAX, &seq) || !take_number(r->words[3], 0, UINT32_MAX, &epoch) ||
+		!take_number(r->words[4], INT64_MIN, INT64_MAX, &link.recorded_at_us) ||
+		!jk_id_parse(r->words[5], &link.event_id) || !take_number(r->words[6], INT16_MIN, INT16_MAX, &kind) ||
+		!jk_id_parse(r->words[7], &link.incident_id) || !take_number(r->words[8], INT64_MIN, INT64_MAX, &link.revision) ||
 		!take_number(r->words[9], INT16_MIN, INT16_MAX, &tlp) ||
 		!take_number(r->words[10], INT16_MIN, INT16_MAX, &category) ||
 		(!bare && !take_hex(r->words[11], link.commitment, sizeof link.commitment)) || !take_hex(r->words[12], chain, 32))

@@ -1,6 +1,7 @@
-/* evidence_origin.h: a publisher's signature over its own report: optional, verified by intake, carried with every copy that shows the
- * identity group, checked by receivers. What is signed is a salted digest of the payload, so that a copy of which something is withheld
- * does not let anybody guess what; the salt stays with the report as received, and the owner can show both in a dispute. */
+/* evidence_origin.h: a publisher's signature over its own report: optional, verified by intake, carried with every copy that
+ * shows the identity group, checked by receivers. What is signed is a salted digest of the payload, so that a copy of which
+ * something is withheld does not let anybody guess what; the salt stays with the report as received, and the owner can show both
+ * in a dispute. */
 #pragma once
 
 #include <stdbool.h>

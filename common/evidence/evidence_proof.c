@@ -143,7 +143,8 @@ static bool reaches_root(const Jukwaa__V1__StreamProof *proof, uint64_t last_seq
 	jk_leaf_hash(reached, proof->stream, last_seq, last_chain);
 	jk_audit_root(reached, reached, steps, proof->n_audit);
 	if (memcmp(reached, root, 32) != 0)
-		return refuse(ret_refusal, "streams.audit", "the links do not lead to the head's root: something in them was changed");
+		return refuse(
+			ret_refusal, "streams.audit", "the links do not lead to the head's root: something in them was changed");
 	return true;
 }
 
@@ -175,8 +176,8 @@ static bool check_head(const Jukwaa__V1__SignedHead *message, const uint8_t (*ke
 	return refuse(ret_refusal, "head.public_key", "signed by a key that is not the exchange's");
 }
 
-static bool check(const Jukwaa__V1__EvidenceProof *proof, struct jk_proven *proven, const uint8_t root[32],
-	struct jk_refusal *ret_refusal)
+static bool check(
+	const Jukwaa__V1__EvidenceProof *proof, struct jk_proven *proven, const uint8_t root[32], struct jk_refusal *ret_refusal)
 {
 	if (strcmp(proof->form, FORM) != 0)
 		return jk_refuse(ret_refusal, JK_CODE_UNSUPPORTED_VERSION, "form", "this program knows " FORM " only");

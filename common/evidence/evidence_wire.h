@@ -3,8 +3,8 @@
 #pragma once
 
 #include "evidence/evidence_head.h"
-#include "json/json_map.h"
 #include "jukwaa/v1/evidence.pb-c.h"
+#include "json/json_map.h"
 
 /* Members without braces. */
 void evidence_write_head(struct jk_buffer *buffer, const struct jk_signed_head *head);

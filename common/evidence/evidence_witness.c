@@ -83,8 +83,7 @@ bool jk_witness_parse(const char *line, size_t size, struct jk_signed_head *ret)
 	return good;
 }
 
-enum jk_status jk_witness_read(
-	const char *path, jk_witness_head *head, void *arg, size_t *ret_bad, struct jk_refusal *ret_reason)
+enum jk_status jk_witness_read(const char *path, jk_witness_head *head, void *arg, size_t *ret_bad, struct jk_refusal *ret_reason)
 {
 	FILE *file = fopen(path, "re");
 	struct jk_signed_head read;

@@ -9,9 +9,10 @@
 /* {"head_no":7,"signed_at_us":1764190684123456,"signed_at":"2026-…Z","root":"…","public_key":"…","signature":"…"} and a newline;
  * hexadecimal; head_no is left out when 0. */
 void jk_witness_write(struct jk_buffer *line, const struct jk_signed_head *head);
-/* Adds the head's line to the file (made with 0644 when it is not there) and waits for the disk. After a line that a crash has cut it
- * begins a new one. */
-enum jk_status jk_witness_append(const char *path, const struct jk_signed_head *head, struct jk_refusal *ret_reason) JK_MUST_CHECK;
+/* Adds the head's line to the file (made with 0644 when it is not there) and waits for the disk. After a line that a crash has
+ * cut it begins a new one. */
+enum jk_status jk_witness_append(
+	const char *path, const struct jk_signed_head *head, struct jk_refusal *ret_reason) JK_MUST_CHECK;
 
 /* One line without its newline; false: not a head. Signatures are not looked at. */
 bool jk_witness_parse(const char *line, size_t size, struct jk_signed_head *ret);

@@ -15,7 +15,7 @@ struct jk_agency {
 	int32_t agency_id;
 	char code[33];
 	bool strict, refuse_expired, revoked;
-	bool agreements_only; /* for jk_label.owner_agreements_only */
+	bool agreements_only;   /* for jk_label.owner_agreements_only */
 	bool require_signature; /* its reports must carry its own signature */
 };
 struct jk_desk {

@@ -40,8 +40,9 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	[ADMIN_AGENCY_SET] =
 		"UPDATE registry.agency SET agreements_only = coalesce($2::boolean, agreements_only), "
 		"require_signature = coalesce($3::boolean, require_signature) WHERE code = $1 RETURNING 'changed' AS done",
-	[ADMIN_AGENCY_LIST] = "SELECT code, name, strict, refuse_expired, agreements_only, require_signature, added_at, revoked_at FROM "
-			      "registry.agency ORDER BY code",
+	[ADMIN_AGENCY_LIST] =
+		"SELECT code, name, strict, refuse_expired, agreements_only, require_signature, added_at, revoked_at FROM "
+		"registry.agency ORDER BY code",
 	[ADMIN_AGENCY_REVOKE] = REVOKE("registry.agency", "code = $1"),
 	[ADMIN_AGENCY_REINSTATE] = REINSTATE("registry.agency", "code = $1"),
 	[ADMIN_DESK_ADD] =

@@ -281,13 +281,15 @@ static int run_prove(const struct cli *cli, struct cli_args *args)
 			continue;
 		word = cli_args_word(args);
 		if (!word || receipt)
-			return cli_usage("evidence", "evidence prove takes one receipt, not '%s'", word ? word : cli_args_peek(args));
+			return cli_usage(
+				"evidence", "evidence prove takes one receipt, not '%s'", word ? word : cli_args_peek(args));
 		receipt = word;
 	}
 	if (cli_args_missing(args))
 		return cli_usage("evidence", "%s wants a value", cli_args_missing(args));
 	if (!receipt)
-		return cli_usage("evidence", "say which receipt: a line of jukwaa --json publish, in a file or on standard input (-)");
+		return cli_usage(
+			"evidence", "say which receipt: a line of jukwaa --json publish, in a file or on standard input (-)");
 	return need_database(cli) == CLI_OK ? evidence_prove(cli, receipt, out) : CLI_USAGE;
 }
 

@@ -328,8 +328,8 @@ static bool take_option(struct cli_args *args, struct watch_texts *texts)
 	return cli_args_take(args, "--county", &texts->county) || cli_args_take(args, "--category", &texts->category) ||
 	       cli_args_take(args, "--min-severity", &texts->minimum) || cli_args_take(args, "--from", &texts->from) ||
 	       cli_args_take(args, "--cursor", &texts->cursor) || cli_args_take(args, "--resume", &texts->resume) ||
-	       cli_args_take(args, "--heads", &texts->heads) || cli_args_take(args, "--count", &texts->count) || cli_args_take(args, "--timeout", &texts->timeout) ||
-	       cli_args_take(args, "--window", &texts->window);
+	       cli_args_take(args, "--heads", &texts->heads) || cli_args_take(args, "--count", &texts->count) ||
+	       cli_args_take(args, "--timeout", &texts->timeout) || cli_args_take(args, "--window", &texts->window);
 }
 
 static bool take_switch(struct cli_args *args, struct watching *w)

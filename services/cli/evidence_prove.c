@@ -71,8 +71,9 @@ static int look_at_event(struct proving *p)
 		return cli_fail(CLI_REFUSED, "removed by age? keep a proof for as long as you may need it",
 			"%s#%" PRIu64 " is not in the feed", position->stream, position->seq);
 	if (p->other_event || p->other_chain)
-		return cli_fail(CLI_REFUSED, "jukwaa evidence verify --database", "%s#%" PRIu64 " is not what the receipt says: %s",
-			position->stream, position->seq, p->other_event ? "another event stands there" : "its chain is another");
+		return cli_fail(CLI_REFUSED, "jukwaa evidence verify --database",
+			"%s#%" PRIu64 " is not what the receipt says: %s", position->stream, position->seq,
+			p->other_event ? "another event stands there" : "its chain is another");
 	return CLI_OK;
 }
 
@@ -144,8 +145,8 @@ static int write_stream(struct proving *p)
 	range.up_to = p->leaves[index].seq;
 	if (range.up_to - range.after > JK_PROOF_LINKS_MAX)
 		return cli_fail(CLI_REFUSED, "jukwaa evidence export --county CODE --from SEQ",
-			"%" PRIu64 " events lie between %s#%" PRIu64 " and the next signed head; a proof holds %d", range.up_to - range.after,
-			position->stream, position->seq, JK_PROOF_LINKS_MAX);
+			"%" PRIu64 " events lie between %s#%" PRIu64 " and the next signed head; a proof holds %d",
+			range.up_to - range.after, position->stream, position->seq, JK_PROOF_LINKS_MAX);
 	if (position->seq > 1 && evidence_store_chain(p->store, position->stream, position->seq - 1, previous) <= 0)
 		return cli_fail(CLI_REFUSED, "jukwaa evidence verify --database", "the event before %s#%" PRIu64 " is missing",
 			position->stream, position->seq);

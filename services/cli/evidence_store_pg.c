@@ -99,7 +99,8 @@ static int64_t ask(struct evidence_store *store, const struct question *question
 	int64_t rows = 0;
 	PGresult *result;
 
-	if (!PQsendQueryParams(store->connection, question->sql, question->count, NULL, question->values, question->lengths, binary, 1) ||
+	if (!PQsendQueryParams(
+		    store->connection, question->sql, question->count, NULL, question->values, question->lengths, binary, 1) ||
 		!PQsetSingleRowMode(store->connection)) {
 		copy_sentence(store->problem, PQerrorMessage(store->connection));
 		return -1;
@@ -158,7 +159,8 @@ static void take_position(void *arg, const PGresult *result, int row)
 
 int64_t evidence_store_removed(struct evidence_store *store, evidence_position_row *row, void *arg)
 {
-	const struct question question = {.sql = "SELECT stream, seq, chain, head_no FROM feed.removed ORDER BY stream COLLATE \"C\""};
+	const struct question question = {
+		.sql = "SELECT stream, seq, chain, head_no FROM feed.removed ORDER BY stream COLLATE \"C\""};
 	struct positions positions = {row, arg};
 
 	return ask(store, &question, take_position, &positions);
@@ -170,7 +172,8 @@ int64_t evidence_store_ends(struct evidence_store *store, evidence_position_row 
 	const struct question question = {
 		.sql = "WITH RECURSIVE found(stream) AS ("
 		       " (SELECT stream FROM feed.event ORDER BY stream, seq LIMIT 1)"
-		       " UNION ALL SELECT (SELECT e.stream FROM feed.event e WHERE e.stream > f.stream ORDER BY e.stream, e.seq LIMIT 1)"
+		       " UNION ALL SELECT (SELECT e.stream FROM feed.event e WHERE e.stream > f.stream ORDER BY e.stream, e.seq "
+		       "LIMIT 1)"
 		       " FROM found f WHERE f.stream IS NOT NULL)"
 		       " SELECT h.stream, h.last_seq, h.last_chain, 1::int8 FROM feed.head h WHERE h.last_seq > 0"
 		       " UNION ALL SELECT f.stream, 0::int8, ''::bytea, 0::int8 FROM found f WHERE f.stream IS NOT NULL"
@@ -310,8 +313,8 @@ static void take_head(void *arg, const PGresult *result, int row)
 int64_t evidence_store_heads(
 	struct evidence_store *store, uint64_t after_no, int limit, evidence_head_row *row, void *arg, uint64_t *ret_last_no)
 {
-	struct question question = {
-		.sql = "SELECT " HEAD_COLUMNS " FROM evidence.head h WHERE h.head_no > $1::int8 ORDER BY h.head_no LIMIT $2::int8"};
+	struct question question = {.sql = "SELECT " HEAD_COLUMNS
+					   " FROM evidence.head h WHERE h.head_no > $1::int8 ORDER BY h.head_no LIMIT $2::int8"};
 	struct heads heads = {.store = store, .row = row, .arg = arg, .last_no = after_no};
 	struct jk_db_int8 numbers[2];
 	int64_t rows;
@@ -331,15 +334,14 @@ int64_t evidence_store_newest_head(struct evidence_store *store, evidence_head_r
 	return ask(store, &question, take_head, &heads);
 }
 
-int64_t evidence_store_covering_head(struct evidence_store *store, const struct jk_leaf *positions, size_t count, int64_t after_us,
-	evidence_head_row *row, void *arg)
+int64_t evidence_store_covering_head(struct evidence_store *store, const struct jk_leaf *positions, size_t count,
+	int64_t after_us, evidence_head_row *row, void *arg)
 {
-	struct question question = {
-		.sql = "SELECT " HEAD_COLUMNS " FROM evidence.head h"
-		       " WHERE h.stored_at >= to_timestamp($3::int8 / 1000000.0) - interval '5 minutes'"
-		       " AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::int8[]) w(stream, seq)"
-		       " WHERE coalesce(h.seqs[array_position(h.streams, w.stream)], 0) < w.seq)"
-		       " ORDER BY h.stored_at, h.head_no LIMIT 1"};
+	struct question question = {.sql = "SELECT " HEAD_COLUMNS " FROM evidence.head h"
+					   " WHERE h.stored_at >= to_timestamp($3::int8 / 1000000.0) - interval '5 minutes'"
+					   " AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::int8[]) w(stream, seq)"
+					   " WHERE coalesce(h.seqs[array_position(h.streams, w.stream)], 0) < w.seq)"
+					   " ORDER BY h.stored_at, h.head_no LIMIT 1"};
 	struct heads heads = {.store = store, .row = row, .arg = arg};
 	struct jk_db_array streams = {0}, seqs = {0};
 	struct jk_db_int8 after;
@@ -362,12 +364,13 @@ int64_t evidence_store_covering_head(struct evidence_store *store, const struct 
 
 /* ---- events ----------------------------------------------------------------------------------------------------- */
 
-#define EVENT_COLUMNS                                                                                                             \
-	"e.stream, e.seq, e.epoch, e.event_id, e.incident_id, e.kind, e.recorded_at, e.revision, e.tlp, e.category, e.commitment,"  \
+#define EVENT_COLUMNS                                                                                                            \
+	"e.stream, e.seq, e.epoch, e.event_id, e.incident_id, e.kind, e.recorded_at, e.revision, e.tlp, e.category, "            \
+	"e.commitment,"                                                                                                          \
 	" e.chain"
-#define EVENTS_OF_RANGES                                                                                                          \
-	" FROM unnest($1::text[], $2::int8[], $3::int8[]) WITH ORDINALITY AS want (stream, after, up_to, place)"                    \
-	" CROSS JOIN LATERAL (SELECT * FROM feed.event WHERE event.stream = want.stream AND event.seq > want.after"                 \
+#define EVENTS_OF_RANGES                                                                                                         \
+	" FROM unnest($1::text[], $2::int8[], $3::int8[]) WITH ORDINALITY AS want (stream, after, up_to, place)"                 \
+	" CROSS JOIN LATERAL (SELECT * FROM feed.event WHERE event.stream = want.stream AND event.seq > want.after"              \
 	" AND event.seq <= want.up_to ORDER BY event.stream, event.seq) AS e"
 
 struct events {

@@ -1,5 +1,5 @@
-/* evidence_store_pg.h: the SQL of `jukwaa evidence`: everything is read in one transaction that sees the database as it was at one
- * moment. Blocks. Functions return how many rows there were; -1: the database refused, evidence_store_problem says why. */
+/* evidence_store_pg.h: the SQL of `jukwaa evidence`: everything is read in one transaction that sees the database as it was at
+ * one moment. Blocks. Functions return how many rows there were; -1: the database refused, evidence_store_problem says why. */
 #pragma once
 
 #include "evidence/evidence_head.h"
@@ -31,8 +31,8 @@ int64_t evidence_store_heads(
 	struct evidence_store *store, uint64_t after_no, int limit, evidence_head_row *row, void *arg, uint64_t *ret_last_no);
 int64_t evidence_store_newest_head(struct evidence_store *store, evidence_head_row *row, void *arg);
 /* The first head, of those stored after about that time, that covers all these positions (chains are not looked at). */
-int64_t evidence_store_covering_head(struct evidence_store *store, const struct jk_leaf *positions, size_t count, int64_t after_us,
-	evidence_head_row *row, void *arg);
+int64_t evidence_store_covering_head(struct evidence_store *store, const struct jk_leaf *positions, size_t count,
+	int64_t after_us, evidence_head_row *row, void *arg);
 /* Events (after, up_to] of each range, ranges in the order given. */
 struct evidence_range {
 	const char *stream;

@@ -8,10 +8,10 @@
 #include "evidence/evidence_export.h"
 #include "evidence/evidence_proof.h"
 #include "evidence/evidence_witness.h"
-#include "json/json_map.h"
 #include "services/cli/evidence.h"
 #include "services/cli/evidence_content.h"
 #include "services/cli/evidence_walk.h"
+#include "json/json_map.h"
 
 struct verifying {
 	const struct cli *cli;
@@ -36,7 +36,8 @@ static void show_finding(void *arg, const struct jk_finding *finding)
 	if (cli->json) {
 		jk_buffer_printf(&line, "{\"code\":\"%s\",\"stream\":", finding->code);
 		jk_json_quote(&line, finding->stream);
-		jk_buffer_printf(&line, ",\"seq\":%" PRIu64 ",\"head_no\":%" PRIu64 ",\"reason\":", finding->seq, finding->head_no);
+		jk_buffer_printf(
+			&line, ",\"seq\":%" PRIu64 ",\"head_no\":%" PRIu64 ",\"reason\":", finding->seq, finding->head_no);
 		jk_json_quote(&line, finding->words);
 		printf("%s}\n", line.failed ? "" : line.data);
 		jk_buffer_done(&line);
@@ -56,23 +57,25 @@ static int show_sum(const struct verifying *v, const struct jk_check_sum *sum)
 	if (sum->no_memory)
 		return cli_fail(CLI_REFUSED, NULL, "no memory: nothing is proven");
 	if (v->cli->json) {
-		printf("{\"result\":\"%s\",\"streams\":%" PRIu64 ",\"events\":%" PRIu64 ",\"heads\":%" PRIu64 ",\"findings\":%" PRIu64
-		       ",\"unsigned_events\":%" PRIu64 ",\"witnessed\":%" PRIu64 ",\"witnessed_before_kept\":%" PRIu64 "}\n",
-			sum->findings ? "altered" : "intact", sum->streams, sum->events, sum->heads, sum->findings, sum->unsigned_events,
-			sum->witnessed, sum->witnessed_before_kept);
+		printf("{\"result\":\"%s\",\"streams\":%" PRIu64 ",\"events\":%" PRIu64 ",\"heads\":%" PRIu64
+		       ",\"findings\":%" PRIu64 ",\"unsigned_events\":%" PRIu64 ",\"witnessed\":%" PRIu64
+		       ",\"witnessed_before_kept\":%" PRIu64 "}\n",
+			sum->findings ? "altered" : "intact", sum->streams, sum->events, sum->heads, sum->findings,
+			sum->unsigned_events, sum->witnessed, sum->witnessed_before_kept);
 		return sum->findings ? CLI_REFUSED : CLI_OK;
 	}
 	printf("%s%s%s: %" PRIu64 " events of %" PRIu64 " streams, %" PRIu64 " signed heads",
-		cli_tone(v->cli, sum->findings ? CLI_BAD : CLI_GOOD), sum->findings ? "ALTERED" : "intact", cli_tone(v->cli, CLI_PLAIN),
-		sum->events, sum->streams, sum->heads);
+		cli_tone(v->cli, sum->findings ? CLI_BAD : CLI_GOOD), sum->findings ? "ALTERED" : "intact",
+		cli_tone(v->cli, CLI_PLAIN), sum->events, sum->streams, sum->heads);
 	if (sum->findings)
 		printf(", %" PRIu64 " findings (above: the first of each kind in each stream)", sum->findings);
 	printf("\n");
 	if (sum->unsigned_events)
-		printf("  %" PRIu64 " events came after the last signed head: only their chain holds them\n", sum->unsigned_events);
+		printf("  %" PRIu64 " events came after the last signed head: only their chain holds them\n",
+			sum->unsigned_events);
 	if (v->what->heads)
-		printf("  %" PRIu64 " witnessed heads found again, %" PRIu64 " from before the heads that are kept\n", sum->witnessed,
-			sum->witnessed_before_kept);
+		printf("  %" PRIu64 " witnessed heads found again, %" PRIu64 " from before the heads that are kept\n",
+			sum->witnessed, sum->witnessed_before_kept);
 	else
 		printf("  no witnessed heads were given: who holds the exchange's key could have signed another history\n");
 	return sum->findings ? CLI_REFUSED : CLI_OK;
@@ -225,8 +228,8 @@ static void show_proven(void *arg, const struct jk_proven *proven)
 		struct jk_buffer line = {0};
 
 		jk_json_quote(&line, proven->link.stream);
-		printf("{\"stream\":%s,\"seq\":%" PRIu64 ",\"event_id\":\"%s\",\"recorded_at\":\"%s\",\"chain\":\"%s\",\"links\":%" PRIu64
-		       ",\"receipt\":\"%s\"}\n",
+		printf("{\"stream\":%s,\"seq\":%" PRIu64
+		       ",\"event_id\":\"%s\",\"recorded_at\":\"%s\",\"chain\":\"%s\",\"links\":%" PRIu64 ",\"receipt\":\"%s\"}\n",
 			line.failed ? "\"\"" : line.data, proven->link.seq, event_id, time, chain, proven->links,
 			!v->what->receipt ? "not given"
 			: receipted       ? "proven"
@@ -248,7 +251,8 @@ static char *read_file(const char *path, size_t *ret_size)
 
 	*ret_size = text ? fread(text, 1, JK_PROOF_MAX_BYTES + 1, file) : 0;
 	if (!text || ferror(file) || *ret_size > JK_PROOF_MAX_BYTES) {
-		cli_fail(CLI_USAGE, NULL, "%s: %s", path, *ret_size > JK_PROOF_MAX_BYTES ? "too large for a proof" : strerror(errno));
+		cli_fail(CLI_USAGE, NULL, "%s: %s", path,
+			*ret_size > JK_PROOF_MAX_BYTES ? "too large for a proof" : strerror(errno));
 		free(text);
 		text = NULL;
 	}
@@ -276,7 +280,8 @@ static int verify_proof(struct verifying *v)
 	if (!v->cli->json)
 		printf("  under the head signed %s\n", time);
 	if (v->proven < v->receipt_count)
-		return cli_fail(CLI_REFUSED, "jukwaa evidence prove", "the proof holds, but it is not about all that the receipt says");
+		return cli_fail(
+			CLI_REFUSED, "jukwaa evidence prove", "the proof holds, but it is not about all that the receipt says");
 	return CLI_OK;
 }
 

@@ -10,9 +10,9 @@ struct walked_stream {
 	uint64_t begin_head;
 	bool listed; /* feed.head, or events without one */
 	bool has_head;
-	uint64_t seq;              /* events up to here were given */
-	uint64_t reached;          /* highest position of the heads before the window at hand */
-	uint64_t lowest, highest;  /* of the window at hand; lowest 0: none */
+	uint64_t seq;             /* events up to here were given */
+	uint64_t reached;         /* highest position of the heads before the window at hand */
+	uint64_t lowest, highest; /* of the window at hand; lowest 0: none */
 };
 
 struct walk {
@@ -183,8 +183,7 @@ static bool walk_events(struct walk *walk, bool last)
 		walk->ranges[count++] = (struct evidence_range){stream->end.stream, stream->seq, target};
 		stream->seq = target;
 	}
-	return count == 0 ||
-	       evidence_store_events(walk->store, walk->ranges, count, walk->part->with_body, on_event, walk) >= 0;
+	return count == 0 || evidence_store_events(walk->store, walk->ranges, count, walk->part->with_body, on_event, walk) >= 0;
 }
 
 static bool walk_all(struct walk *walk)

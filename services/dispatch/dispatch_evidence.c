@@ -173,7 +173,8 @@ void dispatch_evidence_publish(struct dispatch *dispatch, int64_t now_ms)
 	struct dispatch_writing *writing = &dispatch->writing;
 	struct jk_refusal why;
 
-	if (dispatch->around.head_file[0] == '\0' || writing->published_number == writing->head_number || now_ms < writing->publish_at_ms)
+	if (dispatch->around.head_file[0] == '\0' || writing->published_number == writing->head_number ||
+		now_ms < writing->publish_at_ms)
 		return;
 	writing->publish_at_ms = now_ms + DISPATCH_HEAD_BEAT_MS;
 	if (jk_witness_append(dispatch->around.head_file, &writing->head, &why) == JK_OK)

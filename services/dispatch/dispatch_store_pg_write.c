@@ -325,8 +325,9 @@ enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct
 	return start_job(store);
 }
 
-enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct jk_signed_head *head, const struct jk_head *streams,
-	size_t count, void (*on_number)(void *arg, size_t index, int64_t head_no), const struct dispatch_store_done *done)
+enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct jk_signed_head *head,
+	const struct jk_head *streams, size_t count, void (*on_number)(void *arg, size_t index, int64_t head_no),
+	const struct dispatch_store_done *done)
 {
 	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_INT8, JK_OID_BYTEA};
 	static const int64_t pg_epoch_us = INT64_C(946684800000000); /* 2000-01-01, PostgreSQL's epoch */

@@ -64,8 +64,10 @@ static bool fill_origin(Jukwaa__V1__Identity *identity, const struct intake_item
 		return false;
 	origin->format = from->format;
 	origin->digest = (ProtobufCBinaryData){sizeof from->digest, jk_arena_copy(arena, from->digest, sizeof from->digest)};
-	origin->sign_key = (ProtobufCBinaryData){sizeof from->sign_key, jk_arena_copy(arena, from->sign_key, sizeof from->sign_key)};
-	origin->signature = (ProtobufCBinaryData){sizeof from->signature, jk_arena_copy(arena, from->signature, sizeof from->signature)};
+	origin->sign_key =
+		(ProtobufCBinaryData){sizeof from->sign_key, jk_arena_copy(arena, from->sign_key, sizeof from->sign_key)};
+	origin->signature =
+		(ProtobufCBinaryData){sizeof from->signature, jk_arena_copy(arena, from->signature, sizeof from->signature)};
 	identity->origin = origin;
 	return origin->digest.data && origin->sign_key.data && origin->signature.data;
 }

@@ -1,5 +1,5 @@
-/* What people hand in as evidence: a proof, an export, a file of witnessed heads. First byte: which. Whatever it is, nothing of it may
- * be proven under a key that has signed nothing. */
+/* What people hand in as evidence: a proof, an export, a file of witnessed heads. First byte: which. Whatever it is, nothing of
+ * it may be proven under a key that has signed nothing. */
 #include "evidence/evidence_export.h"
 #include "evidence/evidence_proof.h"
 #include "evidence/evidence_witness.h"

@@ -238,7 +238,8 @@ static int init(void **state)
 	jk_key_new(&key);
 	memcpy(keys[0], key.sign_public, 32);
 	for (uint64_t seq = 1; seq <= EVENTS; seq++) {
-		links[seq] = (struct jk_chain_link){.stream = "047", .seq = seq, .epoch = 1, .recorded_at_us = (int64_t)seq, .kind = 1};
+		links[seq] = (struct jk_chain_link){
+			.stream = "047", .seq = seq, .epoch = 1, .recorded_at_us = (int64_t)seq, .kind = 1};
 		jk_random(&links[seq].event_id, sizeof links[seq].event_id);
 		jk_chain_next(chains[seq], seq == 1 ? NULL : chains[seq - 1], &links[seq]);
 	}

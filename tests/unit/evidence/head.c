@@ -41,7 +41,8 @@ static void test_every_path_leads_to_the_root(void **state)
 			jk_audit_root(reached, again[index], steps, length);
 			assert_memory_equal(reached, root, 32);
 			/* Another leaf, or another way, leads elsewhere. */
-			jk_audit_root(reached, again[(index + 1) % LEAVES_MAX < count ? (index + 1) % LEAVES_MAX : 0], steps, length);
+			jk_audit_root(
+				reached, again[(index + 1) % LEAVES_MAX < count ? (index + 1) % LEAVES_MAX : 0], steps, length);
 			assert_true(count == 1 || memcmp(reached, root, 32) != 0);
 			if (length > 0) {
 				steps[0].left = !steps[0].left;
