@@ -15,7 +15,8 @@ struct jk_agency {
 	int32_t agency_id;
 	char code[33];
 	bool strict, refuse_expired, revoked;
-	bool agreements_only; /* for jk_label.owner_agreements_only */
+	bool agreements_only;   /* for jk_label.owner_agreements_only */
+	bool require_signature; /* its reports must carry its own signature */
 };
 struct jk_desk {
 	int32_t desk_id, agency_id;
@@ -26,7 +27,7 @@ struct jk_desk {
 	size_t term_count;
 };
 struct jk_registry_key {
-	uint8_t curve_key[32];
+	uint8_t curve_key[32], sign_key[32];
 	int32_t key_id;
 	enum jk_role role;
 	enum jk_realm realm;

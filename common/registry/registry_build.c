@@ -251,6 +251,7 @@ static bool build_key(struct build *build, const struct registry_key_row *row, s
 			return jk_refuse(build->refusal, JK_CODE_UNAVAILABLE, "desk", "desk %d is not there", row->desk_id);
 	}
 	memcpy(ret->curve_key, row->curve_key, sizeof ret->curve_key);
+	memcpy(ret->sign_key, row->sign_key, sizeof ret->sign_key);
 	ret->revoked = row->revoked || ret->agency->revoked || (ret->desk != NULL && ret->desk->revoked);
 	attach_senders(build, ret);
 	return true;

@@ -52,7 +52,8 @@ static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_DESKS] = {.name = "registry_desks",
 		.sql = "SELECT desk_id, agency_id, code, revoked_at IS NOT NULL FROM registry.desk"},
 	[LOAD_AGENCIES] = {.name = "registry_agencies",
-		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL, agreements_only"
+		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL, agreements_only, "
+		       "require_signature"
 		       " FROM registry.agency"},
 	[LOAD_COUNTIES] = {.name = "registry_counties", .sql = "SELECT county, iso_3166_2 FROM registry.county"},
 	[LOAD_BORDERS] = {.name = "registry_borders", .sql = "SELECT county, neighbour FROM registry.neighbour"},
@@ -256,6 +257,7 @@ static void read_agencies(struct load *load, const PGresult *result, struct regi
 		agencies[i].refuse_expired = jk_db_get_int(result, i, 3) != 0;
 		agencies[i].revoked = jk_db_get_int(result, i, 4) != 0;
 		agencies[i].agreements_only = jk_db_get_int(result, i, 5) != 0;
+		agencies[i].require_signature = jk_db_get_int(result, i, 6) != 0;
 	}
 	rows->agencies = agencies;
 }

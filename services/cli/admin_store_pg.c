@@ -25,19 +25,24 @@
 
 static const char *const statements[ADMIN_STATEMENTS] = {
 	/* What only adding again has left out stays: it would open more, or leave acts without a signer. */
-	[ADMIN_AGENCY_ADD] = ADD("INSERT INTO registry.agency AS r (code, name, strict, refuse_expired, agreements_only) "
-				 "VALUES ($1, $2, $3::boolean, $4::boolean, $5::boolean) "
+	[ADMIN_AGENCY_ADD] = ADD("INSERT INTO registry.agency AS r (code, name, strict, refuse_expired, agreements_only, "
+				 "require_signature) VALUES ($1, $2, $3::boolean, $4::boolean, $5::boolean, $6::boolean) "
 				 "ON CONFLICT (code) DO UPDATE SET name = excluded.name, strict = excluded.strict, "
 				 "refuse_expired = excluded.refuse_expired, "
-				 "agreements_only = r.agreements_only OR excluded.agreements_only "
-				 "WHERE r.revoked_at IS NULL AND (r.name, r.strict, r.refuse_expired, r.agreements_only) "
+				 "agreements_only = r.agreements_only OR excluded.agreements_only, "
+				 "require_signature = r.require_signature OR excluded.require_signature "
+				 "WHERE r.revoked_at IS NULL AND (r.name, r.strict, r.refuse_expired, r.agreements_only, "
+				 "r.require_signature) "
 				 "IS DISTINCT FROM (excluded.name, excluded.strict, excluded.refuse_expired, "
-				 "r.agreements_only OR excluded.agreements_only)",
+				 "r.agreements_only OR excluded.agreements_only, "
+				 "r.require_signature OR excluded.require_signature)",
 		"registry.agency", "code = $1"),
 	[ADMIN_AGENCY_SET] =
-		"UPDATE registry.agency SET agreements_only = $2::boolean WHERE code = $1 RETURNING 'changed' AS done",
-	[ADMIN_AGENCY_LIST] = "SELECT code, name, strict, refuse_expired, agreements_only, added_at, revoked_at FROM "
-			      "registry.agency ORDER BY code",
+		"UPDATE registry.agency SET agreements_only = coalesce($2::boolean, agreements_only), "
+		"require_signature = coalesce($3::boolean, require_signature) WHERE code = $1 RETURNING 'changed' AS done",
+	[ADMIN_AGENCY_LIST] =
+		"SELECT code, name, strict, refuse_expired, agreements_only, require_signature, added_at, revoked_at FROM "
+		"registry.agency ORDER BY code",
 	[ADMIN_AGENCY_REVOKE] = REVOKE("registry.agency", "code = $1"),
 	[ADMIN_AGENCY_REINSTATE] = REINSTATE("registry.agency", "code = $1"),
 	[ADMIN_DESK_ADD] =

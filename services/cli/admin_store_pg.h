@@ -10,8 +10,8 @@ struct admin_store; /* one connection */
 struct admin_rows;  /* a result */
 
 enum admin_statement {
-	ADMIN_AGENCY_ADD, /* code, name, strict, refuse_expired, agreements_only -> done */
-	ADMIN_AGENCY_SET, /* code, agreements_only yes or no -> done */
+	ADMIN_AGENCY_ADD, /* code, name, strict, refuse_expired, agreements_only, require_signature -> done */
+	ADMIN_AGENCY_SET, /* code, agreements_only and require_signature, yes, no or NULL -> done */
 	ADMIN_AGENCY_LIST,
 	ADMIN_AGENCY_REVOKE,    /* code -> done */
 	ADMIN_AGENCY_REINSTATE, /* code -> done */

@@ -23,6 +23,7 @@ static const struct cli_option publish_options[] = {
 	{"--county", "CODE", "three digits; wins over the place in the report", NULL},
 	{"--map", "FILE", "for CSV: the mapping file", NULL},
 	{"--strict", NULL, "refuse what would only be warned of", NULL},
+	{"--sign", NULL, "sign each report, so that receivers can check whose it is", NULL},
 	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
 	{"--dry-run", NULL, "the same, and who would see it, as what, and why", NULL},
 	{"--print", NULL, "send nothing, print what would be sent", NULL},
@@ -42,6 +43,7 @@ static const struct cli_option watch_options[] = {
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
+	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
 	{"--count", "N", "end with status 0 after so many events", NULL},
 	{"--timeout", "S", "end after so long; with status 1 when --count is not reached", NULL},
 	{"--window", "N", "events under way at once, 1 to 256 (64)", NULL},
@@ -62,6 +64,21 @@ static const struct cli_option case_options[] = {
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
 	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
+	{0},
+};
+static const struct cli_option evidence_options[] = {
+	{"--public-key", "FILE", "verify: the exchange's .pub file, or its sign-public as 64 hex digits; may be given again",
+		NULL},
+	{"--database", NULL, "verify: the feed in the database (JUKWAA_DATABASE)", NULL},
+	{"--content", NULL, "verify --database: also that stored bodies are what was recorded", NULL},
+	{"--export", "FILE", "verify: what evidence export wrote", NULL},
+	{"--heads", "FILE", "verify: heads that others hold (jukwaa watch --heads, dispatch's head-file)", NULL},
+	{"--receipt", "FILE", "verify: receipts or copies that must be among the events", NULL},
+	{"--county", "LIST", "export: only these streams, such as 047,@KPS", NULL},
+	{"--from", "SEQ", "export: from this number of the one stream on", NULL},
+	{"--to", "SEQ", "export: up to this number", NULL},
+	{"--out", "FILE", "export, prove: a new file; otherwise standard output", NULL},
+	{"--watch-file", "FILE", "head: the newest of a file of heads, instead of the database's", NULL},
 	{0},
 };
 static const struct cli_option outbox_options[] = {
@@ -126,7 +143,8 @@ const struct cli_command cli_commands[] = {
 		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
 		"with 1 when one is not ready.",
 		false},
-	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
+	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options,
+		NULL,
 		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
 		"Ends with 0 when some county's copy is allowed, with 1 when none is.\n"
 		"With --at nothing is decided again: the records of what was reserved and sent answer.",
@@ -137,6 +155,15 @@ const struct cli_command cli_commands[] = {
 		"task forces too. Of each copy: under which agreement, version and profile, when it was reserved,\n"
 		"sent and acknowledged; what is only possibly disclosed. Ends with 1 while somebody that had a\n"
 		"copy has not confirmed the newest update or cancellation.",
+		false},
+	{"evidence", "head | export | prove RECEIPT | verify PROOF | verify --export FILE | verify --database",
+		"prove that history was not changed", cli_evidence, evidence_options, "head export prove verify",
+		"A proof needs nothing but the exchange's public key to be checked. verify ends with 1 when something was\n"
+		"changed, and says which number of which stream comes first.\n\n"
+		"  jukwaa --json publish alert.json > receipt.json\n"
+		"  jukwaa evidence prove receipt.json --out proof.json\n"
+		"  jukwaa evidence verify proof.json --receipt receipt.json --public-key exchange.pub\n"
+		"  jukwaa evidence verify --database --heads witnessed.jsonl --public-key exchange.pub",
 		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",

@@ -59,6 +59,7 @@ struct jukwaa_publisher_options {
 	/* NULL: none. Else reports are first written durably to this SQLite file (one process at a time), then sent, and kept
 	 * until STORED or DUPLICATE; REJECTED and CONFLICT stay as dead letters. Reports left from an earlier run go first. */
 	const char *outbox;
+	bool sign;                 /* each report with the Ed25519 half of the key, so that receivers can check whose it is */
 	uint64_t outbox_max_bytes; /* 0: 1 GiB; beyond it, send fails with JUKWAA_E_STORAGE */
 };
 
@@ -144,6 +145,9 @@ struct jukwaa_subscription {
 	/* Messages under way before an acknowledgement is due, 1 to 256; 0: 64. While it catches up a message holds many events,
 	 * else one. Acknowledge after so many events at the latest, and when none comes. */
 	uint32_t window;
+	/* File to which the signed heads that the exchange tells are added, one JSON object a line: whoever keeps it can later
+	 * show that history was not rewritten (jukwaa evidence verify --heads). NULL: none. */
+	const char *heads_file;
 	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
 };
 
@@ -160,6 +164,9 @@ struct jukwaa_event {
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
 	uint8_t commitment[32], chain[32];
+	/* "verified": the publisher signed its report, as the agency and with the key that the copy names; "bad": the copy says
+	 * so, and it does not hold; "none": not signed, or not shown. That the key is the agency's is the exchange's word. */
+	const char *origin;
 	/* What is shown adds up to the commitment, is no more than the profile that the copy names, and lies where it belongs. */
 	bool copy_verified;
 	/* The chain of this stream adds up from the event before it in this session; false for the first event of a stream that
@@ -169,7 +176,8 @@ struct jukwaa_event {
 	const void *body; /* packed jukwaa.v1.Deliver as received (out of a DeliverBatch: with session 0) */
 	size_t body_size;
 	const char *copy_problem; /* why copy_verified is false; "" when it is true */
-	/* Under which agreement the copy was made: its code and version, or "" and 0 (the agency's own, or a row of the operator). */
+	/* Under which agreement the copy was made: its code and version, or "" and 0 (the agency's own, or a row of the
+	 * operator). */
 	const char *agreement;
 	uint32_t agreement_version;
 	const char *profile;     /* what it shows, "COARSE_PLACE@1"; "": the agency's own */
