@@ -25,7 +25,8 @@ static int word_number(const ProtobufCEnumDescriptor *type, const char *prefix, 
 }
 
 /* False: ret_reason says which words there are. */
-static bool take_purpose(const struct jukwaa_purpose *purpose, Jukwaa__V1__CasePurpose *ret_purpose, char **ret_note, char ret_reason[256])
+static bool take_purpose(
+	const struct jukwaa_purpose *purpose, Jukwaa__V1__CasePurpose *ret_purpose, char **ret_note, char ret_reason[256])
 {
 	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
 	static const char prefix[] = "CASE_PURPOSE_";
@@ -40,7 +41,8 @@ static bool take_purpose(const struct jukwaa_purpose *purpose, Jukwaa__V1__CaseP
 	(void)jk_text_copy(ret_reason, 256, "say what the case is read for: ");
 	for (unsigned i = 1; i < type->n_values; i++) {
 		size_t used = strlen(ret_reason);
-		(void)jk_text_format(ret_reason + used, 256 - used, "%s%s", i > 1 ? ", " : "", type->values[i].name + sizeof prefix - 1);
+		(void)jk_text_format(
+			ret_reason + used, 256 - used, "%s%s", i > 1 ? ", " : "", type->values[i].name + sizeof prefix - 1);
 	}
 	return false;
 }

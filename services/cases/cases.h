@@ -1,5 +1,6 @@
 /* cases.h: what the service cases speaks about: events as far as a case needs them, cases, lines of a timeline, queries, and what
- * is recorded of them. Plain values; not here: what an event does (cases_rules.h), messages (cases_wire.h), SQL (cases_store_pg.h). */
+ * is recorded of them. Plain values; not here: what an event does (cases_rules.h), messages (cases_wire.h), SQL
+ * (cases_store_pg.h). */
 #pragma once
 
 #include <stdbool.h>

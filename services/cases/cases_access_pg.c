@@ -21,8 +21,10 @@ _Static_assert(UNDER + 1 == CASES_ACCESS_COLUMNS, "one array a column");
 
 static const struct jk_db_statement record = {
 	.name = "cases_access",
-	.sql = "INSERT INTO cases.access (key_id, agency_id, desk_id, asked, purpose, note, granted, policy_version, query, case_ids,"
-	       " under) SELECT u.key_id, u.agency_id, u.desk_id, u.asked, u.purpose, u.note, u.granted, u.policy_version, u.query,"
+	.sql = "INSERT INTO cases.access (key_id, agency_id, desk_id, asked, purpose, note, granted, policy_version, query, "
+	       "case_ids,"
+	       " under) SELECT u.key_id, u.agency_id, u.desk_id, u.asked, u.purpose, u.note, u.granted, u.policy_version, "
+	       "u.query,"
 	       " ($12::uuid[])[u.first:u.last], ($13::text[])[u.first:u.last]"
 	       " FROM unnest($1::int4[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::int8[],"
 	       " $9::text[], $10::int4[], $11::int4[]) WITH ORDINALITY AS u (key_id, agency_id, desk_id, asked, purpose, note,"

@@ -100,8 +100,8 @@ enum jk_status cases_record_open(struct jk_db *db, cases_record_done *on_done, v
 	list_init(&record->under_way);
 	record->recorded = jk_metric_counter(
 		"jukwaa_cases_accesses_total", "recorded=\"yes\"", "Questions recorded with what they were shown.");
-	record->failed = jk_metric_counter("jukwaa_cases_accesses_total", "recorded=\"no\"",
-		"Questions not answered, since they could not be recorded.");
+	record->failed = jk_metric_counter(
+		"jukwaa_cases_accesses_total", "recorded=\"no\"", "Questions not answered, since they could not be recorded.");
 	record->commits = jk_metric_counter("jukwaa_cases_access_commits_total", "", "Commits that recorded questions.");
 	record->held = jk_metric_gauge("jukwaa_cases_held_answers", "", "Answers that wait for their record.");
 	*ret_record = record;
@@ -132,7 +132,8 @@ static size_t count_of_session(const struct held_list *list, uint64_t session)
 
 bool cases_record_has_room(const struct cases_record *record, uint64_t session)
 {
-	return jk_db_is_up(record->db) && !jk_db_is_stuck(record->db) && record->count < HELD_MAX && record->bytes < HELD_MAX_BYTES &&
+	return jk_db_is_up(record->db) && !jk_db_is_stuck(record->db) && record->count < HELD_MAX &&
+	       record->bytes < HELD_MAX_BYTES &&
 	       count_of_session(&record->waiting, session) + count_of_session(&record->under_way, session) < SESSION_HELD_MAX;
 }
 

@@ -1,5 +1,6 @@
-/* cases_record.h: answers that wait until it is recorded who is shown what, and what for. Many are recorded by one commit: what is
- * put while one is under way goes with the next. Not here: what is answered, SQL. Used from the loop's thread; never blocks. */
+/* cases_record.h: answers that wait until it is recorded who is shown what, and what for. Many are recorded by one commit: what
+ * is put while one is under way goes with the next. Not here: what is answered, SQL. Used from the loop's thread; never blocks.
+ */
 #pragma once
 
 #include "base/jk_refusal.h"

@@ -52,8 +52,8 @@ static void name_term(const struct jk_decision *decision, char ret[CASES_UNDER_B
 		(void)jk_text_format(ret, CASES_UNDER_BYTES, "allow:%" PRId32, term->allow_id);
 }
 
-/* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what one
- * agreement gives. */
+/* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what
+ * one agreement gives. */
 static struct sight decide_sight(const struct jk_request *request, const struct cases_case *row)
 {
 	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
@@ -165,15 +165,15 @@ static void on_recorded(void *arg, struct cases_held *held, bool recorded)
 	if (!session)
 		return;
 	if (!recorded)
-		(void)jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "readings are recorded, and this one could not be; ask again");
+		(void)jk_refuse(
+			refusal, JK_CODE_UNAVAILABLE, NULL, "readings are recorded, and this one could not be; ask again");
 	else if (!registry || (int64_t)registry->version != held->access.policy_version)
 		(void)jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "who may see what has just changed; ask again");
 	if (refusal->code != JK_CODE_NONE) {
 		jk_session_refuse(service->sessions, session, held->request, refusal);
 		return;
 	}
-	enum jk_status status =
-		jk_session_send_packed(service->sessions, session, held->kind, held->body, held->body_size);
+	enum jk_status status = jk_session_send_packed(service->sessions, session, held->kind, held->body, held->body_size);
 	if (status != JK_OK)
 		jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "status=%s", jk_status_name(status));
 }
@@ -201,9 +201,8 @@ static void add_to_page(
 		}
 		note_seen(page->access, &service->scan[i].case_id, sight.under);
 		page->withheld[page->count] = sight.withheld;
-		page->shown[page->count] = (struct cases_shown){.summary = service->scan[i],
-			.headline = "",
-			.allowed_by = page->access->seen[page->count].under};
+		page->shown[page->count] = (struct cases_shown){
+			.summary = service->scan[i], .headline = "", .allowed_by = page->access->seen[page->count].under};
 		page->count++;
 		if (page->count < limit)
 			continue;

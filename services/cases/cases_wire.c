@@ -70,7 +70,8 @@ static const char *value_word(const ProtobufCEnumDescriptor *type, int number, c
 	return value ? value->name + strlen(prefix) : "";
 }
 
-static bool read_reading(Jukwaa__V1__CasePurpose purpose, const char *note, struct cases_reading *ret, struct jk_refusal *ret_refusal)
+static bool read_reading(
+	Jukwaa__V1__CasePurpose purpose, const char *note, struct cases_reading *ret, struct jk_refusal *ret_refusal)
 {
 	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
 	char choices[160] = "";

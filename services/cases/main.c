@@ -1,5 +1,5 @@
-/* main.c: wiring of cases: database connections (one follows the feed, one answers, one records, one removes by age), one ROUTER, one
- * loop. */
+/* main.c: wiring of cases: database connections (one follows the feed, one answers, one records, one removes by age), one ROUTER,
+ * one loop. */
 #include <stddef.h>
 #include <string.h>
 

@@ -94,7 +94,7 @@ static bool apply(PGconn *link, const struct cli *cli, const struct admin_migrat
 	PGresult *result = PQexecParams(link,
 		"INSERT INTO meta.migration (number, name, checksum) VALUES ($1::integer, $2, decode($3, 'hex'))", 3, NULL,
 		params, NULL, NULL, 0);
-	bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_EMPTY_QUERY;
 	if (!good)
 		*ret_status = admin_fail(link, result, migration->name);
 	PQclear(result);

@@ -137,7 +137,8 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	[ADMIN_RETENTION_CONFIRM] = "SELECT 'confirmed' AS done, meta.confirm_clock() AS clock",
 	/* Times of the oldest first. under: why the case named was shown; without one, all that were. */
 	[ADMIN_ACCESS_LIST] =
-		"SELECT r.at, g.code AS agency, coalesce(d.code, '') AS desk, left(encode(k.curve_key, 'hex'), 16) AS key, r.asked, "
+		"SELECT r.at, g.code AS agency, coalesce(d.code, '') AS desk, left(encode(k.curve_key, 'hex'), 16) AS key, "
+		"r.asked, "
 		"r.purpose, r.note, r.granted, CASE WHEN r.granted THEN cardinality(r.case_ids) ELSE 0 END AS shown, "
 		"coalesce($1::uuid, CASE r.asked WHEN 'SHOW' THEN r.case_ids[1] END) AS \"case\", "
 		"CASE WHEN $1 IS NULL THEN (SELECT coalesce(string_agg(DISTINCT u, ','), '') FROM unnest(r.under) u) "

@@ -245,7 +245,8 @@ static int list_cases(const struct cli *cli, const struct jukwaa_connection *con
 
 static int run_list(const struct cli *cli, struct cli_args *args)
 {
-	const char *counties[COUNTIES_MAX], *county = NULL, *limit_text = "50", *timeout_text = "10", *purpose = NULL, *note = NULL;
+	const char *counties[COUNTIES_MAX], *county = NULL, *limit_text = "50", *timeout_text = "10", *purpose = NULL,
+					    *note = NULL;
 	char word[32];
 	struct jukwaa_case_query query = {.counties = counties};
 	struct jukwaa_connection connection;
