@@ -8,7 +8,9 @@
 static bool run(PGconn *link, const char *sql, const char *what, int *ret_status)
 {
 	PGresult *result = PQexec(link, sql);
-	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+	/* A migration may hold nothing but words. */
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK ||
+		    PQresultStatus(result) == PGRES_EMPTY_QUERY;
 	if (!good)
 		*ret_status = admin_fail(link, result, what);
 	PQclear(result);
@@ -94,7 +96,7 @@ static bool apply(PGconn *link, const struct cli *cli, const struct admin_migrat
 	PGresult *result = PQexecParams(link,
 		"INSERT INTO meta.migration (number, name, checksum) VALUES ($1::integer, $2, decode($3, 'hex'))", 3, NULL,
 		params, NULL, NULL, 0);
-	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_EMPTY_QUERY;
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
 	if (!good)
 		*ret_status = admin_fail(link, result, migration->name);
 	PQclear(result);
