@@ -167,6 +167,8 @@ static bool check_end(
 		return true;
 	if (!check_time("end", text, arena, ret, ret_refusal))
 		return false;
+	if (*ret == 0) /* which would read as open */
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "end", "must not be the first moment of 1970");
 	return *ret > start_us || jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "end", "must be after start");
 }
 

@@ -113,7 +113,8 @@ static bool read_handling(struct jk_span content, struct jk_event_label *ret)
 
 static bool names_someone(const struct jk_event_label *label)
 {
-	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE || label->label.scope == JK_SCOPE_RESTRICTED;
+	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE ||
+	       label->label.scope == JK_SCOPE_RESTRICTED;
 }
 
 /* Whom a Handling names; read after TLP and scope, and only where they make names count. */
