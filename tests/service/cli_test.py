@@ -626,7 +626,7 @@ class Real(unittest.TestCase):
         self.assertEqual(lines(self.stack.cli(self.narrow, "--json", "case", "list", "--county", "043")), [])
         self.assertEqual(self.stack.cli(self.desk, "case", "list", "--state", "NONSENSE", check=False).returncode, 2)
         self.stack.cli(self.desk, "case", "show", incident, "--purpose", "subject-request", "--note", "letter 17")
-        read = lines(self.stack.admin("access", "list", "--case", incident, "--agency", "DESKS", "--json").stdout)
+        read = lines(self.stack.admin("access", "list", "--case", incident, "--agency", "DESKS", "--json"))
         self.assertEqual([(r["asked"], r["purpose"], r["note"], r["granted"], r["shown"], r["case"]) for r in read][-2:],
                          [("SHOW", "RESPONSE", "", True, 1, incident), ("SHOW", "SUBJECT_REQUEST", "letter 17", True, 1, incident)])
         self.assertEqual({(r["desk"], r["under"].split(":")[0]) for r in read}, {("NBO", "allow")})
