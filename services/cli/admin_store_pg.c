@@ -146,9 +146,23 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"(3, 'dedup', dedup, 'keys by which a repetition is known'), (4, 'spool', spool, 'no spool repeats a report "
 		"later'), "
 		"(5, 'disclosure', disclosure, 'what may have been given to whom'), "
-		"(6, 'message', message, 'what notify told, and its attempts'), (7, 'head', head, 'signed heads')) "
+		"(6, 'access', access, 'who read which case, and what for'), "
+		"(7, 'message', message, 'what notify told, and its attempts'), (8, 'head', head, 'signed heads')) "
 		"AS k (place, kind, keep, what) LEFT JOIN meta.removal d USING (kind) ORDER BY k.place",
 	[ADMIN_RETENTION_CONFIRM] = "SELECT 'confirmed' AS done, meta.confirm_clock() AS clock",
+	/* Times of the oldest first. under: why the case named was shown; without one, all that were. */
+	[ADMIN_ACCESS_LIST] =
+		"SELECT r.at, g.code AS agency, coalesce(d.code, '') AS desk, left(encode(k.curve_key, 'hex'), 16) AS key, "
+		"r.asked, "
+		"r.purpose, r.note, r.granted, CASE WHEN r.granted THEN cardinality(r.case_ids) ELSE 0 END AS shown, "
+		"coalesce($1::uuid, CASE r.asked WHEN 'SHOW' THEN r.case_ids[1] END) AS \"case\", "
+		"CASE WHEN $1::uuid IS NULL THEN (SELECT coalesce(string_agg(DISTINCT u, ','), '') FROM unnest(r.under) u) "
+		"ELSE r.under[array_position(r.case_ids, $1::uuid)] END AS under, r.query, r.policy_version "
+		"FROM (SELECT a.* FROM cases.access a WHERE ($1::uuid IS NULL OR a.case_ids @> ARRAY[$1::uuid]) "
+		"AND ($2::text IS NULL OR a.agency_id = (SELECT agency_id FROM registry.agency WHERE code = $2)) "
+		"AND ($3::timestamptz IS NULL OR a.at >= $3) ORDER BY a.access_id DESC LIMIT $4::bigint) r "
+		"JOIN registry.agency g USING (agency_id) JOIN registry.key k USING (key_id) "
+		"LEFT JOIN registry.desk d ON d.desk_id = r.desk_id ORDER BY r.access_id",
 };
 
 struct admin_rows {

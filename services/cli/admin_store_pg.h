@@ -39,6 +39,7 @@ enum admin_statement {
 	ADMIN_RETENTION_SET, /* kind, days or "forever" -> done */
 	ADMIN_RETENTION_LIST,
 	ADMIN_RETENTION_CONFIRM,
+	ADMIN_ACCESS_LIST, /* case or NULL, agency or NULL, since or NULL, limit */
 	ADMIN_STATEMENTS
 };
 

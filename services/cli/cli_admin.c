@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/jk_arena.h"
+#include "base/jk_id.h"
 #include "base/jk_time.h"
 #include "crypt/crypt.h"
 #include "services/cli/admin_pact.h"
@@ -14,7 +15,7 @@
 enum { VALUES_MAX = 16, DAYS_MAX = 36500 };
 
 /* How an option's text becomes a statement's parameter. */
-enum form { TEXT, SWITCH, ALL, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, DAYS, KEY_FILE, SENDERS, SECRET_FILE };
+enum form { TEXT, SWITCH, ALL, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, DAYS, KEY_FILE, SENDERS, SECRET_FILE, UUID };
 
 struct parameter {
 	const char *option; /* "--name"; NULL: the next word */
@@ -117,11 +118,17 @@ static const struct operation operations[] = {
 	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
 	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
 	{"retention", "set", ADMIN_RETENTION_SET,
-		{WORD("KIND", "event, report, dedup, spool, disclosure, message or head; see list"),
+		{WORD("KIND", "event, report, dedup, spool, disclosure, access, message or head; see list"),
 			{NULL, DAYS, "DAYS", "how long it is kept, or forever; in force within seconds", true, NULL}, END},
 		"kind", "jukwaa admin retention set event 730"},
 	{"retention", "list", ADMIN_RETENTION_LIST, {END}, "kind", NULL},
 	{"retention", "confirm", ADMIN_RETENTION_CONFIRM, {END}, "clock", NULL},
+	{"access", "list", ADMIN_ACCESS_LIST,
+		{{"--case", UUID, "ID", "who asked for this case, or was shown it in a list", false, NULL},
+			{"--agency", TEXT, "CODE", "by keys of this agency", false, NULL},
+			{"--since", TIME, "TIME", "RFC 3339; default: all that is kept", false, NULL},
+			{"--limit", NUMBER, "N", "the newest so many", false, "1000"}, END},
+		"reading", "jukwaa admin access list --agency KPS --since 2026-11-01T00:00:00Z"},
 };
 
 /* Parameters of one call, in the order of the table; texts made here live in the arena. */
@@ -181,6 +188,7 @@ static const char *upper(struct call *call, const char *text)
 /* The parameter's text for SQL; NULL: said. */
 static const char *convert(struct call *call, enum form form, const char *text)
 {
+	struct jk_id id;
 	int64_t number;
 	switch (form) {
 	case CATEGORY:
@@ -197,6 +205,10 @@ static const char *convert(struct call *call, enum form form, const char *text)
 		if (!jk_time_parse(text, &number))
 			break;
 		return text;
+	case UUID:
+		if (!jk_id_parse(text, &id))
+			break;
+		return text;
 	case NUMBER:
 		if (!jk_text_to_int64(text, 0, INT32_MAX, &number))
 			break;
@@ -210,6 +222,8 @@ static const char *convert(struct call *call, enum form form, const char *text)
 	}
 	if (form == TIME)
 		cli_fail(CLI_USAGE, NULL, "'%s' is no RFC 3339 time with a zone", text);
+	else if (form == UUID)
+		cli_fail(CLI_USAGE, NULL, "'%s' is no id (8-4-4-4-12 hex digits)", text);
 	else if (form == DAYS)
 		cli_fail(CLI_USAGE, NULL, "'%s' is neither a number of days, 1 to %d, nor 'forever'", text, DAYS_MAX);
 	else

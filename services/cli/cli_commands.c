@@ -58,6 +58,9 @@ static const struct cli_option case_options[] = {
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
 	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
 	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
+		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
+	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
@@ -134,9 +137,11 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
 		false},
-	{"case", "list [OPTIONS] | show ID", "the cases opened for incidents", cli_case, case_options, "list show",
-		"  jukwaa case list --county 047 --state NEW\n"
-		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
+		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
+		"comes; jukwaa admin access list shows it to auditors.\n\n"
+		"  jukwaa case list --purpose response --county 047 --state NEW\n"
+		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
 	{"status", "", "services, database, feed and desks on one screen", cli_status, NULL, NULL,
 		"Asks the services named in JUKWAA_HTTP (blanks between; default http://127.0.0.1:9101 to 9104)\n"
@@ -181,7 +186,7 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow rule dead epoch retention notify", NULL, true},
+		"migrate agency desk key agreement taskforce allow rule dead epoch retention access notify", NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
 	{"bench", "publish|deliver|latency|storm|decide [OPTIONS]", "load for a trial exchange, and figures", cli_bench,
 		bench_options, "publish deliver latency storm decide",

@@ -261,17 +261,24 @@ static void tell_ready(struct intake_service *service)
 	jk_daemon_set_ready(service->parts.daemon, reason);
 }
 
+/* The next of all that waits, whatever draw it belongs to; NULL: nothing waits. */
+static struct intake_item *take_waiting(struct intake_service *service)
+{
+	struct intake_item *item = NULL;
+
+	while (!item && intake_queue_count(service->queue))
+		item = intake_queue_take(service->queue);
+	if (item)
+		intake_queue_done(service->queue, item);
+	return item;
+}
+
 /* Whoever waits behind a batch that gets no answer is told to come again; the batch itself stays as it is, for its commit may
  * still happen. */
 static void turn_away_waiting(struct intake_service *service)
 {
-	while (intake_queue_count(service->queue)) {
-		struct intake_item *item = intake_queue_take(service->queue);
-		if (!item)
-			continue; /* a draw is over */
-		intake_queue_done(service->queue, item);
+	for (struct intake_item *item = take_waiting(service); item; item = take_waiting(service))
 		item_busy(service, item);
-	}
 }
 
 static void on_tick(void *arg)
@@ -389,13 +396,8 @@ enum jk_status intake_service_open(const struct intake_parts *parts, struct inta
 static void drop_items(struct intake_service *service)
 {
 	intake_batch_close(&service->batch);
-	while (intake_queue_count(service->queue)) {
-		struct intake_item *item = intake_queue_take(service->queue);
-		if (!item)
-			continue; /* a draw is over */
-		intake_queue_done(service->queue, item);
+	for (struct intake_item *item = take_waiting(service); item; item = take_waiting(service))
 		item_free(service, &item);
-	}
 }
 
 void intake_service_close(struct intake_service **service_p)

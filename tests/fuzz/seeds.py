@@ -94,7 +94,7 @@ def session_inputs(messages):
     hello = messages.types["Hello"](client="fuzz", window=4)
     publish = messages.types["Publish"](request=1, format=1, payload=b"x", county="047")
     ping, ack = messages.types["Ping"](), messages.types["Ack"](delivery_no=3)
-    show = messages.types["CaseShow"](request=2, case_id=bytes(16))
+    show = messages.types["CaseShow"](request=2, case_id=bytes(16), purpose=1, purpose_note="asked by phone")
     yield one(0, 1, hello) + one(0x80, 3, ping) + one(0x80, 16, publish) + one(0x80, 16, publish) + one(0x80, 99, ping)
     yield one(1, 1, hello) + one(0x81, 50, show) + one(0x81, 35, ack) + one(0x80, 16, publish)
     yield one(2, 1, hello) + one(3, 1, hello) + one(0x40, 1, hello) + one(0x85, 3, ping)

@@ -200,7 +200,15 @@ JUKWAA_API const struct jukwaa_error *jukwaa_subscriber_error(const struct jukwa
 
 /* ---- asking cases ----------------------------------------------------------------------------------------------- */
 
+/* What cases are read for. Every question is recorded with it, under the key that asks, before it is answered; without it the
+ * service refuses (field "purpose"). */
+struct jukwaa_purpose {
+	const char *word; /* RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP */
+	const char *note; /* for people, at most 200 bytes; NULL: none */
+};
+
 struct jukwaa_case_query {
+	struct jukwaa_purpose purpose;
 	const char *const *counties;
 	size_t county_count;
 	const char *state; /* "NEW"; NULL: all */
@@ -211,9 +219,9 @@ struct jukwaa_case_query {
 /* JSON text (one object), malloc'd; the caller frees it. */
 JUKWAA_API int jukwaa_case_list(const struct jukwaa_connection *connection, const struct jukwaa_case_query *query, int timeout_ms,
 	char **ret_json, char ret_reason[256]);
-/* Without "incident" where its events have been removed by age. */
-JUKWAA_API int jukwaa_case_show(
-	const struct jukwaa_connection *connection, const char *case_id, int timeout_ms, char **ret_json, char ret_reason[256]);
+/* Without "incident" where its events have been removed by age. Not as in 0.1.0: the purpose is a parameter. */
+JUKWAA_API int jukwaa_case_show(const struct jukwaa_connection *connection, const char *case_id,
+	const struct jukwaa_purpose *purpose, int timeout_ms, char **ret_json, char ret_reason[256]);
 
 /* "0.1.0" */
 JUKWAA_API const char *jukwaa_version(void);
