@@ -30,8 +30,8 @@ enum load_step {
 static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_KEYS] = {.name = "registry_keys",
 		.sql = "SELECT curve_key, key_id, agency_id, coalesce(desk_id, -1), role, realm, revoked_at IS NOT NULL, "
-		       "rate_limit"
-		       " FROM registry.key"},
+		       "rate_limit,"
+		       " valid_from, expires_at FROM registry.key"},
 	[LOAD_SENDERS] = {.name = "registry_senders",
 		.sql = "SELECT key_id, unnest(cap_senders) FROM registry.key WHERE cap_senders <> '{}'"},
 	/* Rows that never apply stay out, and so does an end at the epoch, which would read as "open". */
@@ -132,6 +132,8 @@ static void read_keys(struct load *load, const PGresult *result, struct registry
 		keys[i].realm = (enum jk_realm)word_at(&jk_realms, result, i, 5);
 		keys[i].revoked = jk_db_get_int(result, i, 6) != 0;
 		keys[i].rate_limit = (int32_t)jk_db_get_int(result, i, 7);
+		keys[i].valid_from_us = jk_db_get_time_us(result, i, 8);
+		keys[i].expires_at_us = jk_db_get_time_us(result, i, 9);
 	}
 	rows->keys = keys;
 }

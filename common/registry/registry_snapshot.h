@@ -26,6 +26,7 @@ struct registry_key_row {
 	enum jk_realm realm;
 	bool revoked;
 	int32_t rate_limit;
+	int64_t valid_from_us, expires_at_us; /* 0: none */
 };
 struct registry_sender_row {
 	int32_t key_id;

@@ -5,10 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/jk_log.h"
 #include "base/jk_text.h"
+#include "base/jk_time.h"
+#include "crypt/crypt.h"
 #include "registry/registry_load_pg.h"
 
-enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000 };
+enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000, DOOR_LOG_MS = 1000 };
 
 struct jk_registry_watch {
 	struct jk_db *db; /* of the thread; NULL in a fixed watch */
@@ -237,17 +240,33 @@ void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], b
 	pthread_mutex_unlock(&watch->lock);
 }
 
+/* What a revoked key may learn is that it is refused, like any other; the operator learns which one it was. */
+static enum jk_zap_verdict judge_at_door(const struct jk_registry *registry, const uint8_t curve_public[32])
+{
+	const struct jk_registry_key *key = jk_registry_find_key(registry, curve_public);
+	enum jk_standing standing;
+	char fingerprint[JK_FINGERPRINT_BYTES];
+
+	if (key == NULL)
+		return JK_ZAP_REFUSE;
+	standing = jk_registry_key_standing(key, jk_time_now_us());
+	if (standing == JK_STANDING_GOOD)
+		return JK_ZAP_ALLOW;
+	jk_key_fingerprint(fingerprint, curve_public);
+	jk_log_limited(DOOR_LOG_MS, JK_LOG_WARN, "key_at_door", "key=%s agency=%s why=%s", fingerprint, key->agency->code,
+		jk_registry_standing_name(standing));
+	return JK_ZAP_REVOKED;
+}
+
 enum jk_zap_verdict jk_registry_zap(void *arg, const uint8_t curve_public[32], const char *address)
 {
 	struct jk_registry_watch *watch = arg;
 	const struct jk_registry *registry = jk_registry_acquire(watch);
-	const struct jk_registry_key *key;
 	enum jk_zap_verdict verdict = JK_ZAP_LATER;
 
 	(void)address;
 	if (registry != NULL) {
-		key = jk_registry_find_key(registry, curve_public);
-		verdict = key != NULL && !key->revoked ? JK_ZAP_ALLOW : JK_ZAP_REFUSE;
+		verdict = judge_at_door(registry, curve_public);
 	}
 	jk_registry_release(watch, &registry);
 	return verdict;

@@ -1,6 +1,7 @@
 /* session.h: sessions on a ROUTER, the same for intake, dispatch and cases: receive -> identity -> decode and shape-check ->
  * authorise -> handler. Answers HELLO, PING, BAD_SESSION and refusals itself; ends sessions after three silent intervals, and
- * those of revoked keys within one tick. Used from the loop's thread. */
+ * those of revoked and expired keys within one tick. Every refusal is logged with the key's fingerprint, a line a second for each
+ * key at most. Used from the loop's thread. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -31,7 +32,7 @@ struct jk_session {
 struct jk_request {
 	struct jk_session *session;
 	const struct jk_registry *registry; /* of this turn */
-	const struct jk_registry_key *key;  /* never NULL, never revoked */
+	const struct jk_registry_key *key;  /* never NULL, revoked or expired */
 	const ProtobufCMessage *message;    /* checked and unpacked; lives until the handler returns */
 	const uint8_t *body;                /* its bytes */
 	size_t body_size;

@@ -12,6 +12,8 @@ struct session_key {
 	int64_t tokens_milli; /* thousandths of a message that may still be taken */
 	int64_t filled_at_ms;
 	int32_t rate_limit;
+	int64_t told_at_ms; /* when the log last told of a refusal */
+	uint32_t untold;    /* refusals since */
 };
 
 struct session_entry {
@@ -19,6 +21,7 @@ struct session_entry {
 	struct session_entry *next_by_number, *next_by_route;
 	struct session_key *key;
 	uint64_t checked; /* number of the snapshot in which the key was last found good */
+	int64_t expires_at_us; /* of the key in that snapshot; 0: never */
 };
 
 struct session_table {
@@ -49,6 +52,9 @@ static inline size_t session_table_open_count(const struct session_table *table)
 {
 	return table->count - table->ended_count;
 }
+
+/* What is kept for a key, made when it is not there yet. NULL: no memory. */
+struct session_key *session_table_key(struct session_table *table, const uint8_t curve_key[32], int64_t now_ms);
 
 /* Token bucket: true when one more message fits into rate_limit a second, averaged over ten. 0: always. */
 bool session_key_take(struct session_key *key, int32_t rate_limit, int64_t now_ms);
