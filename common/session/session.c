@@ -324,6 +324,12 @@ void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, en
 	session_end_silently(sessions, entry_of(session));
 }
 
+void jk_session_log(struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code,
+	const char *field)
+{
+	session_log(sessions, session->curve_key, what, code, field);
+}
+
 struct jk_session *jk_session_find(struct jk_sessions *sessions, uint64_t number)
 {
 	struct session_entry *entry = session_table_find(&sessions->table, number);

@@ -81,6 +81,10 @@ enum jk_status jk_session_send_packed(
 	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const uint8_t *body, size_t size) JK_MUST_CHECK;
 void jk_session_refuse(
 	struct jk_sessions *sessions, struct jk_session *session, uint64_t request, const struct jk_refusal *refusal);
+/* For a refusal that the service gives in another form (a receipt): the line that tells the operator, under the same limit as all
+ * about this key. what: the event's name. */
+void jk_session_log(struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code,
+	const char *field);
 /* Sends BYE and ends it. */
 void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, enum jk_code code, const char *reason);
 /* NULL when no such session is open. */

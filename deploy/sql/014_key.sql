@@ -47,4 +47,51 @@ END $$;
 REVOKE ALL ON FUNCTION registry.rotate_key FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION registry.rotate_key TO jukwaa_admin;
 
+-- ---- least grants: tests/store/rights_test.py holds what is left ------------------------------------------------------------
+-- A service reads of the feed what it follows or joins, of the registry what its snapshot is made of, and of the rest its own.
+REVOKE SELECT ON feed.epoch, evidence.head FROM jukwaa_intake, jukwaa_cases, jukwaa_notify;
+REVOKE SELECT ON feed.epoch FROM jukwaa_dispatch;
+REVOKE SELECT ON feed.head FROM jukwaa_intake;
+REVOKE SELECT ON feed.removed FROM jukwaa_intake, jukwaa_cases, jukwaa_notify;
+REVOKE SELECT ON meta.retention, meta.removal FROM jukwaa_intake, jukwaa_dispatch, jukwaa_cases, jukwaa_notify;
+REVOKE EXECUTE ON FUNCTION feed.append FROM jukwaa_cases;
+REVOKE EXECUTE ON FUNCTION feed.current_epoch FROM jukwaa_cases, jukwaa_notify;
+REVOKE USAGE ON SCHEMA evidence FROM jukwaa_intake, jukwaa_cases, jukwaa_notify;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA registry FROM PUBLIC;
+
+-- The operator changes what a row says, not which row it is: a key that is another key would have the other's history.
+DO $$
+DECLARE
+  t    record;
+  cols text;
+BEGIN
+  FOR t IN SELECT * FROM (VALUES ('registry.agency', '{agency_id,code,added_at}'::text[]), ('registry.desk', '{desk_id,code,added_at}'),
+      ('registry.key', '{key_id,curve_key,replaces,added_at}'), ('notify.rule', '{rule_id,name,added_at}'),
+      ('registry.allow', '{allow_id,desk_id,agency_id,county,category,tlp_ceiling,valid_from,added_at}')) v (name, fixed) LOOP
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO cols FROM pg_attribute
+     WHERE attrelid = t.name::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL (t.fixed);
+    EXECUTE format('REVOKE UPDATE ON %s FROM jukwaa_admin', t.name);
+    EXECUTE format('GRANT UPDATE (%s) ON %s TO jukwaa_admin', cols, t.name);
+  END LOOP;
+END $$;
+
+-- A temporary table's type comes before pg_catalog's of the same name, unless the path says otherwise.
+DO $$
+DECLARE f regprocedure;
+BEGIN
+  FOR f IN SELECT oid FROM pg_proc
+            WHERE pronamespace IN ('meta'::regnamespace, 'registry'::regnamespace, 'feed'::regnamespace, 'evidence'::regnamespace,
+                                   'intake'::regnamespace, 'dispatch'::regnamespace, 'cases'::regnamespace, 'notify'::regnamespace)
+              AND 'search_path=pg_catalog' = ANY (proconfig) LOOP
+    EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f);
+  END LOOP;
+END $$;
 RESET ROLE;
+
+-- Nobody but the services and whoever the database's owner lets in; and nobody needs temporary tables.
+DO $$
+BEGIN
+  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO jukwaa_intake, jukwaa_dispatch, jukwaa_cases, jukwaa_notify, jukwaa_admin',
+                 current_database());
+END $$;

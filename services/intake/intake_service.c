@@ -86,6 +86,8 @@ static void item_answer(struct intake_service *service, struct intake_item *item
 
 	JK_CRASH_POINT("intake_before_receipt", NULL);
 	intake_meter_receipt(item);
+	if (session && item->verdict == JK_VERDICT_REJECTED && item->refusal)
+		jk_session_log(service->sessions, session, "report_refused", item->refusal->code, item->refusal->field);
 	if (!receipt || jk_session_send(service->sessions, session, JUKWAA__V1__KIND__KIND_RECEIPT, receipt) != JK_OK)
 		intake_meter_receipt_lost();
 	item_free(service, &item);
@@ -95,8 +97,6 @@ static void item_reject(struct intake_service *service, struct intake_item *item
 {
 	item->verdict = JK_VERDICT_REJECTED;
 	item->refusal = (struct jk_refusal *)refusal;
-	jk_log_limited(100, JK_LOG_INFO, "report_refused", "agency=%s key=%d code=%s field=%s", item->agency, item->key_id,
-		jk_words_name(&jk_codes, refusal->code), refusal->field);
 	item_answer(service, item);
 }
 
