@@ -111,7 +111,9 @@ class ExpiryTest(KeysTest):
         self.assertLess(max(sent for sent, kind in answers if kind == "RECEIPT"), end)
         taken = stack.sql("SELECT count(*), extract(epoch FROM max(received_at)) FROM intake.report WHERE agency_id ="
                           " (SELECT agency_id FROM registry.agency WHERE code = 'EXQ')")[0]
-        self.assertEqual(taken[0], len(answers) - 1)
+        # At most one more than was receipted: stored in time, and the receipt came too late.
+        self.assertIn(taken[0] - sum(kind == "RECEIPT" for _, kind in answers), (0, 1))
+        self.assertLess(float(taken[1]), end + 0.1)
 
     def test_an_end_can_be_moved_and_taken_away_and_is_kept_by_a_script_that_runs_twice(self):
         publisher = stack.add_publisher("MOV")
