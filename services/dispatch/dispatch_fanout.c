@@ -59,7 +59,7 @@ static void find_owner(const struct visit *visit, struct dispatch_event *event)
 		return;
 	agency = jk_registry_find_agency(visit->registry, event->agency);
 	if (agency != NULL)
-		event->label.owner_agency_id = agency->agency_id;
+		jk_registry_label_owner(&event->label, agency);
 }
 
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */
@@ -72,11 +72,12 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		return false;
 	}
 	find_owner(visit, event);
-	*ret_decision = jk_registry_decide(visit->registry, visit->key, &event->label, visit->now_us);
+	*ret_decision = jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
 	if (ret_decision->effect == JK_DENY) {
 		jk_metric_add(metrics->denied, 1);
 		return false;
 	}
+	ret_decision->withheld |= JK_GROUPS_PROTECTED;
 	if (event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
@@ -171,7 +172,7 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 		.place = (uint16_t)place_no};
 	uint8_t seal[DISPATCH_SEAL_BYTES];
 	struct dispatch_delivery delivery = {
-		.delivery_no = subscription->delivery_no + 1, .stream = stream, .seal = seal, .allow_id = decision->allow_id};
+		.delivery_no = subscription->delivery_no + 1, .stream = stream, .seal = seal, .term = decision->term};
 
 	delivery.copy = dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
 	if (delivery.copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
