@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/jk_text.h"
+
 enum { POOL_BYTES = 4096, FROM_POOL_MAX_BYTES = 64 };
 
 _Static_assert(JK_SIGNATURE_BYTES == crypto_sign_BYTES, "Ed25519 signature");
