@@ -268,23 +268,23 @@ void session_log(struct jk_sessions *sessions, const uint8_t curve_key[32], cons
 {
 	int64_t now_ms = jk_time_mono_ms();
 	struct session_key *kept = is_worth_a_line(code) ? session_table_key(&sessions->table, curve_key, now_ms) : NULL;
+	struct session_told *told = kept == NULL ? NULL : &kept->told[((size_t)code + strlen(what)) % SESSION_TOLD_SLOTS];
 	const struct jk_registry_key *key =
 		sessions->registry == NULL ? NULL : jk_registry_find_key(sessions->registry, curve_key);
 	char fingerprint[JK_FINGERPRINT_BYTES];
 
-	if (kept == NULL)
+	if (told == NULL)
 		return;
-	if (kept->told_at_ms != 0 && now_ms - kept->told_at_ms < SESSION_LOG_MS) {
-		kept->untold++;
+	if (told->at_ms != 0 && now_ms - told->at_ms < SESSION_LOG_MS) {
+		told->untold++;
 		return;
 	}
 	jk_key_fingerprint(fingerprint, curve_key);
 	jk_log(JK_LOG_WARN, what, "key=%s agency=%s standing=%s code=%s field=%s untold=%u", fingerprint,
 		key == NULL ? "" : key->agency->code,
 		key == NULL ? "unknown" : jk_registry_standing_name(jk_registry_key_standing(key, jk_time_now_us())),
-		jk_words_name(&jk_codes, (int)code), field, kept->untold);
-	kept->told_at_ms = now_ms;
-	kept->untold = 0;
+		jk_words_name(&jk_codes, (int)code), field, told->untold);
+	*told = (struct session_told){.at_ms = now_ms};
 }
 
 void session_end_for_key(struct jk_sessions *sessions, struct session_entry *entry)

@@ -1,7 +1,7 @@
 /* session.h: sessions on a ROUTER, the same for intake, dispatch and cases: receive -> identity -> decode and shape-check ->
  * authorise -> handler. Answers HELLO, PING, BAD_SESSION and refusals itself; ends sessions after three silent intervals, and
  * those of revoked and expired keys within one tick. Every refusal is logged with the key's fingerprint, a line a second for each
- * key at most. Used from the loop's thread. */
+ * key and code at most. Used from the loop's thread. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>

@@ -209,8 +209,7 @@ void session_table_forget_keys(struct session_table *table, int64_t now_ms)
 	for (size_t i = 0; i <= table->bucket_mask; i++) {
 		for (struct session_key **at = &table->keys[i]; *at != NULL;) {
 			struct session_key *key = *at;
-			if (key->open_count == 0 && now_ms - key->filled_at_ms > BURST_S * 1000 &&
-				now_ms - key->told_at_ms > BURST_S * 1000) {
+			if (key->open_count == 0 && now_ms - key->filled_at_ms > BURST_S * 1000) {
 				*at = key->next;
 				free(key);
 			} else {

@@ -4,6 +4,8 @@
 
 #include "session/session.h"
 
+enum { SESSION_TOLD_SLOTS = 16 };
+
 /* What all sessions of one key share. Outlives them until its bucket is full again, or a new HELLO would refill it. */
 struct session_key {
 	struct session_key *next; /* in the same bucket */
@@ -12,8 +14,11 @@ struct session_key {
 	int64_t tokens_milli; /* thousandths of a message that may still be taken */
 	int64_t filled_at_ms;
 	int32_t rate_limit;
-	int64_t told_at_ms; /* when the log last told of a refusal */
-	uint32_t untold;    /* refusals since */
+	/* By kind of refusal: when the log last told of one, and how many since. */
+	struct session_told {
+		int64_t at_ms;
+		uint32_t untold;
+	} told[SESSION_TOLD_SLOTS];
 };
 
 struct session_entry {

@@ -55,6 +55,11 @@ class KeysTest(unittest.TestCase):
         self.assertIsNotNone(peer.hello(), f"{service}: no welcome")
         return peer
 
+    def publisher(self, key):
+        publisher = Publisher(stack, key)
+        self.addCleanup(publisher.peer.close)
+        return publisher
+
     def log_has(self, service, *parts):
         wait_until(lambda: any(all(part in line for part in parts) for line in stack.services[service].log().splitlines()), 5,
                    f"{service} logs {parts}")
@@ -72,7 +77,7 @@ class ExpiryTest(KeysTest):
         add_again("publisher", publisher, "EXP", "--any-sender", "--expires", rfc3339(end))
         add_again("desk", desk, "EXP", "--desk", "EXP-DESK", "--expires", rfc3339(end))
         # Until then it is as good as any other.
-        self.assertEqual(Publisher(stack, publisher).publish(report()).verdict, pb.VERDICT_STORED)
+        self.assertEqual(self.publisher(publisher).publish(report()).verdict, pb.VERDICT_STORED)
         for (name, key), peer in idle.items():
             bye = peer.expect("BYE", timeout=5)
             late = time.time() - end
@@ -94,7 +99,7 @@ class ExpiryTest(KeysTest):
         """Not the tick but the message itself meets the clock: at no moment after the end is anything taken."""
         publisher = stack.add_publisher("EXQ")
         stack.wait_known(publisher)
-        peer = Publisher(stack, publisher)
+        peer = self.publisher(publisher)
         end = time.time() + 1.5
         add_again("publisher", publisher, "EXQ", "--any-sender", "--expires", rfc3339(end))
         answers = []
@@ -134,13 +139,13 @@ class ExpiryTest(KeysTest):
     def test_a_key_is_refused_before_its_time(self):
         publisher = stack.add_publisher("SOON")
         stack.wait_known(publisher)
-        peer = Publisher(stack, publisher)
+        peer = self.publisher(publisher)
         begin = time.time() + 2
         add_again("publisher", publisher, "SOON", "--any-sender", "--from", rfc3339(begin))
         self.assertEqual(peer.peer.expect("BYE", timeout=2).code, pb.CODE_REVOKED)
         stack.wait_known(publisher)
         self.assertGreaterEqual(time.time(), begin)
-        self.assertEqual(Publisher(stack, publisher).publish(report()).verdict, pb.VERDICT_STORED)
+        self.assertEqual(self.publisher(publisher).publish(report()).verdict, pb.VERDICT_STORED)
 
     def test_hex_is_no_key_to_add(self):
         """It has no Ed25519 half, and zeros in its place would be one that others can sign for."""
@@ -154,13 +159,13 @@ class RotationTest(KeysTest):
         stack.admin("key", "add", "--file", f"{old}.pub", "--role", "publisher", "--agency", "ROT", "--rate-limit", "200",
                     "--cap-sender", "ops@rot.example", "--note", "duty office")
         stack.wait_known(old)
-        first = Publisher(stack, old)
+        first = self.publisher(old)
         one = report("rot-1")
         self.assertEqual(first.publish(one).verdict, pb.VERDICT_STORED)
         new, done = rotate(old, "--overlap", "1h")
         self.assertEqual(json.loads(done.stdout)["done"], "rotated")
         stack.wait_known(new)
-        second = Publisher(stack, new)
+        second = self.publisher(new)
         # The same report under the other key is the same report: what is known of it hangs on the agency.
         again = second.publish(one)
         self.assertEqual(again.verdict, pb.VERDICT_DUPLICATE)
@@ -181,7 +186,7 @@ class RotationTest(KeysTest):
         publisher, old = stack.add_publisher("SRC"), stack.add_desk("ROT-DESK")
         stack.wait_known(publisher)
         stack.wait_known(old, "dispatch")
-        source = Publisher(stack, publisher)
+        source = self.publisher(publisher)
         for _ in range(6):
             source.publish(report(county="044"))
         cursor = {"counties": ["044"], "start_at": pb.START_AT_CURSOR, "cursor": "shift"}
