@@ -6,11 +6,13 @@ import collections
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
+import types
 import unittest
 
-from jukwaa_harness import BIN, Stack, protos, wait_until
+from jukwaa_harness import Peer, Stack, protos, wait_until
 from load import Load
 
 RATE = 1000
@@ -22,42 +24,36 @@ Delivery = collections.namedtuple("Delivery", "at stream seq recorded_at")
 Change = collections.namedtuple("Change", "at version by_clock")  # version: None where the clock alone does it
 
 
-class Feeder(threading.Thread):
-    """RATE reports a second into `jukwaa publish`, and the count of receipts."""
+class Feeder:
+    """RATE reports a second, from a process of its own, so that those who read here have this one to themselves."""
 
     def __init__(self, stack, key):
-        super().__init__(daemon=True)
-        self.process = subprocess.Popen([BIN / "jukwaa", "--json", "publish", "--format", "json", "--window", "256", "-"],
-                                        env={**os.environ, **stack.env(key)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.stored, self.over = 0, threading.Event()
+        self.process = subprocess.Popen([sys.executable, __file__, "--feed", stack.endpoints["intake"], key, f"{stack.server_key}.pub"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.stored = 0
         self.counter = threading.Thread(target=self.count, daemon=True)
         self.counter.start()
-        self.start()
 
     def count(self):
         for line in self.process.stdout:
-            self.stored += b'"STORED"' in line
-
-    def run(self):
-        began, made = time.monotonic(), 0
-        while not self.over.wait(0.02):
-            due = int((time.monotonic() - began) * RATE)
-            lines = [json.dumps({
-                "identity": {"external_id": f"m{number}", "status": "ACTUAL"},
-                "classification": {"categories": ["FIRE"], "severity": "SEVERE"},
-                "place": {"codes": [{"scheme": "COUNTY", "code": COUNTIES[number % 5]}]},
-                "handling": {"tlp": "GREEN", "scope": "PUBLIC"}}) for number in range(made, due)]
-            made = due
-            if lines:
-                self.process.stdin.write(("\n".join(lines) + "\n").encode())
-                self.process.stdin.flush()
+            self.stored = int(line)
 
     def end(self):
-        self.over.set()
-        self.join()
         self.process.stdin.close()
-        self.counter.join(20)
-        return self.process.wait(20)
+        self.counter.join(30)
+        self.process.stdout.close()
+        return self.process.wait(30)
+
+
+def feed(endpoint, key, server_key):
+    """The feeder's process: until its standard input ends."""
+    stack = types.SimpleNamespace(peer=lambda service, key: Peer(endpoint, key, server_key))
+    load = Load(stack, key, f"m{os.getpid()}", rate=RATE, window=256)
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    while not over.wait(0.1):
+        print(sum(verdict == "STORED" for verdict, _, _ in list(load.receipts.values())), flush=True)
+    load.end()
 
 
 class Talker(threading.Thread):
@@ -339,4 +335,7 @@ class RevokeTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    if sys.argv[1:2] == ["--feed"]:
+        feed(*sys.argv[2:])
+    else:
+        unittest.main()
