@@ -33,15 +33,20 @@
 #define GIVEN(param, found) "CASE WHEN " param "::text IS NOT NULL THEN coalesce(" found ", -1) END"
 
 static const char *const statements[ADMIN_STATEMENTS] = {
-	[ADMIN_AGENCY_ADD] = ADD("INSERT INTO registry.agency AS r (code, name, strict, refuse_expired) "
-				 "VALUES ($1, $2, $3::boolean, $4::boolean) "
+	/* What only adding again has left out stays: it would open more, or leave acts without a signer. */
+	[ADMIN_AGENCY_ADD] = ADD("INSERT INTO registry.agency AS r (code, name, strict, refuse_expired, agreements_only) "
+				 "VALUES ($1, $2, $3::boolean, $4::boolean, $5::boolean) "
 				 "ON CONFLICT (code) DO UPDATE SET name = excluded.name, strict = excluded.strict, "
-				 "refuse_expired = excluded.refuse_expired "
-				 "WHERE r.revoked_at IS NULL AND (r.name, r.strict, r.refuse_expired) IS DISTINCT FROM "
-				 "(excluded.name, excluded.strict, excluded.refuse_expired)",
+				 "refuse_expired = excluded.refuse_expired, "
+				 "agreements_only = r.agreements_only OR excluded.agreements_only "
+				 "WHERE r.revoked_at IS NULL AND (r.name, r.strict, r.refuse_expired, r.agreements_only) "
+				 "IS DISTINCT FROM (excluded.name, excluded.strict, excluded.refuse_expired, "
+				 "r.agreements_only OR excluded.agreements_only)",
 		"registry.agency", "code = $1"),
-	[ADMIN_AGENCY_LIST] =
-		"SELECT code, name, strict, refuse_expired, added_at, revoked_at FROM registry.agency ORDER BY code",
+	[ADMIN_AGENCY_SET] =
+		"UPDATE registry.agency SET agreements_only = $2::boolean WHERE code = $1 RETURNING 'changed' AS done",
+	[ADMIN_AGENCY_LIST] = "SELECT code, name, strict, refuse_expired, agreements_only, added_at, revoked_at FROM "
+			      "registry.agency ORDER BY code",
 	[ADMIN_AGENCY_REVOKE] = REVOKE("registry.agency", "code = $1"),
 	[ADMIN_AGENCY_REINSTATE] = REINSTATE("registry.agency", "code = $1"),
 	[ADMIN_DESK_ADD] =
@@ -59,27 +64,29 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	/* A desk's key belongs to the desk's agency. */
 	[ADMIN_KEY_ADD] = ADD(
 		"INSERT INTO registry.key AS r "
-		"(curve_key, sign_key, role, realm, agency_id, desk_id, cap_senders, rate_limit, note, valid_from, expires_at) "
+		"(curve_key, sign_key, role, realm, agency_id, desk_id, cap_senders, may_sign, rate_limit, note, valid_from, "
+		"expires_at) "
 		"VALUES (decode($1, 'hex'), decode($2, 'hex'), $3, coalesce($4, (SELECT realm FROM meta.realm)), "
-		"coalesce(" AGENCY("$5") ", -1), " GIVEN("$6", DESK_OF("$6", "$5")) ", $7::text[], $8::integer, $9, "
-		"$10::timestamptz, " END_TIME("$11") ") "
+		"coalesce(" AGENCY("$5") ", -1), " GIVEN("$6", DESK_OF("$6", "$5")) ", $7::text[], $8::boolean, $9::integer, $10, "
+		"$11::timestamptz, " END_TIME("$12") ") "
 		"ON CONFLICT (curve_key) DO UPDATE SET sign_key = excluded.sign_key, role = excluded.role, "
 		"realm = excluded.realm, agency_id = excluded.agency_id, desk_id = excluded.desk_id, "
-		"cap_senders = excluded.cap_senders, rate_limit = excluded.rate_limit, note = excluded.note, "
+		"cap_senders = excluded.cap_senders, may_sign = r.may_sign OR excluded.may_sign, "
+		"rate_limit = excluded.rate_limit, note = excluded.note, "
 		"valid_from = coalesce(excluded.valid_from, r.valid_from), "
-		"expires_at = " KEPT_END("$11") " "
-		"WHERE r.revoked_at IS NULL AND (r.sign_key, r.role, r.realm, r.agency_id, r.desk_id, r.cap_senders, "
+		"expires_at = " KEPT_END("$12") " "
+		"WHERE r.revoked_at IS NULL AND (r.sign_key, r.role, r.realm, r.agency_id, r.desk_id, r.cap_senders, r.may_sign, "
 		"r.rate_limit, r.note, r.valid_from, r.expires_at) IS DISTINCT FROM "
 		"(excluded.sign_key, excluded.role, excluded.realm, excluded.agency_id, excluded.desk_id, "
-		"excluded.cap_senders, excluded.rate_limit, excluded.note, coalesce(excluded.valid_from, r.valid_from), "
-		KEPT_END("$11") ")",
+		"excluded.cap_senders, r.may_sign OR excluded.may_sign, excluded.rate_limit, excluded.note, "
+		"coalesce(excluded.valid_from, r.valid_from), " KEPT_END("$12") ")",
 		"registry.key", "curve_key = decode($1, 'hex')"),
 	[ADMIN_KEY_ROTATE] = "SELECT * FROM registry.rotate_key(decode($1, 'hex'), decode($2, 'hex'), decode($3, 'hex'), "
 			     "$4::interval, " END_TIME("$5") ")",
 	[ADMIN_KEY_LIST] =
 		"SELECT " FINGERPRINT("k") " AS fingerprint, encode(k.curve_key, 'hex') AS curve_public, k.role, k.realm, "
-		"a.code AS agency, d.code AS desk, array_to_string(k.cap_senders, ' ') AS cap_senders, k.rate_limit, k.note, "
-		"k.added_at, k.valid_from, k.expires_at, (SELECT " FINGERPRINT("o") " FROM registry.key o WHERE o.key_id = "
+		"a.code AS agency, d.code AS desk, array_to_string(k.cap_senders, ' ') AS cap_senders, k.may_sign, k.rate_limit, "
+		"k.note, k.added_at, k.valid_from, k.expires_at, (SELECT " FINGERPRINT("o") " FROM registry.key o WHERE o.key_id = "
 		"k.replaces) AS replaces, k.revoked_at "
 		"FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN registry.desk d USING (desk_id) "
 		"ORDER BY k.key_id",
@@ -98,6 +105,10 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"w.valid_from, w.valid_until, w.revoked_at FROM registry.allow w JOIN registry.desk d USING (desk_id) "
 		"LEFT JOIN registry.agency a ON a.agency_id = w.agency_id "
 		"WHERE $1::text IS NULL OR d.code = $1 ORDER BY w.allow_id",
+	[ADMIN_ALLOW_LIST_GRANTS] =
+		"SELECT 'ALLOW' AS state, w.allow_id, coalesce(a.code, '*') AS provider, d.code AS desk, w.county, w.category, "
+		"w.tlp_ceiling, w.valid_until FROM registry.allow w JOIN registry.desk d USING (desk_id) "
+		"LEFT JOIN registry.agency a ON a.agency_id = w.agency_id WHERE w.revoked_at IS NULL ORDER BY w.allow_id",
 	[ADMIN_ALLOW_REVOKE] = REVOKE("registry.allow", "allow_id = $1::integer"),
 	[ADMIN_RULE_ADD] =
 		ADD("INSERT INTO notify.rule AS r "

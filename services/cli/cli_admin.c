@@ -8,6 +8,7 @@
 #include "base/jk_arena.h"
 #include "base/jk_time.h"
 #include "crypt/crypt.h"
+#include "services/cli/admin_pact.h"
 #include "services/cli/admin_store_pg.h"
 
 enum { VALUES_MAX = 16, DAYS_MAX = 36500 };
@@ -44,8 +45,15 @@ static const struct operation operations[] = {
 	{"agency", "add", ADMIN_AGENCY_ADD,
 		{WORD("CODE", "short name, A-Z 0-9 _ -"), {"--name", TEXT, "NAME", "full name", true, NULL},
 			{"--strict", SWITCH, NULL, "refuse what would only be warned of", false, NULL},
-			{"--refuse-expired", SWITCH, NULL, "refuse reports that have expired", false, NULL}, END},
+			{"--refuse-expired", SWITCH, NULL, "refuse reports that have expired", false, NULL},
+			{"--agreements-only", SWITCH, NULL, "its incidents go out under agreements alone, not by allow rows",
+				false, NULL},
+			END},
 		"agency", "jukwaa admin agency add KPS --name 'Kenya Police Service'"},
+	{"agency", "set", ADMIN_AGENCY_SET,
+		{WORD("CODE", "which agency"), {"--agreements-only", TEXT, "yes|no", "do allow rows count for it?", true, NULL},
+			END},
+		"agency", "jukwaa admin agency set KPS --agreements-only yes"},
 	{"agency", "list", ADMIN_AGENCY_LIST, {END}, "agency", NULL},
 	{"agency", "revoke", ADMIN_AGENCY_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "agency", NULL},
 	{"agency", "reinstate", ADMIN_AGENCY_REINSTATE, {WORD("CODE", "a revoked agency takes part again"), END}, "agency", NULL},
@@ -65,6 +73,7 @@ static const struct operation operations[] = {
 			{"--cap-sender", SENDERS, "SENDER", "CAP sender it may speak for; may be given several times", false,
 				NULL},
 			{"--any-sender", SENDERS, NULL, "it may relay any CAP sender", false, NULL},
+			{"--may-sign", SWITCH, NULL, "it may propose and accept agreements for its agency", false, NULL},
 			{"--rate-limit", NUMBER, "N", "reports a second, 0: none", false, "0"},
 			{"--note", TEXT, "TEXT", "for people", false, ""},
 			{"--from", TIME, "TIME", "RFC 3339; it is refused before; default: at once", false, NULL},
@@ -84,7 +93,7 @@ static const struct operation operations[] = {
 	{"key", "reinstate", ADMIN_KEY_REINSTATE, {{NULL, KEY_FILE, "FILE|HEX", "a revoked key works again", true, NULL}, END},
 		"key", NULL},
 	{"allow", "add", ADMIN_ALLOW_ADD,
-		{{"--desk", TEXT, "CODE", "who may have copies", true, NULL},
+		{{"--desk", TEXT, "CODE", "the operator's own grant, without an agreement: who may have copies", true, NULL},
 			{"--agency", TEXT, "CODE", "of whose incidents; default: any", false, NULL},
 			{"--county", TEXT, "CODE", "three digits; default: any", false, NULL},
 			{"--category", CATEGORY, "WORD", "FIRE, HEALTH, …; default: any", false, NULL},
@@ -448,6 +457,11 @@ static int print_help(const char *object)
 		print_migrate();
 		known = true;
 	}
+	for (enum jk_pact_kind kind = JK_PACT_AGREEMENT; kind <= JK_PACT_TASK_FORCE; kind++)
+		if (all || !strcmp(object, admin_pact_object(kind))) {
+			admin_pact_help(kind);
+			known = true;
+		}
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
 		bool notify = !all && !strcmp(object, "notify") && is_below_notify(&operations[i]);
 		if (all || notify || !strcmp(object, operations[i].object)) {
@@ -494,6 +508,9 @@ int cli_admin(const struct cli *cli, int argc, char **argv)
 	const char *object = cli_args_word(&args);
 	if (object && !strcmp(object, "migrate"))
 		return admin_migrate(cli, &args);
+	for (enum jk_pact_kind kind = JK_PACT_AGREEMENT; object && kind <= JK_PACT_TASK_FORCE; kind++)
+		if (!strcmp(object, admin_pact_object(kind)))
+			return admin_pact(cli, kind, &args);
 	const char *verb = cli_args_word(&args);
 	const struct operation *operation = object && verb ? find_operation(object, verb) : NULL;
 	if (!operation)

@@ -14,7 +14,7 @@ const struct cli_option cli_global_options[] = {
 	{"--json", NULL, "one JSON object a line on standard output", NULL},
 	{"--color", "WHEN", "auto (on a terminal, unless NO_COLOR is set), always, never", "auto always never"},
 	{"--help", NULL, "this help, of the command where one is named", NULL},
-	{"--version", NULL, "the version", NULL},
+	{"--version", NULL, "the version (before a command)", NULL},
 	{0},
 };
 
@@ -60,10 +60,18 @@ static const struct cli_option case_options[] = {
 };
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
+	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
 	{0},
 };
 static const struct cli_option outbox_options[] = {
 	{"--all", NULL, "retry: all dead letters", NULL},
+	{0},
+};
+static const struct cli_option agreement_options[] = {
+	{"--act", "ACT", "sign: what is signed", "propose accept suspend resume withdraw leave"},
+	{"--agency", "CODE", "sign: for which agency", NULL},
+	{"--after", "FILE", "sign: the newest act, where FILE is a document", NULL},
+	{"--out", "FILE", "sign: where the signed act goes; default: standard output", NULL},
 	{0},
 };
 static const struct cli_option key_options[] = {
@@ -115,19 +123,35 @@ const struct cli_command cli_commands[] = {
 		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
 		"with 1 when one is not ready.",
 		false},
-	{"explain", "INCIDENT --desk DESK", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
+	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
 		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
-		"Ends with 0 when some county's copy is allowed, with 1 when none is.",
+		"Ends with 0 when some county's copy is allowed, with 1 when none is.\n"
+		"With --at nothing is decided again: the records of what was reserved and sent answer.",
+		false},
+	{"disclosures", "INCIDENT", "who got what of this incident, and who has not confirmed its newest change", cli_disclosures,
+		NULL, NULL,
+		"For the operator, who may tell the owner (needs JUKWAA_DATABASE): it names every desk, those of\n"
+		"task forces too. Of each copy: under which agreement, version and profile, when it was reserved,\n"
+		"sent and acknowledged; what is only possibly disclosed. Ends with 1 while somebody that had a\n"
+		"copy has not confirmed the newest update or cancellation.",
 		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",
 		"A dead letter is a report that was refused for good. When the reason is gone, send it again\n"
 		"with retry, then jukwaa publish --outbox FILE.",
 		false},
+	{"agreement", "sign FILE --act ACT --agency CODE [OPTIONS] | show FILE", "sign an agreement's act away from the exchange",
+		cli_agreement, agreement_options, "sign show",
+		"FILE is a document (JSON), or an act that the operator exported or the other side signed: it carries\n"
+		"the document. The operator submits what was signed: jukwaa admin agreement submit FILE.\n\n"
+		"  jukwaa agreement show kps-krcs.json\n"
+		"  jukwaa agreement sign kps-krcs.json --act propose --agency KPS --key police.key --out proposed.json\n"
+		"  jukwaa agreement sign proposed.json --act accept --agency KRCS --key krcs.key --out accepted.json",
+		false},
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key allow rule dead epoch retention notify", NULL, true},
+		"migrate agency desk key agreement taskforce allow rule dead epoch retention notify", NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
 	{"bench", "publish|deliver|latency|storm [OPTIONS]", "load for a trial exchange, and figures", cli_bench, bench_options,
 		"publish deliver latency storm", "The reports are made up, and real to the exchange: use it on a trial system.",

@@ -13,6 +13,8 @@ int cli_watch(const struct cli *cli, int argc, char **argv);
 int cli_case(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
+int cli_agreement(const struct cli *cli, int argc, char **argv);
+int cli_disclosures(const struct cli *cli, int argc, char **argv);
 int cli_outbox(const struct cli *cli, int argc, char **argv);
 int cli_notify(const struct cli *cli, int argc, char **argv);
 int cli_completion(const struct cli *cli, int argc, char **argv);

@@ -120,6 +120,20 @@ static void show_mail(const struct cli *cli, const struct jukwaa_event *event)
 	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
 }
 
+/* The desk had an earlier copy of the incident, and may not have this one. */
+static void show_recall(const struct cli *cli, const struct jukwaa_event *event)
+{
+	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
+
+	printf("%sRECALLED", cli_tone(cli, CLI_WARN));
+	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED) {
+		printf(" ");
+		cli_print_text(stdout, deliver->recalled->reason, 0);
+	}
+	printf("%s  your copy of incident %s no longer holds\n", cli_tone(cli, CLI_PLAIN), event->incident_id);
+	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
+}
+
 /* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
 static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 {
@@ -127,9 +141,13 @@ static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 	int columns = cli_columns(), left = columns;
 	char clock[16], place[64];
 
-	format_clock(clock, event->recorded_at_us);
+	format_clock(clock, event->recorded_at_us > 0 ? event->recorded_at_us : jk_time_now_us());
 	(void)jk_text_format(place, sizeof place, "%s#%" PRIu64, event->stream, event->seq);
 	left -= printf("%s %-*s ", clock, PLACE_COLUMNS, place);
+	if (strcmp(event->kind, "RECALLED") == 0) {
+		show_recall(cli, event);
+		return;
+	}
 	if (!is_mail(event)) {
 		printf("%s", cli_tone(cli, tone_of(event->severity)));
 		left -= printf("%-*s ", WORD_COLUMNS, event->severity);

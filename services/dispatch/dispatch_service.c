@@ -234,6 +234,7 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->batches = jk_metric_counter("jukwaa_dispatch_batches_total", "", "Messages with more than one copy.");
 	m->acked = jk_metric_counter("jukwaa_dispatch_acknowledged_total", "", "Copies acknowledged.");
 	m->denied = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"denied\"", "Events passed over for a session.");
+	m->recalled = jk_metric_counter("jukwaa_dispatch_recalled_total", "", "Earlier copies recalled from desks.");
 	m->filtered = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"filtered\"", "Events passed over for a session.");
 	m->unreadable =
 		jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"unreadable\"", "Events passed over for a session.");
@@ -326,6 +327,8 @@ void dispatch_close(struct dispatch **dispatch_p)
 	jk_arena_free(&dispatch->scratch);
 	dispatch_lag_done(dispatch);
 	dispatch_lagging_done(dispatch);
+	dispatch_recall_done(dispatch);
+	dispatch_terms_done(&dispatch->terms);
 	dispatch_parcel_done(&dispatch->parcel);
 	free(dispatch);
 	*dispatch_p = NULL;
