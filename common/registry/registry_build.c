@@ -241,6 +241,8 @@ static bool build_key(struct build *build, const struct registry_key_row *row, s
 		.realm = row->realm,
 		.agency = find_agency_by_id(build, row->agency_id),
 		.rate_limit = row->rate_limit,
+		.valid_from_us = row->valid_from_us,
+		.expires_at_us = row->expires_at_us,
 	};
 	if (ret->agency == NULL)
 		return false;

@@ -28,6 +28,7 @@ struct registry_key_row {
 	enum jk_realm realm;
 	bool revoked;
 	int32_t rate_limit;
+	int64_t valid_from_us, expires_at_us; /* 0: none */
 	uint8_t sign_key[JK_KEY_BYTES];
 	bool may_sign;
 	int64_t revoked_at_us; /* where revoked */

@@ -372,7 +372,7 @@ static void visit_session(void *arg, struct jk_session *session)
 	if (subscription->catching_up && !has_turn(round, subscription))
 		return;
 	visit.key = jk_registry_find_key(round->registry, session->curve_key);
-	if (visit.key == NULL || visit.key->revoked)
+	if (visit.key == NULL || jk_registry_key_standing(visit.key, round->now_us) != JK_STANDING_GOOD)
 		return;
 	if (subscription->policy_version != round->registry->version)
 		dispatch_subscription_revoke_ranges(subscription, round->registry->version);

@@ -43,7 +43,7 @@ struct jukwaa_error {
 
 struct jukwaa_connection {
 	const char *endpoint;   /* "tcp://host:7101" */
-	const char *server_key; /* 64 hex digits, or path of a .pub file */
+	const char *server_key; /* 64 hex digits, or path of a .pub file; two with a comma while the exchange changes its key */
 	const char *key_file;   /* made by `jukwaa key new` */
 	const char *client;     /* what to call us in the service's log; NULL: "libjukwaa" */
 	const char *realm;      /* "LIVE", "EXERCISE", or NULL for the key's own */
