@@ -145,10 +145,21 @@ static struct dispatch_cursor_batch load_cursors(struct dispatch *dispatch)
 
 /* ---- jobs ---- */
 
+/* Positions are saved without waiting for the disk: those saved last may be lost with the database that has come back. */
+static void save_again(void *arg, struct jk_session *session)
+{
+	struct dispatch_subscription *subscription = session->user;
+
+	(void)arg;
+	for (size_t i = 0; subscription != NULL && i < subscription->place_count; i++)
+		subscription->places[i].unsaved = true;
+}
+
 static void on_secret(void *arg, const uint8_t *key, uint32_t epoch)
 {
 	struct dispatch *dispatch = arg;
 
+	jk_sessions_each(dispatch->sessions, save_again, NULL);
 	memcpy(dispatch->seal_key, key, sizeof dispatch->seal_key);
 	dispatch->has_secret = true;
 	dispatch->writing.secret_due = false;
