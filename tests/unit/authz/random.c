@@ -103,7 +103,8 @@ static void draw_label(uint64_t *state, struct given *given)
 
 	given->label = (struct jk_label){
 		.owner_agency_id = rarely(state) ? -1 : pick(state, 1, 4),
-		.categories = (uint16_t)(rarely(state) ? draw(state) | 0xe001 : 1U << pick(state, 1, 12) | 1U << pick(state, 1, 12)),
+		.categories =
+			(uint16_t)(rarely(state) ? draw(state) | 0xe001 : 1U << pick(state, 1, 12) | 1U << pick(state, 1, 12)),
 		.severity = (uint8_t)(rarely(state) ? pick(state, 0, 255) : pick(state, 0, 5)),
 		.tlp = (enum jk_tlp)(rarely(state) ? pick(state, 0, 7) : pick(state, 1, 5)),
 		.scope = (enum jk_scope)(rarely(state) ? pick(state, 0, 5) : pick(state, 1, 3)),
