@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-from many_agreements import COUNTIES, add_agreements, add_parties, add_signer
+from many_agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
 from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack, wait_until
@@ -106,21 +106,6 @@ def bench_deliver(cluster, options):
     sent, got = jukwaa_bench(stack, publisher, "deliver", "--reports", 4000, "--rate", 400, "--clients", 1, desk=desk)
     print(f"deliver, at 400/s: publish to desk p50 {got['p50_ms']:.2f} ms, p99 {got['p99_ms']:.2f} ms", flush=True)
     stack.stop()
-
-
-PARTIES, DESKS_EACH, AGREEMENTS = 50, 10, 1000
-
-
-def fill(stack, others):
-    """50 agencies with 10 desks each and agreements among them: coarse ones, whole ones, of some counties and categories."""
-    wanted = []
-    for i in range(others):
-        provider, recipient = stack.parties[i % PARTIES], stack.parties[(i + 1 + i // PARTIES) % PARTIES]
-        if provider is not recipient:
-            wanted.append((provider, recipient, {"counties": COUNTIES[i % 40:i % 40 + 7], "profile": "COARSE_PLACE@1" if i % 3 else "FULL@1",
-                                                 "tlp_ceiling": "GREEN" if i % 4 else "AMBER"}))
-    add_agreements(stack, wanted)
-    return len(wanted)
 
 
 def bench_decide(cluster, options):

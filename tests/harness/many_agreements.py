@@ -11,6 +11,7 @@ from psycopg2.extras import execute_values
 
 SODIUM = ctypes.CDLL(ctypes.util.find_library("sodium"))
 COUNTIES = [f"{n:03}" for n in range(1, 48)]
+PARTIES, DESKS_EACH, AGREEMENTS = 50, 10, 1000  # of `fill`
 
 
 def new_sign_key():
@@ -89,3 +90,15 @@ def add_agreements(stack, wanted):
         execute_values(cursor, "INSERT INTO registry.act (pact_id, version, act_no, act, agency_id, at, statement, sign_key, signature)"
                        " VALUES %s", acts)
     return codes
+
+
+def fill(stack, others):
+    """50 agencies with 10 desks each and agreements among them: coarse ones, whole ones, of some counties and categories."""
+    wanted = []
+    for i in range(others):
+        provider, recipient = stack.parties[i % PARTIES], stack.parties[(i + 1 + i // PARTIES) % PARTIES]
+        if provider is not recipient:
+            wanted.append((provider, recipient, {"counties": COUNTIES[i % 40:i % 40 + 7], "profile": "COARSE_PLACE@1" if i % 3 else "FULL@1",
+                                                 "tlp_ceiling": "GREEN" if i % 4 else "AMBER"}))
+    add_agreements(stack, wanted)
+    return len(wanted)

@@ -103,7 +103,8 @@ static void draw_label(uint64_t *state, struct given *given)
 
 	given->label = (struct jk_label){
 		.owner_agency_id = rarely(state) ? -1 : pick(state, 1, 4),
-		.categories = (uint16_t)(rarely(state) ? draw(state) : 1U << pick(state, 1, 12) | 1U << pick(state, 1, 12)),
+		.categories =
+			(uint16_t)(rarely(state) ? draw(state) | 0xe001 : 1U << pick(state, 1, 12) | 1U << pick(state, 1, 12)),
 		.severity = (uint8_t)(rarely(state) ? pick(state, 0, 255) : pick(state, 0, 5)),
 		.tlp = (enum jk_tlp)(rarely(state) ? pick(state, 0, 7) : pick(state, 1, 5)),
 		.scope = (enum jk_scope)(rarely(state) ? pick(state, 0, 5) : pick(state, 1, 3)),
@@ -128,7 +129,7 @@ static void draw_term(uint64_t *state, struct jk_term *ret)
 		.code = "A",
 		.owner_agency_id = pick(state, 0, 3) == 0 ? -1 : pick(state, 1, 4),
 		.counties = rarely(state) ? 0 : most,
-		.categories = (uint16_t)(rarely(state) ? 0 : most >> 3),
+		.categories = (uint16_t)(rarely(state) ? pick(state, 0, 1) * 0xe001 : most >> 3),
 		.severity_floor = (uint8_t)(pick(state, 0, 1) ? 0 : pick(state, 0, 6)),
 		.tlp_ceiling = (enum jk_tlp)(rarely(state) ? pick(state, 0, 7) : pick(state, 2, 5)),
 		.uses = (uint16_t)(rarely(state) ? draw(state) : most >> 5),

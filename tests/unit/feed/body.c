@@ -197,13 +197,15 @@ static void the_label_is_what_was_packed(void **state)
 	jk_arena_free(&sealed.arena);
 }
 
-static struct jk_label label_of(Jukwaa__V1__Handling *handling, struct sealed *sealed)
+/* Names are words: they lie in that group, whatever Handling's own group says. */
+static struct jk_label label_of(Jukwaa__V1__Handling *handling, Jukwaa__V1__Incident *words, struct sealed *sealed)
 {
 	struct jk_event_label label;
 
 	sealed->arena = jk_arena_new(ARENA_BYTES);
 	memset(sealed->groups, 0, sizeof sealed->groups);
 	set_group(sealed, JK_GROUP_HANDLING, &handling->base);
+	set_group(sealed, JK_GROUP_WORDS, &words->base);
 	assert_int_equal(jk_body_seal(sealed->groups, sealed->arena, sealed->commitment, &sealed->body, &sealed->size), JK_OK);
 	assert_int_equal(jk_body_label(sealed->body, sealed->size, sealed->arena, &label), JK_OK);
 	return label.label;
@@ -212,27 +214,32 @@ static struct jk_label label_of(Jukwaa__V1__Handling *handling, struct sealed *s
 static void names_are_read_where_they_count(void **state)
 {
 	(void)state;
+	static const struct {
+		Jukwaa__V1__Tlp tlp;
+		Jukwaa__V1__Scope scope;
+		size_t named;
+	} rows[] = {
+		{JUKWAA__V1__TLP__TLP_AMBER, JUKWAA__V1__SCOPE__SCOPE_PUBLIC, 0},
+		{JUKWAA__V1__TLP__TLP_RED, JUKWAA__V1__SCOPE__SCOPE_PUBLIC, 3},
+		{JUKWAA__V1__TLP__TLP_AMBER, JUKWAA__V1__SCOPE__SCOPE_RESTRICTED, 3},
+		{JUKWAA__V1__TLP__TLP_AMBER, JUKWAA__V1__SCOPE__SCOPE_PRIVATE, 3},
+	};
 	char *addresses[] = {(char[]){"KRCS-047"}, (char[]){"a name of thirty-three characters"}, (char[]){""}, (char[]){"NPS"}};
-	Jukwaa__V1__Handling handling = JUKWAA__V1__HANDLING__INIT;
+	Jukwaa__V1__Handling handling = JUKWAA__V1__HANDLING__INIT, names = JUKWAA__V1__HANDLING__INIT;
+	Jukwaa__V1__Incident words = JUKWAA__V1__INCIDENT__INIT;
 	struct sealed sealed;
 	struct jk_label label;
 
-	handling.addresses = addresses;
-	handling.n_addresses = 4;
-	handling.tlp = JUKWAA__V1__TLP__TLP_AMBER;
-	handling.scope = JUKWAA__V1__SCOPE__SCOPE_PUBLIC;
-	assert_int_equal(label_of(&handling, &sealed).named_count, 0);
-	jk_arena_free(&sealed.arena);
-	for (int i = 0; i < 3; i++) {
-		handling.tlp = i == 0 ? JUKWAA__V1__TLP__TLP_RED : JUKWAA__V1__TLP__TLP_AMBER;
-		handling.scope = i == 0   ? JUKWAA__V1__SCOPE__SCOPE_PUBLIC
-				 : i == 1 ? JUKWAA__V1__SCOPE__SCOPE_RESTRICTED
-					  : JUKWAA__V1__SCOPE__SCOPE_PRIVATE;
-		label = label_of(&handling, &sealed);
-		assert_int_equal(label.named_count, 3);
-		assert_string_equal(label.named[0], "KRCS-047");
-		assert_string_equal(label.named[1], "");
-		assert_string_equal(label.named[2], "NPS");
+	names.addresses = addresses;
+	names.n_addresses = 4;
+	words.handling = &names;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		handling.tlp = rows[i].tlp;
+		handling.scope = rows[i].scope;
+		label = label_of(&handling, &words, &sealed);
+		assert_int_equal(label.named_count, rows[i].named);
+		for (size_t n = 0; n < label.named_count; n++)
+			assert_string_equal(label.named[n], ((const char *const[]){"KRCS-047", "", "NPS"})[n]);
 		jk_arena_free(&sealed.arena);
 	}
 }
