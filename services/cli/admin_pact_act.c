@@ -225,7 +225,7 @@ static bool choose_version(struct acting *acting, struct jk_refusal *ret_refusal
 	struct jk_refusal ignored;
 	struct jk_pact_state state;
 
-	if (acting->row.version)
+	if (acting->row.version || !acting->pact)
 		return true;
 	pact_book_decide(acting->call->book, acting->pact, &state, &ignored);
 	bool both = state.holds >= 0 && state.proposed >= 0;
