@@ -5,10 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/jk_log.h"
 #include "base/jk_text.h"
+#include "base/jk_time.h"
+#include "crypt/crypt.h"
 #include "registry/registry_load_pg.h"
 
-enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000 };
+enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000, DOOR_LOG_MS = 1000, DOOR_SLOTS = 64 };
 
 struct jk_registry_watch {
 	struct jk_db *db; /* of the thread; NULL in a fixed watch */
@@ -21,6 +24,8 @@ struct jk_registry_watch {
 	_Atomic int64_t version;
 	char problem[REGISTRY_PROBLEM_BYTES];
 	bool fatal;
+	struct registry_known known; /* of the thread */
+	int64_t told_at_ms[DOOR_SLOTS]; /* by the key's first byte: when the log last told of such a key at the door */
 };
 
 static void set_problem(struct jk_registry_watch *watch, const char *problem, bool fatal)
@@ -67,11 +72,30 @@ static bool check_state(struct jk_registry_watch *watch, const struct registry_s
 	return true;
 }
 
+static bool was_closed(const struct jk_registry *before, const struct jk_closed_pact *pact)
+{
+	for (size_t i = 0; before != NULL && i < before->closed_count; i++)
+		if (before->closed[i].task_force == pact->task_force && strcmp(before->closed[i].code, pact->code) == 0 &&
+			strcmp(before->closed[i].reason, pact->reason) == 0)
+			return true;
+	return false;
+}
+
+/* Once, when it closes; what is closed is in the snapshot, for whoever asks. */
+static void log_closed(const struct jk_registry *before, const struct jk_registry *now)
+{
+	for (size_t i = 0; i < now->closed_count; i++)
+		if (!was_closed(before, &now->closed[i]))
+			jk_log(JK_LOG_WARN, now->closed[i].task_force ? "task_force_closed" : "agreement_closed",
+				"code=%s reason=%s", now->closed[i].code, now->closed[i].reason);
+}
+
 static void poll_once(struct jk_registry_watch *watch)
 {
 	char problem[REGISTRY_PROBLEM_BYTES];
 	struct registry_state state;
 	struct jk_registry *registry;
+	int64_t began_ms = jk_time_mono_ms();
 
 	if (registry_load_state(watch->db, &state, problem) != JK_OK) {
 		set_problem(watch, problem, false);
@@ -81,10 +105,14 @@ static void poll_once(struct jk_registry_watch *watch)
 		return;
 	if (state.version != watch->version) {
 		/* RETRY without a problem: the registry moved while it was read; the next turn reads it again. */
-		if (registry_load(watch->db, &registry, problem) != JK_OK) {
+		if (registry_load(watch->db, &watch->known, &registry, problem) != JK_OK) {
 			set_problem(watch, problem, false);
 			return;
 		}
+		log_closed(watch->current, registry);
+		jk_log(JK_LOG_DEBUG, "registry_loaded", "version=%lld terms=%zu closed=%zu bytes=%zu load_ms=%lld",
+			(long long)registry->version, registry->term_count, registry->closed_count, registry_bytes(registry),
+			(long long)(jk_time_mono_ms() - began_ms));
 		registry_watch_swap(watch, &registry);
 	}
 	set_problem(watch, "", false);
@@ -154,6 +182,7 @@ static struct jk_registry_watch *watch_new(void)
 static void watch_free(struct jk_registry_watch *watch)
 {
 	registry_drop(&watch->current);
+	registry_known_done(&watch->known);
 	jk_db_close(&watch->db);
 	pthread_cond_destroy(&watch->wake);
 	pthread_mutex_destroy(&watch->lock);
@@ -237,17 +266,50 @@ void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], b
 	pthread_mutex_unlock(&watch->lock);
 }
 
+/* A key that tries without end fills the log with a line a second, and hides no other. */
+static bool is_time_to_tell(struct jk_registry_watch *watch, const uint8_t curve_public[32])
+{
+	int64_t now_ms = jk_time_mono_ms(), *told_at_ms = &watch->told_at_ms[curve_public[0] % DOOR_SLOTS];
+	bool is_time;
+
+	pthread_mutex_lock(&watch->lock);
+	is_time = *told_at_ms == 0 || now_ms - *told_at_ms >= DOOR_LOG_MS;
+	if (is_time)
+		*told_at_ms = now_ms;
+	pthread_mutex_unlock(&watch->lock);
+	return is_time;
+}
+
+/* What a revoked key may learn is that it is refused, like any other; the operator learns which one it was. */
+static enum jk_zap_verdict judge_at_door(
+	struct jk_registry_watch *watch, const struct jk_registry *registry, const uint8_t curve_public[32])
+{
+	const struct jk_registry_key *key = jk_registry_find_key(registry, curve_public);
+	enum jk_key_standing standing;
+	char fingerprint[JK_FINGERPRINT_BYTES];
+
+	if (key == NULL)
+		return JK_ZAP_REFUSE;
+	standing = jk_registry_key_standing(key, jk_time_now_us());
+	if (standing == JK_STANDING_GOOD)
+		return JK_ZAP_ALLOW;
+	if (is_time_to_tell(watch, curve_public)) {
+		jk_key_fingerprint(fingerprint, curve_public);
+		jk_log(JK_LOG_WARN, "key_at_door", "key=%s agency=%s standing=%s", fingerprint, key->agency->code,
+			jk_registry_standing_name(standing));
+	}
+	return JK_ZAP_REVOKED;
+}
+
 enum jk_zap_verdict jk_registry_zap(void *arg, const uint8_t curve_public[32], const char *address)
 {
 	struct jk_registry_watch *watch = arg;
 	const struct jk_registry *registry = jk_registry_acquire(watch);
-	const struct jk_registry_key *key;
 	enum jk_zap_verdict verdict = JK_ZAP_LATER;
 
 	(void)address;
 	if (registry != NULL) {
-		key = jk_registry_find_key(registry, curve_public);
-		verdict = key != NULL && !key->revoked ? JK_ZAP_ALLOW : JK_ZAP_REFUSE;
+		verdict = judge_at_door(watch, registry, curve_public);
 	}
 	jk_registry_release(watch, &registry);
 	return verdict;

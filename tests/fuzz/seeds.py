@@ -15,7 +15,8 @@ WORDS = ["", "KPS", "047", "Fire", "Moto sokoni", "2024-03-01T08:15:30+03:00", "
 # The order of fuzz_body.c and fuzz_ask.c.
 BODY = ["Incident", "Publish", "Subscribe", "Deliver", "CaseList", "Hello", "Welcome", "Ping", "BadSession", "Refused", "Bye",
         "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody"]
-GROUPS = ["Identity", "Classification", "Times", "Place", "Narrative", "Resources", "References", "Handling", "Reporter", "Persons"]
+sys.path.insert(0, str(ROOT / "tests" / "harness"))
+from groups import NAMES, PERSONS, REPORTER, split
 BIG = 64 * 1024
 
 
@@ -60,13 +61,18 @@ class Messages:
         return message
 
     def fill_body(self, body):
-        """All ten groups, each shown or withheld."""
-        for number, name in enumerate(GROUPS, 1):
-            if number > 8 or self.chance.random() < 0.2:
-                body.groups.add(tag=number, digest=self.chance.randbytes(32))
+        """All thirteen groups, or the ten of version 0.1.0, each shown or withheld."""
+        incident = self.make("Incident")
+        contents = split(incident)
+        if self.chance.random() < 0.25:
+            contents = {tag: getattr(incident, name).SerializeToString() for tag, name in enumerate(NAMES[:PERSONS], 1)}
+        for tag in sorted(contents):
+            if tag in (REPORTER, PERSONS) or self.chance.random() < 0.2:
+                body.groups.add(tag=tag, digest=self.chance.randbytes(32))
             else:
-                content = self.make(name).SerializeToString()
-                body.groups.add(tag=number, salt=self.chance.randbytes(16), content=content)
+                body.groups.add(tag=tag, salt=self.chance.randbytes(16), content=contents[tag])
+        if self.chance.random() < 0.25:
+            body.stored_apart = self.chance.choice([1 << REPORTER, 1 << PERSONS, 1 << REPORTER | 1 << PERSONS])
         return body
 
     def scalar(self, field):
@@ -88,7 +94,7 @@ def session_inputs(messages):
     hello = messages.types["Hello"](client="fuzz", window=4)
     publish = messages.types["Publish"](request=1, format=1, payload=b"x", county="047")
     ping, ack = messages.types["Ping"](), messages.types["Ack"](delivery_no=3)
-    show = messages.types["CaseShow"](request=2, case_id=bytes(16))
+    show = messages.types["CaseShow"](request=2, case_id=bytes(16), purpose=1, purpose_note="asked by phone")
     yield one(0, 1, hello) + one(0x80, 3, ping) + one(0x80, 16, publish) + one(0x80, 16, publish) + one(0x80, 99, ping)
     yield one(1, 1, hello) + one(0x81, 50, show) + one(0x81, 35, ack) + one(0x80, 16, publish)
     yield one(2, 1, hello) + one(3, 1, hello) + one(0x40, 1, hello) + one(0x85, 3, ping)
@@ -134,6 +140,16 @@ def text_inputs():
     metrics = b"# HELP x y\njukwaa_intake_reports_total{verdict=\"STORED\"} 7\njukwaa_dispatch_desk_lag{desk=\"A\",measure=\"events\"} 1e3\n"
     yield "http", b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nready\n\x1eHTTP/1.1 200 OK\r\n\r\n" + metrics
     yield "http", b"HTTP/1.0 503 No\r\n\r\nno connection\n\x1eHTTP/1.1 200 OK\r\n\r\n"
+    head = '{{"head_no":7,"signed_at_us":1764190684123456,"signed_at":"2025-11-26T20:58:04Z","root":"{0}","public_key":"{1}","signature":"{0}{0}"}}'.format(
+        "ab" * 32, "01" + "00" * 31)
+    link = '{"seq":2,"epoch":1,"recorded_at_us":5,"event_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","kind":1,' \
+           '"incident_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","revision":3,"tlp":2,"category":9,"commitment":"' + "cd" * 32 + '"}'
+    yield "evidence", ('\0{"form":"jukwaa-proof-1","event_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","streams":[{"stream":"047","previous_chain":"'
+                       + "ef" * 32 + '","links":[' + link + '],"audit":[{"digest":"' + "ab" * 32 + '","left":true}]}],"head":' + head + "}").encode()
+    yield "evidence", ("\1jukwaa-evidence-1\nstreams all\nbegin 047 1 {0} 7\nend 047 2 {0} whole\nhead 7 5 {0} {1} {0}{0} 1\nleaf 047 1 {0}\n"
+                       "event 047 2 1 5 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 1 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 3 2 9 - {0}\ndone 7\n").format(
+                           "ab" * 32, "01" + "00" * 31).encode()
+    yield "evidence", b"\2" + head.encode() + b"\n\n" + head.encode()[:50] + b"\n" + head.encode()
     for number, words in enumerate([["https://u:p@example.ke:8443/a?b#c", "http://[::1]/"], ["\x7f\0\0\1", "\x08\x08\x08\x08"],
                                     ["2024-03-01T08:15:30.123456+03:00", "04/03/2016 10:00"], ["yyyy-mm-dd HH:MM:SSzone\t2020-1-2 3:04:05Z"],
                                     ["0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "-17", "1.5e-3", "AQIDBA"]]):
@@ -169,6 +185,8 @@ def dictionaries():
                          "county_code", "1e308", "null", "[[[", "]]]"]
     yield "files", ["JUKWAA_", "export ", "curve-public = ", "curve-secret = ", "sign-public = ", "sign-secret = ", "jukwaa-resume-1 "]
     yield "settings", ["listen", "key-file", "database", "cache-mib", "allow", "realm", "LIVE", "EXERCISE", "\\x0a    "]
+    yield "evidence", [f'\\"{name}\\"' for name in names] + ["jukwaa-evidence-1", "jukwaa-proof-1", "begin ", "end ", "head ", "leaf ", "event ", "done ",
+                                                          " whole", " part", "streams all", "\\x0a"]
     yield "http", ["HTTP/1.", "\\x0d\\x0a\\x0d\\x0a", "jukwaa_intake_", "jukwaa_dispatch_desk_lag", "measure=\\\"events\\\"", "\\x1e"]
     yield "text", ["https://", "http://", "[::ffff:", "@", "%00", "yyyy", "mon", "zone", "rfc3339", "T", "Z", "+03:00", "e308"]
 
