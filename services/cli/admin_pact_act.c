@@ -225,7 +225,7 @@ static bool choose_version(struct acting *acting, struct jk_refusal *ret_refusal
 	struct jk_refusal ignored;
 	struct jk_pact_state state;
 
-	if (acting->row.version)
+	if (acting->row.version || !acting->pact)
 		return true;
 	pact_book_decide(acting->call->book, acting->pact, &state, &ignored);
 	bool both = state.holds >= 0 && state.proposed >= 0;
@@ -373,7 +373,7 @@ static int count_documents(const char *path, struct json_slice text, bool *ret_l
 /* A file of one document, or an array of them. What was proposed changes what may follow: the book is read anew each time. */
 static int propose_file(struct admin_pact *call, const char *path, const struct jk_key *key)
 {
-	size_t size;
+	size_t size = 0;
 	char *text = pact_file_read(path, &size);
 	bool list = false;
 
@@ -454,7 +454,7 @@ static int submit_file(struct admin_pact *call, const char *path)
 {
 	struct jk_refusal refusal;
 	struct pact_act act;
-	size_t size;
+	size_t size = 0;
 	int status = admin_pact_load(call);
 	char *text = status == CLI_OK ? pact_file_read(path, &size) : NULL;
 

@@ -48,7 +48,7 @@ static bool check_act_document(
 static int take_file(struct signing *signing, const char *path)
 {
 	struct jk_refusal refusal;
-	size_t size;
+	size_t size = 0;
 	char *text = pact_file_read(path, &size);
 	bool good = true;
 

@@ -13,27 +13,48 @@ struct jk_pact *pact_book_find(const struct pact_book *book, enum jk_pact_kind k
 	return NULL;
 }
 
-/* What a key signed before it was revoked stays signed. */
+/* As common/registry: what a key signed while it was good stays good. */
+static bool is_good_at(const struct pact_signer *signer, int64_t at_us)
+{
+	return signer->may_sign && at_us < signer->revoked_us && at_us >= signer->valid_from_us && at_us < signer->expires_us;
+}
+
+/* The asker's own data. */
+struct asking {
+	const struct pact_book *book;
+	bool nobody; /* may sign */
+};
+
 static bool may_sign(void *arg, const uint8_t sign_key[JK_KEY_BYTES], int32_t agency_id, bool operator_act, int64_t at_us)
 {
-	const struct pact_book *book = arg;
+	const struct asking *asking = arg;
 
-	for (size_t i = 0; i < book->signer_count; i++) {
-		const struct pact_signer *signer = &book->signers[i];
-		if (memcmp(signer->sign_key, sign_key, JK_KEY_BYTES) == 0 && signer->agency_id == agency_id && signer->may_sign &&
-			(!operator_act || signer->is_operator) && at_us <= signer->revoked_us)
+	for (size_t i = 0; !asking->nobody && i < asking->book->signer_count; i++) {
+		const struct pact_signer *signer = &asking->book->signers[i];
+		if (memcmp(signer->sign_key, sign_key, JK_KEY_BYTES) == 0 && signer->agency_id == agency_id &&
+			(!operator_act || signer->is_operator) && is_good_at(signer, at_us))
 			return true;
 	}
 	return false;
 }
 
+/* An act says when it was done, and a stolen key says what it likes: the time of the row counts too. */
+static bool were_keys_good(const struct pact_book *book, const struct jk_pact *pact)
+{
+	struct asking asking = {.book = book};
+	const struct jk_pact *stored = pact_book_find(book, pact->kind, pact->code);
+
+	for (size_t i = 0; stored && i < stored->act_count && i < pact->act_count; i++)
+		if (!may_sign(&asking, pact->acts[i].sign_key, pact->acts[i].agency_id, false,
+			    book->added_us[stored - book->pacts][i]))
+			return false;
+	return true;
+}
+
 static void decide(const struct pact_book *book, struct jk_pact *pact, struct jk_pact_state *ret, struct jk_refusal *ret_refusal)
 {
-	union {
-		const struct pact_book *in;
-		void *out;
-	} arg = {.in = book};
-	const struct jk_signers signers = {.may_sign = may_sign, .arg = arg.out};
+	struct asking asking = {.book = book, .nobody = !were_keys_good(book, pact)};
+	const struct jk_signers signers = {.may_sign = may_sign, .arg = &asking};
 	jk_pact_decide(pact, &signers, book->arena, ret, ret_refusal);
 }
 
@@ -96,7 +117,7 @@ const struct pact_signer *pact_book_signer(
 	const struct pact_book *book, const uint8_t sign_key[JK_KEY_BYTES], const char *agency, struct jk_refusal *ret_refusal)
 {
 	const struct pact_signer *found = NULL;
-	bool known = false, revoked = false;
+	bool known = false, revoked = false, over = false;
 
 	for (size_t i = 0; i < book->signer_count; i++) {
 		const struct pact_signer *signer = &book->signers[i];
@@ -105,7 +126,8 @@ const struct pact_signer *pact_book_signer(
 		known = true;
 		bool stopped = signer->revoked_us != INT64_MAX || signer->agency_revoked;
 		revoked = revoked || stopped;
-		if (!signer->may_sign || stopped)
+		over = over || (signer->may_sign && !stopped && !is_good_at(signer, book->now_us));
+		if (stopped || !is_good_at(signer, book->now_us))
 			continue;
 		if (found && found->agency_id != signer->agency_id) {
 			(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "agency", "this key signs for several: name one");
@@ -121,6 +143,8 @@ const struct pact_signer *pact_book_signer(
 		(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "key", "this key is not registered");
 	else if (revoked)
 		(void)jk_refuse(ret_refusal, JK_CODE_REVOKED, "key", "this key, or its agency, is revoked");
+	else if (over)
+		(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "key", "this key has expired, or is not valid yet");
 	else
 		(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "key",
 			"this key may not sign for its agency (jukwaa admin key add … --may-sign)");

@@ -8,8 +8,9 @@ struct pact_signer {
 	uint8_t sign_key[JK_KEY_BYTES];
 	int32_t agency_id;
 	char agency[JK_PACT_CODE_BYTES];
-	bool is_operator, may_sign, agency_revoked;
-	int64_t revoked_us; /* INT64_MAX: is not */
+	bool is_operator, may_sign, agency_revoked; /* may_sign: and is a key of this realm */
+	int64_t revoked_us;                         /* INT64_MAX: is not */
+	int64_t valid_from_us, expires_us;          /* from, and until (exclusive); INT64_MIN, INT64_MAX: no bound */
 };
 /* All of it lives in the arena. */
 struct pact_book {
@@ -18,6 +19,7 @@ struct pact_book {
 	const struct pact_signer *signers;
 	size_t signer_count;
 	struct jk_pact *pacts; /* task forces first */
+	int64_t **added_us;    /* of each pact its acts', by the database's clock */
 	size_t pact_count;
 };
 

@@ -9,18 +9,20 @@
 #include "services/cli/admin_store_pg_internal.h"
 
 static const char load_begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-static const char load_keys[] =
-	"SELECT k.sign_key, k.agency_id, a.code, k.role = 'OPERATOR', k.may_sign, a.revoked_at IS NOT NULL, "
-	"coalesce(k.revoked_at, 'infinity') FROM registry.key k JOIN registry.agency a USING (agency_id) "
-	"ORDER BY k.key_id";
+static const char load_keys[] = "SELECT k.sign_key, k.agency_id, a.code, k.role = 'OPERATOR', "
+				"k.may_sign AND k.realm = (SELECT realm FROM meta.realm), a.revoked_at IS NOT NULL, "
+				"coalesce(k.revoked_at, 'infinity'), coalesce(k.valid_from, '-infinity'), "
+				"coalesce(k.expires_at, 'infinity') FROM registry.key k JOIN registry.agency a USING (agency_id) "
+				"ORDER BY k.key_id";
 static const char load_clock[] = "SELECT clock_timestamp()";
 /* All three in one order, so that rows of a pact follow each other. */
 static const char load_pacts[] = "SELECT pact_id, kind, code FROM registry.pact ORDER BY kind DESC, code";
 static const char load_versions[] = "SELECT pact_id, v.version, v.document FROM registry.pact_version v JOIN registry.pact p "
 				    "USING (pact_id) ORDER BY p.kind DESC, p.code, v.version";
-static const char load_acts[] = "SELECT pact_id, t.version, t.act_no, t.act, t.agency_id, a.code, t.at, t.statement, t.sign_key, "
-				"t.signature FROM registry.act t JOIN registry.pact p USING (pact_id) JOIN registry.agency a "
-				"USING (agency_id) ORDER BY p.kind DESC, p.code, t.act_no";
+static const char load_acts[] =
+	"SELECT pact_id, t.version, t.act_no, t.act, t.agency_id, a.code, t.at, t.statement, t.sign_key, "
+	"t.signature, t.added_at FROM registry.act t JOIN registry.pact p USING (pact_id) JOIN registry.agency a "
+	"USING (agency_id) ORDER BY p.kind DESC, p.code, t.act_no";
 
 /* kind, code */
 static const char add_pact[] = "INSERT INTO registry.pact (kind, code) VALUES ($1, $2) ON CONFLICT (kind, code) DO NOTHING";
@@ -36,7 +38,9 @@ static const char add_act[] =
 	"SELECT p.pact_id, $3::integer, $4::integer, $5, a.agency_id, $7::timestamptz, $8, k.sign_key, "
 	"decode($10, 'hex') FROM registry.pact p CROSS JOIN registry.key k JOIN registry.agency a USING (agency_id) "
 	"WHERE p.kind = $1 AND p.code = $2 AND a.code = $6 AND k.sign_key = decode($9, 'hex') AND k.may_sign "
-	"AND k.revoked_at IS NULL AND a.revoked_at IS NULL ORDER BY k.key_id LIMIT 1 FOR SHARE OF k, a";
+	"AND k.realm = (SELECT realm FROM meta.realm) AND k.revoked_at IS NULL AND a.revoked_at IS NULL "
+	"AND coalesce(k.valid_from <= clock_timestamp(), true) AND coalesce(k.expires_at > clock_timestamp(), true) "
+	"ORDER BY k.key_id LIMIT 1 FOR SHARE OF k, a";
 
 /* ---- reading ---- */
 
@@ -88,6 +92,8 @@ static bool take_keys(struct loading *loading, const PGresult *result)
 		signer->may_sign = jk_db_get_int(result, row, 4) != 0;
 		signer->agency_revoked = jk_db_get_int(result, row, 5) != 0;
 		signer->revoked_us = jk_db_get_time_us(result, row, 6);
+		signer->valid_from_us = jk_db_get_time_us(result, row, 7);
+		signer->expires_us = jk_db_get_time_us(result, row, 8);
 	}
 	loading->book->signers = signers;
 	loading->book->signer_count = (size_t)count;
@@ -114,7 +120,8 @@ static bool take_pacts(struct loading *loading, const PGresult *result)
 	}
 	loading->book->pacts = pacts;
 	loading->book->pact_count = (size_t)count;
-	return pacts;
+	loading->book->added_us = jk_arena_alloc(loading->arena, ((size_t)count + 1) * sizeof *loading->book->added_us);
+	return pacts && loading->book->added_us;
 }
 
 /* How many rows from this one on are the pact's. */
@@ -172,12 +179,16 @@ static bool take_acts(struct loading *loading, const PGresult *result)
 		struct jk_pact *pact = &loading->book->pacts[i];
 		int count = count_rows(result, pact, row);
 		struct jk_act_row *acts = jk_arena_alloc(loading->arena, ((size_t)count + 1) * sizeof *acts);
-		for (int k = 0; acts && k < count; k++, row++)
+		int64_t *added_us = jk_arena_alloc(loading->arena, ((size_t)count + 1) * sizeof *added_us);
+		for (int k = 0; acts && added_us && k < count; k++, row++) {
+			added_us[k] = jk_db_get_time_us(result, row, 10);
 			if (!take_act(loading, result, row, &acts[k]))
 				return false;
+		}
+		loading->book->added_us[i] = added_us;
 		pact->acts = acts;
 		pact->act_count = (size_t)count;
-		if (!acts)
+		if (!acts || !added_us)
 			return false;
 	}
 	return true;

@@ -469,6 +469,16 @@ static void what_a_hostile_party_might_insert(void **state)
 	play(BEGUN " KPS:P2");
 	assert_closed("other parties");
 
+	/* Documents that are good in themselves, under a number or a code that is not theirs; signed by a party. */
+	begin();
+	world.pact.code = "Y";
+	play("KPS:P1");
+	assert_closed("a document of another code");
+	begin();
+	(void)jk_text_copy(world.documents[1], sizeof world.documents[1], world.documents[2]);
+	play(BEGUN " KPS:P2");
+	assert_closed("a document of another version");
+
 	begin();
 	revoked = KRCS;
 	assert_closed("a key that may not sign");
