@@ -59,7 +59,7 @@ class DryRunTest(unittest.TestCase):
 
     def test_who_would_see_it(self):
         expected = {
-            "OPEN": ("FREE", "ALLOW", "", "FULL@1", 0),
+            "OPEN": ("FREE", "ALLOW_REDACTED", "", "FULL@1", 0),
             "OWN": ("KPS", "ALLOW", "", "", 0),
             "RED-CROSS": ("KRCS", "ALLOW_REDACTED", "KPS-KRCS", "COARSE_PLACE@1", 0),
             "": ("", "ALLOW_REDACTED", "KPS-FORCE", "NO_PERSONS@1", 2),
