@@ -238,7 +238,8 @@ static bool is_sound(const Jukwaa__V1__Deliver *deliver)
 {
 	if (is_recall(deliver))
 		return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
-		       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == 0 && deliver->chain.len == 0;
+		       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == 0 &&
+		       deliver->chain.len == 0;
 	return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
 	       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == JK_SHA256_BYTES &&
 	       deliver->chain.len == JK_SHA256_BYTES && deliver->body_case != JUKWAA__V1__DELIVER__BODY__NOT_SET;

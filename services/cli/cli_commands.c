@@ -125,7 +125,8 @@ const struct cli_command cli_commands[] = {
 		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
 		"with 1 when one is not ready.",
 		false},
-	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
+	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options,
+		NULL,
 		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
 		"Ends with 0 when some county's copy is allowed, with 1 when none is.\n"
 		"With --at nothing is decided again: the records of what was reserved and sent answer.",

@@ -160,7 +160,7 @@ struct dispatch_recall_case {
 	int64_t now_us;
 };
 
-struct dispatch_recall { /* dispatch_recall.c */
+struct dispatch_recall {                                                /* dispatch_recall.c */
 	struct dispatch_recall_answer answers[DISPATCH_RECALL_ANSWERS]; /* by what they answer; the newest wins */
 	struct dispatch_list asking, flying;                            /* struct dispatch_recall_question */
 	bool looking, turn;

@@ -76,11 +76,12 @@ struct dispatch_recall_question {
 	uint32_t answer; /* for dispatch_recall.c, as is had */
 	bool had;
 };
-/* on_earlier comes for each earlier number of the incident (the newest 64), in any order; had: by what is written down of it. Of a
- * row that is silent (left open by a crash) it says no: what nobody knows to be sent, nobody is told to have. Takes the reading
+/* on_earlier comes for each earlier number of the incident (the newest 64), in any order; had: by what is written down of it. Of
+ * a row that is silent (left open by a crash) it says no: what nobody knows to be sent, nobody is told to have. Takes the reading
  * lane. */
 enum jk_status dispatch_store_recall(struct dispatch_store *store, const struct dispatch_recall_question *questions, size_t count,
-	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had), const struct dispatch_store_done *done) JK_MUST_CHECK;
+	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* ---- writing lane ---- */
 
@@ -111,7 +112,8 @@ struct dispatch_closing {
 	const struct dispatch_stream *stream;
 };
 enum jk_status dispatch_store_save(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
-	const struct dispatch_terms *terms, const struct dispatch_closing *closings, size_t closing_count, const struct dispatch_store_done *done) JK_MUST_CHECK;
+	const struct dispatch_terms *terms, const struct dispatch_closing *closings, size_t closing_count,
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* What a subscription asks about one of its streams. */
 struct dispatch_question {
