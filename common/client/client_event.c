@@ -7,6 +7,7 @@
 #include "authz/authz_profile.h"
 #include "base/jk_id.h"
 #include "base/jk_time.h"
+#include "evidence/evidence_origin.h"
 #include "feed/feed_body.h"
 #include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
@@ -148,6 +149,23 @@ static bool is_recall(const Jukwaa__V1__Deliver *deliver)
 
 /* ---- the event -------------------------------------------------------------------------------------------------- */
 
+static const char *judge_origin(const Jukwaa__V1__Identity *identity)
+{
+	const Jukwaa__V1__Origin *from = identity ? identity->origin : NULL;
+	struct jk_origin origin;
+
+	if (!from)
+		return "none";
+	if (from->digest.len != sizeof origin.digest || from->sign_key.len != sizeof origin.sign_key ||
+		from->signature.len != sizeof origin.signature)
+		return "bad";
+	origin.format = from->format;
+	memcpy(origin.digest, from->digest.data, sizeof origin.digest);
+	memcpy(origin.sign_key, from->sign_key.data, sizeof origin.sign_key);
+	memcpy(origin.signature, from->signature.data, sizeof origin.signature);
+	return jk_origin_is_signed(&origin, identity->agency) ? "verified" : "bad";
+}
+
 static void read_labels(const struct shown_groups *shown, struct jukwaa_event *event)
 {
 	const Jukwaa__V1__Identity *identity = (const void *)shown->messages[JK_GROUP_IDENTITY];
@@ -155,6 +173,7 @@ static void read_labels(const struct shown_groups *shown, struct jukwaa_event *e
 	const Jukwaa__V1__Narrative *narrative = (const void *)shown->messages[JK_GROUP_NARRATIVE];
 
 	event->severity = event->status = event->agency = event->headline = "";
+	event->origin = judge_origin(identity);
 	if (identity) {
 		event->status = jk_words_name(&jk_cap_statuses, (int)identity->status);
 		event->agency = identity->agency;
@@ -215,6 +234,7 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 		write_text(json, "copy_problem", event->copy_problem);
 	if (event->chain_broken)
 		jk_buffer_printf(json, ",\"chain_broken\":true");
+	jk_buffer_printf(json, ",\"origin\":\"%s\"", event->origin);
 	write_text(json, "allowed_by", deliver->allowed_by);
 	write_agreement(event, json);
 	if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {

@@ -73,7 +73,8 @@ static bool list_signers(struct compiling *compiling)
 /* What a key signed while it was good stays good. */
 static bool is_good_at(const struct registry_key_row *key, int64_t at_us)
 {
-	return !key->revoked || key->revoked_at_us > at_us;
+	return (!key->revoked || key->revoked_at_us > at_us) && at_us >= key->valid_from_us &&
+	       (key->expires_at_us == 0 || at_us < key->expires_at_us);
 }
 
 static bool may_sign(void *arg, const uint8_t sign_key[JK_KEY_BYTES], int32_t agency_id, bool operator_act, int64_t at_us)

@@ -23,6 +23,7 @@ static const struct cli_option publish_options[] = {
 	{"--county", "CODE", "three digits; wins over the place in the report", NULL},
 	{"--map", "FILE", "for CSV: the mapping file", NULL},
 	{"--strict", NULL, "refuse what would only be warned of", NULL},
+	{"--sign", NULL, "sign each report, so that receivers can check whose it is", NULL},
 	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
 	{"--dry-run", NULL, "the same, and who would see it, as what, and why", NULL},
 	{"--print", NULL, "send nothing, print what would be sent", NULL},
@@ -42,6 +43,7 @@ static const struct cli_option watch_options[] = {
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
+	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
 	{"--count", "N", "end with status 0 after so many events", NULL},
 	{"--timeout", "S", "end after so long; with status 1 when --count is not reached", NULL},
 	{"--window", "N", "events under way at once, 1 to 256 (64)", NULL},
@@ -56,12 +58,30 @@ static const struct cli_option case_options[] = {
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
 	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
 	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
+		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
+	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
 	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
+	{0},
+};
+static const struct cli_option evidence_options[] = {
+	{"--public-key", "FILE", "verify: the exchange's .pub file, or its sign-public as 64 hex digits; may be given again",
+		NULL},
+	{"--database", NULL, "verify: the feed in the database (JUKWAA_DATABASE)", NULL},
+	{"--content", NULL, "verify --database: also that stored bodies are what was recorded", NULL},
+	{"--export", "FILE", "verify: what evidence export wrote", NULL},
+	{"--heads", "FILE", "verify: heads that others hold (jukwaa watch --heads, dispatch's head-file)", NULL},
+	{"--receipt", "FILE", "verify: receipts or copies that must be among the events", NULL},
+	{"--county", "LIST", "export: only these streams, such as 047,@KPS", NULL},
+	{"--from", "SEQ", "export: from this number of the one stream on", NULL},
+	{"--to", "SEQ", "export: up to this number", NULL},
+	{"--out", "FILE", "export, prove: a new file; otherwise standard output", NULL},
+	{"--watch-file", "FILE", "head: the newest of a file of heads, instead of the database's", NULL},
 	{0},
 };
 static const struct cli_option outbox_options[] = {
@@ -86,6 +106,7 @@ static const struct cli_option bench_options[] = {
 	{"--counties", "N", "spread over this many (47)", NULL},
 	{"--rate", "N", "reports a second in all; 0: as fast as it goes", NULL},
 	{"--timeout", "S", "without progress (30)", NULL},
+	{"--events", "N", "decide: made-up events for each desk (2000)", NULL},
 	{"--desk-key", "FILE", "deliver: the key of the desk that watches", NULL},
 	{"--keys", "FOLDER", "storm: the keys of its desks, NAME.key", NULL},
 	{"--desks", "N", "storm: sessions that come at once (1000)", NULL},
@@ -116,9 +137,11 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
 		false},
-	{"case", "list [OPTIONS] | show ID", "the cases opened for incidents", cli_case, case_options, "list show",
-		"  jukwaa case list --county 047 --state NEW\n"
-		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
+		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
+		"comes; jukwaa admin access list shows it to auditors.\n\n"
+		"  jukwaa case list --purpose response --county 047 --state NEW\n"
+		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
 	{"status", "", "services, database, feed and desks on one screen", cli_status, NULL, NULL,
 		"Asks the services named in JUKWAA_HTTP (blanks between; default http://127.0.0.1:9101 to 9104)\n"
@@ -138,6 +161,15 @@ const struct cli_command cli_commands[] = {
 		"sent and acknowledged; what is only possibly disclosed. Ends with 1 while somebody that had a\n"
 		"copy has not confirmed the newest update or cancellation.",
 		false},
+	{"evidence", "head | export | prove RECEIPT | verify PROOF | verify --export FILE | verify --database",
+		"prove that history was not changed", cli_evidence, evidence_options, "head export prove verify",
+		"A proof needs nothing but the exchange's public key to be checked. verify ends with 1 when something was\n"
+		"changed, and says which number of which stream comes first.\n\n"
+		"  jukwaa --json publish alert.json > receipt.json\n"
+		"  jukwaa evidence prove receipt.json --out proof.json\n"
+		"  jukwaa evidence verify proof.json --receipt receipt.json --public-key exchange.pub\n"
+		"  jukwaa evidence verify --database --heads witnessed.jsonl --public-key exchange.pub",
+		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",
 		"A dead letter is a report that was refused for good. When the reason is gone, send it again\n"
@@ -154,11 +186,11 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow rule dead epoch retention notify", NULL, true},
+		"migrate agency desk key agreement taskforce allow rule dead epoch retention access notify", NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
-	{"bench", "publish|deliver|latency|storm [OPTIONS]", "load for a trial exchange, and figures", cli_bench, bench_options,
-		"publish deliver latency storm", "The reports are made up, and real to the exchange: use it on a trial system.",
-		false},
+	{"bench", "publish|deliver|latency|storm|decide [OPTIONS]", "load for a trial exchange, and figures", cli_bench,
+		bench_options, "publish deliver latency storm decide",
+		"The reports are made up, and real to the exchange: use it on a trial system.", false},
 	{"completion", "bash", "a script for the shell: . <(jukwaa completion bash)", cli_completion, NULL, "bash", NULL, false},
 	{"help", "[COMMAND]", "help on a command", cli_help, NULL, NULL, NULL, false},
 	{0},

@@ -12,6 +12,7 @@ int cli_publish(const struct cli *cli, int argc, char **argv);
 int cli_watch(const struct cli *cli, int argc, char **argv);
 int cli_case(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
+int cli_evidence(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_agreement(const struct cli *cli, int argc, char **argv);
 int cli_disclosures(const struct cli *cli, int argc, char **argv);

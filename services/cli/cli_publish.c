@@ -260,7 +260,9 @@ static int read_arguments(struct publishing *p, struct cli_args *args, char **re
 	while (cli_args_peek(args)) {
 		if (take_option(p, args, &format, &window, &timeout))
 			continue;
-		if (cli_args_take(args, "--strict", NULL))
+		if (cli_args_take(args, "--sign", NULL))
+			p->options.sign = true;
+		else if (cli_args_take(args, "--strict", NULL))
 			p->strict = true;
 		else if (cli_args_take(args, "--check", NULL))
 			p->check = true;

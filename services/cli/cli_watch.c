@@ -77,6 +77,8 @@ static const char *mark_of(const struct jukwaa_event *event)
 		return " CHAIN BROKEN";
 	if (!event->copy_verified)
 		return " COPY DOES NOT ADD UP";
+	if (strcmp(event->origin, "bad") == 0)
+		return " NOT THE AGENCY'S OWN SIGNATURE";
 	return "";
 }
 
@@ -318,7 +320,7 @@ static size_t split_list(char *text, const char **ret)
 }
 
 struct watch_texts {
-	const char *county, *category, *minimum, *from, *cursor, *resume, *count, *timeout, *window;
+	const char *county, *category, *minimum, *from, *cursor, *resume, *heads, *count, *timeout, *window;
 };
 
 static bool take_option(struct cli_args *args, struct watch_texts *texts)
@@ -326,8 +328,8 @@ static bool take_option(struct cli_args *args, struct watch_texts *texts)
 	return cli_args_take(args, "--county", &texts->county) || cli_args_take(args, "--category", &texts->category) ||
 	       cli_args_take(args, "--min-severity", &texts->minimum) || cli_args_take(args, "--from", &texts->from) ||
 	       cli_args_take(args, "--cursor", &texts->cursor) || cli_args_take(args, "--resume", &texts->resume) ||
-	       cli_args_take(args, "--count", &texts->count) || cli_args_take(args, "--timeout", &texts->timeout) ||
-	       cli_args_take(args, "--window", &texts->window);
+	       cli_args_take(args, "--heads", &texts->heads) || cli_args_take(args, "--count", &texts->count) ||
+	       cli_args_take(args, "--timeout", &texts->timeout) || cli_args_take(args, "--window", &texts->window);
 }
 
 static bool take_switch(struct cli_args *args, struct watching *w)
@@ -412,6 +414,7 @@ static int read_arguments(struct watching *w, struct cli_args *args)
 	s->from = texts.from;
 	s->cursor = texts.cursor;
 	s->resume_file = texts.resume;
+	s->heads_file = texts.heads;
 	if (status == CLI_OK && !s->all && !s->mailbox && s->county_count == 0)
 		return cli_usage("watch", "say what to watch: --county 047, --all or --mailbox");
 	return status;

@@ -96,8 +96,10 @@ struct dispatch_writing {
 	struct dispatch_list notices;       /* struct dispatch_mail, the next ones beside the receipts */
 	struct dispatch_list mails;         /* struct dispatch_mail, flying */
 	struct dispatch_list heads, leaves; /* struct jk_head, hashes */
-	struct dispatch_signed_head head, head_flying;
+	struct jk_signed_head head, head_flying;
 	uint64_t head_number; /* of head; 0: none yet */
+	uint64_t published_number;
+	int64_t publish_at_ms;
 	uint64_t head_total, head_flying_total;
 };
 
@@ -289,3 +291,5 @@ void dispatch_evidence_appended(struct dispatch *dispatch);
 bool dispatch_evidence_head_is_due(const struct dispatch *dispatch, int64_t now_ms);
 enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct dispatch_store_done *done) JK_MUST_CHECK;
 void dispatch_evidence_signed(struct dispatch *dispatch);
+/* Adds the newest head to the file where they are published, if it is due. */
+void dispatch_evidence_publish(struct dispatch *dispatch, int64_t now_ms);

@@ -177,6 +177,7 @@ static void on_tick(void *arg)
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
+	dispatch_evidence_publish(dispatch, jk_time_mono_ms());
 	if (dispatch->has_secret && !dispatch->draining)
 		jk_sessions_each(dispatch->sessions, beat_session, dispatch);
 }
@@ -319,6 +320,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	if (dispatch == NULL)
 		return;
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
+	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
 	dispatch_subscribe_done(dispatch);

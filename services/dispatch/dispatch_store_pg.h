@@ -149,8 +149,10 @@ struct dispatch_reservation {
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,
 	void (*on_id)(void *arg, size_t index, int64_t disclosure_id), const struct dispatch_store_done *done) JK_MUST_CHECK;
 
-enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct dispatch_signed_head *head,
-	const struct jk_head *streams, size_t count, const struct dispatch_store_done *done) JK_MUST_CHECK;
+/* on_number: the head's number, before done. */
+enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct jk_signed_head *head,
+	const struct jk_head *streams, size_t count, void (*on_number)(void *arg, size_t index, int64_t head_no),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* An event for a mailbox. */
 struct dispatch_mail {

@@ -76,7 +76,7 @@ static const struct jk_db_statement reserve_statement = {
 static const struct jk_db_statement head_statement = {
 	.name = "dispatch_head",
 	.sql = "INSERT INTO evidence.head (signed_at, root, streams, seqs, chains, public_key, signature)"
-	       " VALUES ($1::timestamptz, $2, $3::text[], $4::int8[], $5::bytea[], $6, $7)",
+	       " VALUES ($1::timestamptz, $2, $3::text[], $4::int8[], $5::bytea[], $6, $7) RETURNING head_no",
 	.params = 7,
 };
 
@@ -325,8 +325,9 @@ enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct
 	return start_job(store);
 }
 
-enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct dispatch_signed_head *head,
-	const struct jk_head *streams, size_t count, const struct dispatch_store_done *done)
+enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct jk_signed_head *head,
+	const struct jk_head *streams, size_t count, void (*on_number)(void *arg, size_t index, int64_t head_no),
+	const struct dispatch_store_done *done)
 {
 	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_INT8, JK_OID_BYTEA};
 	static const int64_t pg_epoch_us = INT64_C(946684800000000); /* 2000-01-01, PostgreSQL's epoch */
@@ -336,6 +337,7 @@ enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struc
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
 	begin_job(store, done);
+	store->job.on_id = on_number;
 	reset_arrays(arrays, oids, 3);
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_text(&arrays[0], streams[i].stream);

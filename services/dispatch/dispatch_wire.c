@@ -289,7 +289,7 @@ enum jk_status dispatch_wire_send_parcel(struct jk_sessions *sessions, struct jk
 }
 
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
-	const struct dispatch_told *told, const struct dispatch_signed_head *head)
+	const struct dispatch_told *told, const struct jk_signed_head *head)
 {
 	Jukwaa__V1__Beat message = JUKWAA__V1__BEAT__INIT;
 	struct position_list list;

@@ -67,7 +67,7 @@ enum jk_status dispatch_wire_send_parcel(
 
 /* head NULL: none signed yet. */
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
-	const struct dispatch_told *told, const struct dispatch_signed_head *head) JK_MUST_CHECK;
+	const struct dispatch_told *told, const struct jk_signed_head *head) JK_MUST_CHECK;
 
 /* Packs jukwaa.v1.Delivered; returns its size, 0 when it does not fit. */
 size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *desk, const char *stream, uint64_t up_to_seq);

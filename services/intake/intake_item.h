@@ -5,6 +5,7 @@
 #include "base/jk_arena.h"
 #include "base/jk_id.h"
 #include "crypt/crypt.h"
+#include "evidence/evidence_origin.h"
 #include "services/intake/intake_ledger.h"
 #include "services/intake/intake_report.h"
 #include "services/intake/intake_rules.h"
@@ -55,6 +56,13 @@ struct intake_audience {
 	size_t count, more;
 };
 
+/* The publisher's signature over its report, verified. */
+struct intake_origin {
+	bool given;
+	uint8_t salt[JK_SALT_BYTES];
+	struct jk_origin origin;
+};
+
 struct intake_message; /* the incident in its protobuf form, known to intake_wire.c alone */
 
 struct intake_item {
@@ -73,6 +81,7 @@ struct intake_item {
 	enum jk_format format;
 	const uint8_t *bytes; /* as received */
 	size_t size;
+	struct intake_origin origin;
 	struct intake_report report;
 	struct intake_candidate candidate;
 	const struct intake_message *message;

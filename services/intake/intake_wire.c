@@ -19,6 +19,8 @@ void intake_wire_publish(const ProtobufCMessage *message, struct intake_publish 
 		.strict = publish->strict,
 		.check = publish->check || publish->dry_run,
 		.dry_run = publish->dry_run,
+		.origin_salt = {publish->origin_salt.data, publish->origin_salt.len},
+		.origin_signature = {publish->origin_signature.data, publish->origin_signature.len},
 	};
 }
 

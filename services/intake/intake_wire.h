@@ -17,6 +17,7 @@ struct intake_publish {
 	size_t payload_size;
 	const char *county;
 	bool strict, check, dry_run;
+	struct jk_span origin_salt, origin_signature; /* empty: not signed */
 };
 void intake_wire_publish(const ProtobufCMessage *message, struct intake_publish *ret);
 

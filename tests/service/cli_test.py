@@ -61,6 +61,9 @@ class Bare(unittest.TestCase):
                 (("watch", "--all", "--category", "PIRATES"), "PIRATES"), (("watch", "--all", "--min-severity", "BAD"), "EXTREME"),
                 (("watch", "--all", "--count", "0"), "--count"), (("watch", "--all", "--count"), "--count wants a value"),
                 (("case",), "case list"), (("case", "show"), "id"), (("case", "show", "x", "y"), "one id"),
+                (("case", "list"), "--purpose (or JUKWAA_PURPOSE) RESPONSE, INVESTIGATION"),
+                (("case", "show", "x", "--purpose", "fun"), "'fun' is no purpose"), (("case", "list", "--purpose"), "wants a value"),
+                (("case", "list", "--purpose", "audit", "--note", "x" * 201), "200 bytes"),
                 (("explain", "x"), "--desk"), (("explain", "x", "--desk", "D"), "hex"), (("outbox", "list"), "outbox list FILE"),
                 (("--color", "blue", "status"), "auto, always or never"), (("--endpoint",), "--endpoint wants a value"),
                 (("completion", "fish"), "bash"), (("status", "x"), "takes no"), (("admin", "nonsense"), "nonsense"),
@@ -622,6 +625,11 @@ class Real(unittest.TestCase):
         self.assertIn(done.returncode, (1, 4))
         self.assertEqual(lines(self.stack.cli(self.narrow, "--json", "case", "list", "--county", "043")), [])
         self.assertEqual(self.stack.cli(self.desk, "case", "list", "--state", "NONSENSE", check=False).returncode, 2)
+        self.stack.cli(self.desk, "case", "show", incident, "--purpose", "subject-request", "--note", "letter 17")
+        read = lines(self.stack.admin("access", "list", "--case", incident, "--agency", "DESKS", "--json"))
+        self.assertEqual([(r["asked"], r["purpose"], r["note"], r["granted"], r["shown"], r["case"]) for r in read][-2:],
+                         [("SHOW", "RESPONSE", "", True, 1, incident), ("SHOW", "SUBJECT_REQUEST", "letter 17", True, 1, incident)])
+        self.assertEqual({(r["desk"], r["under"].split(":")[0]) for r in read}, {("NBO", "allow")})
 
     def test_pages_of_cases(self):
         self.publish(*(report(f"page-{i}", "046") for i in range(7)))
