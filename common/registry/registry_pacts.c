@@ -333,8 +333,8 @@ static bool add_for_desk(struct compiling *compiling, const struct side *provide
 		if (term->owner_agency_id == desk->agency_id ||
 			(provider->force != NULL && !is_listed(state->consented, state->consented_count, term->owner_agency_id)))
 			continue;
-		term->hides_recipient = recipient != NULL &&
-					!is_listed(recipient->members, recipient->member_count, term->owner_agency_id);
+		term->hides_recipient =
+			recipient != NULL && !is_listed(recipient->members, recipient->member_count, term->owner_agency_id);
 		if (!registry_terms_add(compiling->terms, desk->desk_id, term))
 			return false;
 	}

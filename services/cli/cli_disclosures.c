@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/jk_time.h"
-#include "json/json_map.h"
 #include "services/cli/cli_commands.h"
 #include "services/cli/disclosures_show.h"
+#include "json/json_map.h"
 
 static const char *const answer_names[] = {[DISCLOSED_CONFIRMED] = "CONFIRMED",
 	[DISCLOSED_SENT] = "SENT",
@@ -58,8 +58,8 @@ static void print_duty_json(const struct disclosed_duty *duty)
 	struct jk_buffer line = {0};
 
 	jk_buffer_printf(&line,
-		"{\"type\":\"confirmation\",\"stream\":\"%s\",\"seq\":%" PRId64 ",\"kind\":\"%s\",\"desk\":", duty->stream, duty->seq,
-		jk_words_name(&jk_event_kinds, duty->kind));
+		"{\"type\":\"confirmation\",\"stream\":\"%s\",\"seq\":%" PRId64 ",\"kind\":\"%s\",\"desk\":", duty->stream,
+		duty->seq, jk_words_name(&jk_event_kinds, duty->kind));
 	jk_json_quote(&line, duty->desk);
 	jk_buffer_printf(&line, ",\"agency\":");
 	jk_json_quote(&line, duty->agency);

@@ -26,8 +26,8 @@ struct explaining {
 };
 
 /* By number, as in GroupTag. */
-static const char *const group_names[] = {"", "identity", "classification", "times", "place", "narrative", "resources", "references",
-	"handling", "reporter", "persons", "registration", "position", "words"};
+static const char *const group_names[] = {"", "identity", "classification", "times", "place", "narrative", "resources",
+	"references", "handling", "reporter", "persons", "registration", "position", "words"};
 enum { GROUPS = sizeof group_names / sizeof group_names[0] };
 
 static void append_withheld(struct jk_buffer *line, uint32_t withheld, const char *quote)
@@ -213,7 +213,8 @@ static void show_recorded(void *arg, const struct disclosed_copy *copy)
 	disclosures_print_copy(cli, copy);
 }
 
-static int explain_recorded(const struct cli *cli, const char *desk, const struct jk_id *incident_id, const char *at, int64_t at_us)
+static int explain_recorded(
+	const struct cli *cli, const char *desk, const struct jk_id *incident_id, const char *at, int64_t at_us)
 {
 	char reason[256] = "no memory";
 	struct disclosures_store *store = disclosures_store_open(cli->database, reason);

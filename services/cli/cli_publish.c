@@ -27,7 +27,7 @@ struct publishing {
 	struct publish_options input;
 	const char *county;
 	bool strict, check, dry_run;
-	bool print; /* send nothing */
+	bool print;    /* send nothing */
 	int timeout_s; /* 0: as above */
 	struct publish_tally tally;
 	bool heard; /* some receipt came */

@@ -108,12 +108,13 @@ int disclosures_store_events(struct disclosures_store *store, const struct jk_id
 int disclosures_store_copies(struct disclosures_store *store, const struct jk_id *incident_id, const char *desk, int64_t at_us,
 	void (*row)(void *arg, const struct disclosed_copy *copy), void *arg, char ret_reason[256])
 {
-	static const char sql[] = COPIES
-		" SELECT c.stream, c.seq, c.kind, desk, agency, under, policy_version, key_id, " MICROSECONDS("reserved_at") ", " MICROSECONDS(
-			"noted_at") ", acked FROM c JOIN e USING (stream, seq) WHERE ($2::text IS NULL OR upper(desk) = upper($2))"
-				   " AND ($3::text IS NULL OR greatest(reserved_at, e.recorded_at)"
-				   " <= 'epoch'::timestamptz + $3::bigint * interval '1 microsecond')"
-				   " ORDER BY c.stream, c.seq, desk, reserved_at";
+	static const char sql[] = COPIES " SELECT c.stream, c.seq, c.kind, desk, agency, under, policy_version, "
+					 "key_id, " MICROSECONDS("reserved_at") ", " MICROSECONDS(
+						 "noted_at") ", acked FROM c JOIN e USING (stream, seq) WHERE ($2::text IS NULL "
+							     "OR upper(desk) = upper($2))"
+							     " AND ($3::text IS NULL OR greatest(reserved_at, e.recorded_at)"
+							     " <= 'epoch'::timestamptz + $3::bigint * interval '1 microsecond')"
+							     " ORDER BY c.stream, c.seq, desk, reserved_at";
 	char at[24];
 	const char *params[] = {NULL, desk, at_us == INT64_MAX ? NULL : at};
 	PGresult *result;
@@ -123,9 +124,10 @@ int disclosures_store_copies(struct disclosures_store *store, const struct jk_id
 	result = run(store, sql, incident_id, params, 3, ret_reason);
 	count = result ? PQntuples(result) : -1;
 	for (int i = 0; i < count; i++) {
-		const struct disclosed_copy copy = {PQgetvalue(result, i, 0), number_at(result, i, 1), (int)number_at(result, i, 2),
-			PQgetvalue(result, i, 3), PQgetvalue(result, i, 4), PQgetvalue(result, i, 5), number_at(result, i, 6),
-			(int32_t)number_at(result, i, 7), number_at(result, i, 8), number_at(result, i, 9), is_true(result, i, 10)};
+		const struct disclosed_copy copy = {PQgetvalue(result, i, 0), number_at(result, i, 1),
+			(int)number_at(result, i, 2), PQgetvalue(result, i, 3), PQgetvalue(result, i, 4),
+			PQgetvalue(result, i, 5), number_at(result, i, 6), (int32_t)number_at(result, i, 7),
+			number_at(result, i, 8), number_at(result, i, 9), is_true(result, i, 10)};
 
 		row(arg, &copy);
 	}
@@ -156,9 +158,10 @@ int disclosures_store_duties(struct disclosures_store *store, const struct jk_id
 	int count = result ? PQntuples(result) : -1;
 
 	for (int i = 0; i < count; i++) {
-		const struct disclosed_duty duty = {PQgetvalue(result, i, 0), number_at(result, i, 1), (int)number_at(result, i, 2),
-			PQgetvalue(result, i, 3), PQgetvalue(result, i, 4), (enum disclosed_answer)number_at(result, i, 5),
-			is_true(result, i, 6), is_true(result, i, 7), is_true(result, i, 8)};
+		const struct disclosed_duty duty = {PQgetvalue(result, i, 0), number_at(result, i, 1),
+			(int)number_at(result, i, 2), PQgetvalue(result, i, 3), PQgetvalue(result, i, 4),
+			(enum disclosed_answer)number_at(result, i, 5), is_true(result, i, 6), is_true(result, i, 7),
+			is_true(result, i, 8)};
 
 		row(arg, &duty);
 	}

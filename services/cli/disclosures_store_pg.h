@@ -48,7 +48,8 @@ void disclosures_store_close(struct disclosures_store **store_p);
 /* Each calls row once for each; returns how many, -1: the database refused, ret_reason says why. */
 int disclosures_store_events(struct disclosures_store *store, const struct jk_id *incident_id,
 	void (*row)(void *arg, const struct disclosed_event *event), void *arg, char ret_reason[256]);
-/* desk NULL: of all desks. at_us: only rows reserved and events recorded by then; INT64_MAX: all. By stream, seq, desk, reserved_at. */
+/* desk NULL: of all desks. at_us: only rows reserved and events recorded by then; INT64_MAX: all. By stream, seq, desk,
+ * reserved_at. */
 int disclosures_store_copies(struct disclosures_store *store, const struct jk_id *incident_id, const char *desk, int64_t at_us,
 	void (*row)(void *arg, const struct disclosed_copy *copy), void *arg, char ret_reason[256]);
 int disclosures_store_duties(struct disclosures_store *store, const struct jk_id *incident_id,

@@ -8,8 +8,8 @@
 
 enum {
 	NOTE_EVERY_MS = 2000,
-	NOTES_MAX = 256,                      /* of open rows, a job */
-	JOB_ROWS_MAX = 2048,                  /* of all, a job */
+	NOTES_MAX = 256,                         /* of open rows, a job */
+	JOB_ROWS_MAX = 2048,                     /* of all, a job */
 	JOB_RECORDS_MAX_BYTES = 4 * 1024 * 1024, /* of their records */
 };
 

@@ -80,7 +80,8 @@ static bool ask(struct dispatch *dispatch, const struct dispatch_recall_case *of
 }
 
 /* What follows in the block and will be denied likewise is asked in the same breath. */
-static void ask_ahead(struct dispatch *dispatch, const struct dispatch_recall_case *of, struct dispatch_block *block, uint64_t seq)
+static void ask_ahead(
+	struct dispatch *dispatch, const struct dispatch_recall_case *of, struct dispatch_block *block, uint64_t seq)
 {
 	for (uint64_t i = seq + 1 - dispatch_rules_block_first(block->number); i < DISPATCH_BLOCK_EVENTS; i++) {
 		struct dispatch_event *event = block->events[i];
@@ -153,8 +154,7 @@ static bool has_copy_here(struct dispatch *dispatch, int32_t desk_id, const stru
 static void on_earlier(void *arg, size_t index, uint64_t seq, bool had)
 {
 	struct dispatch *dispatch = arg;
-	struct dispatch_recall_question *question =
-		&((struct dispatch_recall_question *)dispatch->recall.flying.items)[index];
+	struct dispatch_recall_question *question = &((struct dispatch_recall_question *)dispatch->recall.flying.items)[index];
 	const struct dispatch_stream *stream = dispatch_cache_stream(dispatch->cache, question->stream);
 
 	question->had = question->had || had || has_copy_here(dispatch, question->desk_id, stream, seq);
@@ -201,8 +201,8 @@ bool dispatch_recall_look(struct dispatch *dispatch)
 		return false;
 	if (!dispatch_list_move(&recall->flying, &recall->asking, sizeof(struct dispatch_recall_question)))
 		return false;
-	recall->looking = dispatch_store_recall(dispatch->store, recall->flying.items, recall->flying.count, on_earlier, &done) ==
-			  JK_OK;
+	recall->looking =
+		dispatch_store_recall(dispatch->store, recall->flying.items, recall->flying.count, on_earlier, &done) == JK_OK;
 	if (!recall->looking)
 		on_looked(dispatch, JK_RETRY);
 	return recall->looking;

@@ -97,7 +97,6 @@ static uint32_t new_term(struct dispatch_terms *terms, const struct jk_decision 
 {
 	struct dispatch_term *term = add_term(terms);
 
-
 	if (term == NULL)
 		return 0;
 	if (decision->term != NULL) {

@@ -3,13 +3,16 @@
 
 enum { EARLIER_MAX = 64 };
 
-/* OFFSET 0: by the index of incidents, never back along the stream. A row covers at most DISPATCH_RESERVE_MAX numbers: the index leads straight to those that may cover this one. */
+/* OFFSET 0: by the index of incidents, never back along the stream. A row covers at most DISPATCH_RESERVE_MAX numbers: the index
+ * leads straight to those that may cover this one. */
 static const struct jk_db_statement recall_statement = {
 	.name = "dispatch_recall",
-	.sql = "SELECT q.ord, p.seq, EXISTS (SELECT FROM dispatch.disclosure AS d WHERE d.holder = q.holder AND d.stream = q.stream"
+	.sql = "SELECT q.ord, p.seq, EXISTS (SELECT FROM dispatch.disclosure AS d WHERE d.holder = q.holder AND d.stream = "
+	       "q.stream"
 	       " AND d.from_seq <= p.seq AND d.from_seq > p.seq - $5::int8 AND d.to_seq >= p.seq"
 	       " AND dispatch.sent_under(d, p.seq) NOT IN ('recalled', '?'))"
-	       " FROM unnest($1::text[], $2::text[], $3::int8[], $4::uuid[]) WITH ORDINALITY AS q (holder, stream, seq, incident_id, "
+	       " FROM unnest($1::text[], $2::text[], $3::int8[], $4::uuid[]) WITH ORDINALITY AS q (holder, stream, seq, "
+	       "incident_id, "
 	       "ord)"
 	       " CROSS JOIN LATERAL (SELECT n.seq FROM (SELECT e.stream, e.seq FROM feed.event AS e"
 	       " WHERE e.incident_id = q.incident_id AND e.kind < 16 OFFSET 0) AS n"

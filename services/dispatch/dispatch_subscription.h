@@ -110,7 +110,8 @@ bool dispatch_subscription_can_note(struct dispatch_place *place, uint64_t seq, 
 void dispatch_subscription_note(struct dispatch_place *place, uint64_t seq, uint32_t term);
 /* The range is written down. A range before it ends where this one begins. */
 void dispatch_subscription_grant(struct dispatch_place *place, const struct dispatch_range *range);
-/* Takes out a range of which all that was sent is acknowledged (or any, when `all`), with its record; false when there is none. */
+/* Takes out a range of which all that was sent is acknowledged (or any, when `all`), with its record; false when there is none.
+ */
 bool dispatch_subscription_take_closed(struct dispatch_place *place, bool all, struct dispatch_range *ret_range);
 
 /* Numbers of its streams that are not with the client. */

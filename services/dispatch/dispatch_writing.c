@@ -404,7 +404,8 @@ void dispatch_writing_done(struct dispatch *dispatch)
 {
 	struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_list *lists[] = {&writing->reserve, &writing->reserve_flying, &writing->renewed, &writing->renewed_flying,
-		&writing->cursors, &writing->cursors_flying, &writing->mails, &writing->notices, &writing->heads, &writing->leaves};
+		&writing->cursors, &writing->cursors_flying, &writing->mails, &writing->notices, &writing->heads,
+		&writing->leaves};
 
 	dispatch_closing_done(writing);
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

@@ -8,13 +8,15 @@ static struct intake_reader *find_hidden(struct intake_audience *audience, const
 	for (size_t i = 0; i < audience->count; i++) {
 		struct intake_reader *reader = &audience->readers[i];
 
-		if (reader->hidden_desks > 0 && strcmp(reader->county, county) == 0 && reader->decision.term->pact_id == term->pact_id)
+		if (reader->hidden_desks > 0 && strcmp(reader->county, county) == 0 &&
+			reader->decision.term->pact_id == term->pact_id)
 			return reader;
 	}
 	return NULL;
 }
 
-static void add(struct intake_audience *audience, const char *county, const struct jk_desk *desk, const struct jk_decision *decision)
+static void add(
+	struct intake_audience *audience, const char *county, const struct jk_desk *desk, const struct jk_decision *decision)
 {
 	bool hidden = decision->term != NULL && decision->term->hides_recipient;
 	struct intake_reader *reader = hidden ? find_hidden(audience, county, decision->term) : NULL;
@@ -42,8 +44,8 @@ bool intake_audience_fill(struct intake_item *item, const struct jk_registry *re
 	size_t counties = intake_county_list(item->decision.counties, codes);
 	struct jk_label label;
 
-	*audience = (struct intake_audience){
-		.readers = jk_arena_alloc(item->arena, INTAKE_AUDIENCE_MAX * sizeof *audience->readers)};
+	*audience =
+		(struct intake_audience){.readers = jk_arena_alloc(item->arena, INTAKE_AUDIENCE_MAX * sizeof *audience->readers)};
 	if (audience->readers == NULL)
 		return false;
 	intake_wire_label(item, &label);

@@ -94,6 +94,6 @@ struct intake_item {
 	struct jk_refusal *refusal; /* REJECTED */
 	struct intake_decision decision;
 	struct intake_sealed sealed;
-	struct intake_answer *answer; /* NULL: refused before it was decided */
+	struct intake_answer *answer;    /* NULL: refused before it was decided */
 	struct intake_audience audience; /* of a dry run */
 };

@@ -12,7 +12,8 @@
 
 static void test_terms(void **state)
 {
-	static const struct jk_term agreement = {.pact_id = 3, .version = 2, .code = "KPS-KRCS", .profile = JK_PROFILE_COARSE_PLACE};
+	static const struct jk_term agreement = {
+		.pact_id = 3, .version = 2, .code = "KPS-KRCS", .profile = JK_PROFILE_COARSE_PLACE};
 	static const struct jk_term newer = {.pact_id = 3, .version = 3, .code = "KPS-KRCS", .profile = JK_PROFILE_FULL};
 	static const struct jk_term row = {.allow_id = 12, .code = "", .profile = JK_PROFILE_FULL};
 	static const struct {

@@ -105,8 +105,8 @@ struct jukwaa_receipt {
 	uint32_t epoch;
 	const struct jukwaa_warning *warnings;
 	size_t warning_count;
-	const char *code, *field, *reason; /* "" unless CONFLICT or REJECTED */
-	bool retried;                      /* BUSY or silence was met on the way */
+	const char *code, *field, *reason;    /* "" unless CONFLICT or REJECTED */
+	bool retried;                         /* BUSY or silence was met on the way */
 	const struct jukwaa_reader *audience; /* of a dry run that is VALID */
 	size_t audience_count, audience_more; /* more: not listed */
 };
