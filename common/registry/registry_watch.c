@@ -285,7 +285,7 @@ static enum jk_zap_verdict judge_at_door(
 	struct jk_registry_watch *watch, const struct jk_registry *registry, const uint8_t curve_public[32])
 {
 	const struct jk_registry_key *key = jk_registry_find_key(registry, curve_public);
-	enum jk_standing standing;
+	enum jk_key_standing standing;
 	char fingerprint[JK_FINGERPRINT_BYTES];
 
 	if (key == NULL)

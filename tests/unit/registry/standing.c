@@ -16,7 +16,7 @@ static void a_key_ends_by_the_clock(void **state)
 	static const struct {
 		bool revoked;
 		int64_t valid_from_us, expires_at_us, now_us;
-		enum jk_standing expected;
+		enum jk_key_standing expected;
 	} rows[] = {
 		{false, 0, 0, 1, JK_STANDING_GOOD},
 		{false, 0, 0, INT64_MAX, JK_STANDING_GOOD},
