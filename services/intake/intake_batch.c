@@ -14,7 +14,6 @@ enum {
 	LEDGER_MAX_BYTES = 64 * 1024 * 1024,
 	PATIENCE_MS = 3000, /* then the publishers are told BUSY and keep their reports */
 	AGAIN_AFTER_MS = 20,
-	FEW_RECEIPTS = 4,
 };
 
 enum batch_state {
@@ -88,12 +87,11 @@ static struct intake_work work_of(struct intake_batch *batch)
 }
 
 /* Answers the part under way and turns to what is left, or to the next batch. The database gets its work first: receipts are
- * packed and sent while it loads. Few receipts take less time than it takes to make up the next batch, and go before it. */
+ * packed and sent while it loads. */
 static void finish(struct intake_batch *batch)
 {
 	struct intake_item *answered[INTAKE_BATCH_MAX];
 	size_t count = batch->span;
-	bool few = count <= FEW_RECEIPTS;
 
 	memcpy(answered, batch->items + batch->from, count * sizeof *answered);
 	batch->from += count;
@@ -101,13 +99,11 @@ static void finish(struct intake_batch *batch)
 	batch->started_ms = jk_time_mono_ms();
 	batch->state = BATCH_IDLE;
 	batch->arena = batch->arena == batch->arenas[0] ? batch->arenas[1] : batch->arenas[0];
-	for (size_t i = 0; few && i < count; i++)
-		batch->options.on_reply(batch->options.arg, answered[i]);
 	if (batch->span)
 		load(batch);
 	else
 		intake_batch_run(batch);
-	for (size_t i = 0; !few && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		batch->options.on_reply(batch->options.arg, answered[i]);
 }
 
