@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
+import sys
 import types
 import unittest
 import uuid
@@ -104,6 +106,9 @@ class ProofTest(Case):
         for receipt in [*self.receipts[:6], many]:
             path, proof = self.prove(receipt)
             self.assertEqual(len(check_proof(proof.read_text(), self.public_key, receipt)), len(receipt["positions"]))
+            done = subprocess.run([sys.executable, ROOT / "deploy" / "examples" / "verify_proof.py", proof, self.public_key.hex(), path],
+                                  capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout.count("proven: ")), (0, len(receipt["positions"])), done.stderr)
             lines = [json.loads(line) for line in self.verify(proof, "--receipt", path).stdout.splitlines()]
             self.assertEqual({(line["stream"], line["seq"], line["receipt"]) for line in lines},
                              {(p["county"], p["seq"], "proven") for p in receipt["positions"]})
