@@ -378,6 +378,29 @@ class TamperTest(Case):
         self.stack.sql("DELETE FROM feed.event WHERE stream = '047' AND seq <= 7")
         self.assertEqual(self.found(), {("BEGINS_NOWHERE", "047", 7)})
 
+    def test_removed_by_age(self):
+        """What is left begins at a position of a signed head, and holds; a receipt of what was removed is not called good."""
+        receipt = self.stack.run / "old.json"
+        chain = bytes(self.stack.sql("SELECT chain FROM feed.event WHERE stream = '047' AND seq = 2")[0][0]).hex()
+        receipt.write_text(json.dumps({"event_id": str(uuid.uuid4()), "stream": "047", "seq": 2, "chain": chain}))
+        self.evidence(self.stack, "verify", "--database", "--receipt", receipt)
+        self.stack.sql("UPDATE meta.retention SET event = interval '1 microsecond'")
+        for table in ("cases.cursor", "notify.cursor"):
+            self.stack.sql(f"INSERT INTO {table} (stream, seq) SELECT stream, last_seq FROM feed.head WHERE stream ~ '^[0-9]'")
+        try:
+            self.assertEqual(self.stack.sql("SELECT removed FROM feed.remove(100000)"), [(len(STREAMS) * 30,)])
+            result = self.evidence(self.stack, "verify", "--database", "--content", "--heads", self.witness)[0]
+            self.assertEqual((result["result"], result["events"], result["witnessed"] + result["witnessed_before_kept"]),
+                             ("intact", len(STREAMS) * 10, 3))
+            self.assertEqual(self.found("--receipt", receipt), {("NOT_CHECKED", "047", 2)})
+            self.stack.sql("UPDATE feed.removed SET chain = sha256('x') WHERE stream = '047'")
+            self.assertEqual({code for code, stream, _ in self.found() if stream == "047"},
+                             {"CHAIN_BROKEN", "BEGINS_NOWHERE", "NOT_AS_SIGNED"})
+        finally:
+            self.stack.sql("UPDATE meta.retention SET event = interval '400 days'")
+            self.stack.sql("UPDATE feed.removal SET head_no = 0")
+            self.stack.sql("TRUNCATE cases.cursor, notify.cursor")
+
     def test_inserted(self):
         """One more at the end; one in the middle, for which all that follow move up."""
         self.stack.sql("INSERT INTO feed.event SELECT stream, 41, epoch, gen_random_uuid(), kind, recorded_at, incident_id, revision, tlp,"
