@@ -55,6 +55,7 @@ struct jk_term {
 	enum jk_profile profile;
 	uint32_t retention_days;
 	bool redistribution, statutory;
+	bool hides_recipient; /* a task force that the owner is not in: who its members are is not the owner's to know */
 	int64_t from_us, until_us; /* until: exclusive; 0: open */
 };
 

@@ -269,6 +269,7 @@ static enum jk_status send_report(struct jukwaa_publisher *publisher, const stru
 	publish.county = (char *)report->county;
 	publish.strict = report->strict;
 	publish.check = report->check;
+	publish.dry_run = report->dry_run;
 	if (publisher->sign) {
 		sign_report(publisher, report, salt, &origin);
 		publish.origin_salt = (ProtobufCBinaryData){sizeof salt, salt};
@@ -422,7 +423,7 @@ int jukwaa_publisher_send(
 
 	if (status != JUKWAA_OK)
 		return status;
-	if (publisher->outbox && !report->check) {
+	if (publisher->outbox && !report->check && !report->dry_run) {
 		status = keep_report(publisher, report, format, ret_ticket ? ret_ticket : &ticket);
 		/* It is on disk: trouble of the link is for the calls that wait. */
 		if (status == JUKWAA_OK || status == JUKWAA_E_STORAGE)
@@ -441,6 +442,7 @@ int jukwaa_publisher_send(
 	slot->format = format;
 	slot->strict = report->strict;
 	slot->check = report->check;
+	slot->dry_run = report->dry_run;
 	(void)jk_text_copy(slot->county, sizeof slot->county, report->county ? report->county : "");
 	if (ret_ticket)
 		*ret_ticket = slot->ticket;

@@ -33,7 +33,7 @@ enum load_step {
 static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_KEYS] = {.name = "registry_keys",
 		.sql = "SELECT curve_key, key_id, agency_id, coalesce(desk_id, -1), role, realm, revoked_at IS NOT NULL, "
-		       "rate_limit, sign_key, may_sign, revoked_at FROM registry.key"},
+		       "rate_limit, sign_key, may_sign, revoked_at, valid_from, expires_at FROM registry.key"},
 	[LOAD_SENDERS] = {.name = "registry_senders",
 		.sql = "SELECT key_id, unnest(cap_senders) FROM registry.key WHERE cap_senders <> '{}'"},
 	/* Rows that never apply stay out, and so does an end at the epoch, which would read as "open". */
@@ -154,6 +154,8 @@ static void read_keys(struct load *load, const PGresult *result, struct registry
 		read_bytes(result, i, 8, keys[i].sign_key, sizeof keys[i].sign_key);
 		keys[i].may_sign = jk_db_get_int(result, i, 9) != 0;
 		keys[i].revoked_at_us = jk_db_get_time_us(result, i, 10);
+		keys[i].valid_from_us = jk_db_get_time_us(result, i, 11);
+		keys[i].expires_at_us = jk_db_get_time_us(result, i, 12);
 	}
 	rows->keys = keys;
 }

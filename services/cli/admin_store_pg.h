@@ -19,8 +19,10 @@ enum admin_statement {
 	ADMIN_DESK_LIST,
 	ADMIN_DESK_REVOKE,    /* code -> done */
 	ADMIN_DESK_REINSTATE, /* code -> done */
-	ADMIN_KEY_ADD, /* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], may_sign, rate, note ->
-			  done */
+	/* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], may_sign, rate, note, from or NULL, end or
+	 * NULL -> done */
+	ADMIN_KEY_ADD,
+	ADMIN_KEY_ROTATE, /* old curve hex, new curve hex, new sign hex, overlap, end -> done, old_expires_at */
 	ADMIN_KEY_LIST,
 	ADMIN_KEY_REVOKE,        /* curve hex -> done */
 	ADMIN_KEY_REINSTATE,     /* curve hex -> done */
@@ -39,6 +41,7 @@ enum admin_statement {
 	ADMIN_RETENTION_SET, /* kind, days or "forever" -> done */
 	ADMIN_RETENTION_LIST,
 	ADMIN_RETENTION_CONFIRM,
+	ADMIN_ACCESS_LIST, /* case or NULL, agency or NULL, since or NULL, limit */
 	ADMIN_STATEMENTS
 };
 

@@ -25,7 +25,8 @@ static const struct cli_option publish_options[] = {
 	{"--strict", NULL, "refuse what would only be warned of", NULL},
 	{"--sign", NULL, "sign each report, so that receivers can check whose it is", NULL},
 	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
-	{"--dry-run", NULL, "send nothing, print what would be sent", NULL},
+	{"--dry-run", NULL, "the same, and who would see it, as what, and why", NULL},
+	{"--print", NULL, "send nothing, print what would be sent", NULL},
 	{"--outbox", "FILE", "keep reports in this file until they are stored; what is left goes first", NULL},
 	{"--window", "N", "reports under way at once, 1 to 256 (64)", NULL},
 	{"--timeout", "S", "give up after so long without an answer (5, then 30)", NULL},
@@ -57,6 +58,9 @@ static const struct cli_option case_options[] = {
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
 	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
 	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
+		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
+	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
@@ -102,6 +106,7 @@ static const struct cli_option bench_options[] = {
 	{"--counties", "N", "spread over this many (47)", NULL},
 	{"--rate", "N", "reports a second in all; 0: as fast as it goes", NULL},
 	{"--timeout", "S", "without progress (30)", NULL},
+	{"--events", "N", "decide: made-up events for each desk (2000)", NULL},
 	{"--desk-key", "FILE", "deliver: the key of the desk that watches", NULL},
 	{"--keys", "FOLDER", "storm: the keys of its desks, NAME.key", NULL},
 	{"--desks", "N", "storm: sessions that come at once (1000)", NULL},
@@ -121,6 +126,7 @@ const struct cli_command cli_commands[] = {
 		"A JSON file holds one report, an array, or one a line. Publishing again is harmless.\n\n"
 		"  jukwaa publish --county 047 alert.cap.xml\n"
 		"  jukwaa publish --check reports.jsonl\n"
+		"  jukwaa publish --dry-run alert.json\n"
 		"  jukwaa publish --map ma3route.map crashes.csv\n"
 		"  jukwaa publish --outbox /var/lib/agency/outbox.db alert.json",
 		false},
@@ -131,9 +137,11 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
 		false},
-	{"case", "list [OPTIONS] | show ID", "the cases opened for incidents", cli_case, case_options, "list show",
-		"  jukwaa case list --county 047 --state NEW\n"
-		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
+		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
+		"comes; jukwaa admin access list shows it to auditors.\n\n"
+		"  jukwaa case list --purpose response --county 047 --state NEW\n"
+		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
 	{"status", "", "services, database, feed and desks on one screen", cli_status, NULL, NULL,
 		"Asks the services named in JUKWAA_HTTP (blanks between; default http://127.0.0.1:9101 to 9104)\n"
@@ -178,11 +186,11 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow rule dead epoch retention notify", NULL, true},
+		"migrate agency desk key agreement taskforce allow rule dead epoch retention access notify", NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
-	{"bench", "publish|deliver|latency|storm [OPTIONS]", "load for a trial exchange, and figures", cli_bench, bench_options,
-		"publish deliver latency storm", "The reports are made up, and real to the exchange: use it on a trial system.",
-		false},
+	{"bench", "publish|deliver|latency|storm|decide [OPTIONS]", "load for a trial exchange, and figures", cli_bench,
+		bench_options, "publish deliver latency storm decide",
+		"The reports are made up, and real to the exchange: use it on a trial system.", false},
 	{"completion", "bash", "a script for the shell: . <(jukwaa completion bash)", cli_completion, NULL, "bash", NULL, false},
 	{"help", "[COMMAND]", "help on a command", cli_help, NULL, NULL, NULL, false},
 	{0},

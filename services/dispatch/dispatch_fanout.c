@@ -52,15 +52,14 @@ static struct dispatch_position position_of(const struct dispatch_event *event)
 	return position;
 }
 
+/* The owner and its policy are looked up once for all sessions, and again when the registry has changed; a snapshot that does not
+ * know the owner denies. */
 void dispatch_fanout_find_owner(struct dispatch_event *event, const struct jk_registry *registry)
 {
-	const struct jk_agency *agency;
-
-	if (event->label.owner_agency_id >= 0 || !event->readable)
+	if (event->owner_version == registry->version || !event->readable)
 		return;
-	agency = jk_registry_find_agency(registry, event->agency);
-	if (agency != NULL)
-		jk_registry_label_owner(&event->label, agency);
+	jk_registry_label_owner(&event->label, jk_registry_find_agency(registry, event->agency));
+	event->owner_version = registry->version;
 }
 
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */
@@ -373,7 +372,7 @@ static void visit_session(void *arg, struct jk_session *session)
 	if (subscription->catching_up && !has_turn(round, subscription))
 		return;
 	visit.key = jk_registry_find_key(round->registry, session->curve_key);
-	if (visit.key == NULL || visit.key->revoked)
+	if (visit.key == NULL || jk_registry_key_standing(visit.key, round->now_us) != JK_STANDING_GOOD)
 		return;
 	if (subscription->policy_version != round->registry->version)
 		dispatch_subscription_revoke_ranges(subscription, round->registry->version);

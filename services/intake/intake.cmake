@@ -8,5 +8,5 @@ jk_part(intake_store SOURCES intake_store_pg.c intake_store_load_pg.c intake_sto
 jk_part(intake_retain SOURCES intake_retain_pg.c USES retain)
 target_include_directories(intake_retain PUBLIC ${PROJECT_SOURCE_DIR})
 jk_service(intake
-  SOURCES main.c intake_service.c intake_examine.c intake_batch.c intake_queue.c intake_locate.c intake_meter.c
+  SOURCES main.c intake_service.c intake_examine.c intake_audience.c intake_batch.c intake_queue.c intake_locate.c intake_meter.c
   USES intake_wire intake_store intake_rules intake_retain intake_place session registry daemon conf bus crypt proto base)

@@ -1,6 +1,7 @@
 /* intake_item.h: one report on its way through intake, from arrival to receipt. It and all it points to live in its arena. */
 #pragma once
 
+#include "authz/authz.h"
 #include "base/jk_arena.h"
 #include "base/jk_id.h"
 #include "crypt/crypt.h"
@@ -42,6 +43,19 @@ struct intake_sealed {
 	struct intake_protected reporter, persons;
 };
 
+/* Who would get a copy (intake_audience.h). Texts are the registry's. */
+enum { INTAKE_AUDIENCE_MAX = 512 };
+struct intake_reader {
+	char county[JK_COUNTY_BYTES];
+	const char *desk, *agency; /* "": hidden */
+	uint32_t hidden_desks;
+	struct jk_decision decision;
+};
+struct intake_audience {
+	struct intake_reader *readers; /* by county and desk */
+	size_t count, more;
+};
+
 /* The publisher's signature over its report, verified. */
 struct intake_origin {
 	bool given;
@@ -61,7 +75,7 @@ struct intake_item {
 	uint64_t session, request;
 	int32_t key_id;
 	char agency[33];
-	bool refuse_expired, check;
+	bool refuse_expired, check, dry_run;
 
 	/* What. */
 	enum jk_format format;
@@ -81,4 +95,5 @@ struct intake_item {
 	struct intake_decision decision;
 	struct intake_sealed sealed;
 	struct intake_answer *answer; /* NULL: refused before it was decided */
+	struct intake_audience audience; /* of a dry run */
 };

@@ -94,6 +94,24 @@ static bool pack_group(struct jk_group *group, const ProtobufCMessage *message, 
 	return group->content != NULL;
 }
 
+void intake_wire_label(const struct intake_item *item, struct jk_label *ret)
+{
+	const Jukwaa__V1__Handling *handling = incident_of(item)->handling;
+	const struct intake_report *report = &item->report;
+	const struct intake_incident *after = &item->decision.after;
+
+	*ret = (struct jk_label){
+		.owner_agency_id = -1,
+		.categories = report->categories ? report->categories : after->categories,
+		.severity = (uint8_t)(report->categories ? report->severity : after->severity),
+		.tlp = report->tlp,
+		.scope = (enum jk_scope)handling->scope,
+		.status = report->status,
+		.named = (const char *const *)handling->addresses,
+		.named_count = handling->n_addresses,
+	};
+}
+
 static void keep_apart(struct intake_protected *ret, const struct jk_group *group)
 {
 	ret->content = group->content;

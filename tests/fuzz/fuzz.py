@@ -27,6 +27,7 @@ TARGETS = {
     "session": (4096, ["common/session/session_message.c", "common/session/session_table.c"]),
     "delivery": (8192, ["common/client/client_event.c", "common/client/client_receipt.c", "common/client/client_positions.c"]),
     "csv": (8192, ["services/cli/csv_*.c"]),
+    "agreement": (8192, ["common/agreement/*.c"]),
     "settings": (4096, ["common/conf/conf.c"]),
     "files": (4096, ["common/crypt/crypt_key.c", "common/client/client_resume.c", "services/cli/cli_config.c"]),
     "evidence": (16384, ["common/evidence/evidence_export.c", "common/evidence/evidence_proof.c", "common/evidence/evidence_witness.c",

@@ -94,7 +94,7 @@ def session_inputs(messages):
     hello = messages.types["Hello"](client="fuzz", window=4)
     publish = messages.types["Publish"](request=1, format=1, payload=b"x", county="047")
     ping, ack = messages.types["Ping"](), messages.types["Ack"](delivery_no=3)
-    show = messages.types["CaseShow"](request=2, case_id=bytes(16))
+    show = messages.types["CaseShow"](request=2, case_id=bytes(16), purpose=1, purpose_note="asked by phone")
     yield one(0, 1, hello) + one(0x80, 3, ping) + one(0x80, 16, publish) + one(0x80, 16, publish) + one(0x80, 99, ping)
     yield one(1, 1, hello) + one(0x81, 50, show) + one(0x81, 35, ack) + one(0x80, 16, publish)
     yield one(2, 1, hello) + one(3, 1, hello) + one(0x40, 1, hello) + one(0x85, 3, ping)
@@ -123,6 +123,8 @@ def text_inputs():
         for line in text.splitlines() if path.suffix == ".jsonl" else [text]:
             yield "json", line
             yield "incident", b"\1" + line
+    for path in (ROOT / "deploy" / "samples" / "agreements").glob("*.json"):
+        yield "agreement", (b"\1" if "taskforce" in path.name else b"\0") + path.read_bytes()
     rows = b"crash_id,crash_datetime,latitude,longitude,n_crash_reports,contains_fatality_words,contains_pedestrian_words," \
            b"contains_matatu_words,contains_motorcycle_words\n1,06/06/2018 20:39,-1.26,36.76,1,0,0,\"1\",0\n"
     for path in (ROOT / "deploy" / "maps").glob("*.map"):
@@ -176,7 +178,7 @@ def dictionaries():
     yield "cap", sorted(set(re.findall(r'(?:name|value)\s*=\s*"([\w. ]+)"', schema))) + ["<![CDATA[", "<!DOCTYPE", "<!ENTITY", "&#x0;", "xmlns="]
     protos = "".join(p.read_text() for p in (ROOT / "proto" / "jukwaa" / "v1").glob("*.proto"))
     names = sorted(set(re.findall(r"\b([a-z_]+) = \d+", protos)) | set(re.findall(r"\b[A-Z]+_([A-Z_]+) = \d+", protos)))
-    for target in ("json", "incident", "publish"):
+    for target in ("json", "incident", "publish", "agreement"):
         yield target, [f'\\"{name}\\"' for name in names]
     yield "csv", names + ["column ", "constant ", "template ", "table ", "time ", "zone ", "rfc3339", "yyyy", "\\x1e"]
     yield "boundaries", ["Polygon", "MultiPolygon", "FeatureCollection", "Feature", "coordinates", "geometry", "properties",

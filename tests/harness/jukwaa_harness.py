@@ -310,7 +310,7 @@ class Stack:
 
     def env(self, key):
         """Environment for `jukwaa` acting with this key."""
-        env = {"JUKWAA_KEY": str(key), "JUKWAA_SERVER_KEY": f"{self.server_key}.pub",
+        env = {"JUKWAA_KEY": str(key), "JUKWAA_SERVER_KEY": f"{self.server_key}.pub", "JUKWAA_PURPOSE": "response",
                "JUKWAA_HTTP": " ".join(f"http://127.0.0.1:{s.http_port}" for s in self.services.values())}
         env.update({f"JUKWAA_{name.upper()}": endpoint for name, endpoint in self.endpoints.items()})
         return env

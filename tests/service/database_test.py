@@ -108,7 +108,7 @@ class AwayTest(DatabaseTest):
         end = gone + GONE_S
         while time.monotonic() < end:
             asked = time.monotonic()
-            asker.send("CASE_LIST", pb.CaseList(request=1))
+            asker.send("CASE_LIST", pb.CaseList(request=1, purpose=pb.CASE_PURPOSE_RESPONSE))
             refused = asker.expect("REFUSED")
             self.assertEqual(refused.code, pb.CODE_UNAVAILABLE)
             self.assertLess(time.monotonic() - asked, 1, "cases answers at once")

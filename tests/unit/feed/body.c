@@ -186,6 +186,7 @@ static void the_label_is_what_was_packed(void **state)
 							 BIT(JUKWAA__V1__CATEGORY__CATEGORY_GEO));
 	assert_int_equal(label.category, JUKWAA__V1__CATEGORY__CATEGORY_RESCUE);
 	assert_int_equal(label.severity, JK_SEVERITY_SEVERE);
+	assert_int_equal(label.label.severity, JK_SEVERITY_SEVERE);
 	assert_int_equal(label.status, JK_CAP_STATUS_TEST);
 	assert_int_equal(label.label.status, JK_CAP_STATUS_TEST);
 	assert_int_equal(label.msg_type, JK_MSG_TYPE_CANCEL);
@@ -194,6 +195,46 @@ static void the_label_is_what_was_packed(void **state)
 	assert_true(label.expires_us == 1772352930000000);
 	assert_string_equal(label.headline, "Ajali ya barabarani, Thika");
 	jk_arena_free(&sealed.arena);
+}
+
+static struct jk_label label_of(Jukwaa__V1__Handling *handling, struct sealed *sealed)
+{
+	struct jk_event_label label;
+
+	sealed->arena = jk_arena_new(ARENA_BYTES);
+	memset(sealed->groups, 0, sizeof sealed->groups);
+	set_group(sealed, JK_GROUP_HANDLING, &handling->base);
+	assert_int_equal(jk_body_seal(sealed->groups, sealed->arena, sealed->commitment, &sealed->body, &sealed->size), JK_OK);
+	assert_int_equal(jk_body_label(sealed->body, sealed->size, sealed->arena, &label), JK_OK);
+	return label.label;
+}
+
+static void names_are_read_where_they_count(void **state)
+{
+	(void)state;
+	char *addresses[] = {(char[]){"KRCS-047"}, (char[]){"a name of thirty-three characters"}, (char[]){""}, (char[]){"NPS"}};
+	Jukwaa__V1__Handling handling = JUKWAA__V1__HANDLING__INIT;
+	struct sealed sealed;
+	struct jk_label label;
+
+	handling.addresses = addresses;
+	handling.n_addresses = 4;
+	handling.tlp = JUKWAA__V1__TLP__TLP_AMBER;
+	handling.scope = JUKWAA__V1__SCOPE__SCOPE_PUBLIC;
+	assert_int_equal(label_of(&handling, &sealed).named_count, 0);
+	jk_arena_free(&sealed.arena);
+	for (int i = 0; i < 3; i++) {
+		handling.tlp = i == 0 ? JUKWAA__V1__TLP__TLP_RED : JUKWAA__V1__TLP__TLP_AMBER;
+		handling.scope = i == 0   ? JUKWAA__V1__SCOPE__SCOPE_PUBLIC
+				 : i == 1 ? JUKWAA__V1__SCOPE__SCOPE_RESTRICTED
+					  : JUKWAA__V1__SCOPE__SCOPE_PRIVATE;
+		label = label_of(&handling, &sealed);
+		assert_int_equal(label.named_count, 3);
+		assert_string_equal(label.named[0], "KRCS-047");
+		assert_string_equal(label.named[1], "");
+		assert_string_equal(label.named[2], "NPS");
+		jk_arena_free(&sealed.arena);
+	}
 }
 
 /* An empty incident has no owner, category, TLP label or scope: the decision function denies it. */
@@ -430,6 +471,7 @@ int main(void)
 		cmocka_unit_test(salts_are_fresh_for_every_group_and_report),
 		cmocka_unit_test(a_full_arena_is_told),
 		cmocka_unit_test(the_label_is_what_was_packed),
+		cmocka_unit_test(names_are_read_where_they_count),
 		cmocka_unit_test(an_empty_body_has_an_empty_label),
 		cmocka_unit_test(a_copy_shows_what_is_allowed_and_verifies),
 		cmocka_unit_test(a_copy_outlives_the_stored_bytes),

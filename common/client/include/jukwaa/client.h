@@ -43,7 +43,7 @@ struct jukwaa_error {
 
 struct jukwaa_connection {
 	const char *endpoint;   /* "tcp://host:7101" */
-	const char *server_key; /* 64 hex digits, or path of a .pub file */
+	const char *server_key; /* 64 hex digits, or path of a .pub file; two with a comma while the exchange changes its key */
 	const char *key_file;   /* made by `jukwaa key new` */
 	const char *client;     /* what to call us in the service's log; NULL: "libjukwaa" */
 	const char *realm;      /* "LIVE", "EXERCISE", or NULL for the key's own */
@@ -70,6 +70,7 @@ struct jukwaa_report {
 	const char *county; /* "047" wins over any shape in the payload; NULL: none */
 	bool strict;        /* refuse what would only be warned of */
 	bool check;         /* ask what would happen; nothing is stored */
+	bool dry_run;       /* the same, and who would see it */
 	const char *label;  /* the caller's name for it (a file name), given back with the receipt; NULL: "" */
 };
 
@@ -80,6 +81,16 @@ struct jukwaa_position {
 };
 struct jukwaa_warning {
 	const char *code, *field, *reason;
+};
+/* Who would get a copy, from which county's stream, and under what. */
+struct jukwaa_reader {
+	const char *county;
+	const char *desk, *agency; /* "": members of a task force that the publisher is not in */
+	uint32_t hidden_desks;     /* how many those are */
+	const char *effect;        /* ALLOW ALLOW_REDACTED */
+	const char *agreement;     /* "": the owner's own, or the operator's rule */
+	uint32_t version;
+	const char *profile, *reason;
 };
 /* Valid until the next call on the publisher. */
 struct jukwaa_receipt {
@@ -96,6 +107,8 @@ struct jukwaa_receipt {
 	size_t warning_count;
 	const char *code, *field, *reason; /* "" unless CONFLICT or REJECTED */
 	bool retried;                      /* BUSY or silence was met on the way */
+	const struct jukwaa_reader *audience; /* of a dry run that is VALID */
+	size_t audience_count, audience_more; /* more: not listed */
 };
 
 /* Opens; does not wait for the service. */
@@ -187,7 +200,15 @@ JUKWAA_API const struct jukwaa_error *jukwaa_subscriber_error(const struct jukwa
 
 /* ---- asking cases ----------------------------------------------------------------------------------------------- */
 
+/* What cases are read for. Every question is recorded with it, under the key that asks, before it is answered; without it the
+ * service refuses (field "purpose"). */
+struct jukwaa_purpose {
+	const char *word; /* RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP */
+	const char *note; /* for people, at most 200 bytes; NULL: none */
+};
+
 struct jukwaa_case_query {
+	struct jukwaa_purpose purpose;
 	const char *const *counties;
 	size_t county_count;
 	const char *state; /* "NEW"; NULL: all */
@@ -198,9 +219,9 @@ struct jukwaa_case_query {
 /* JSON text (one object), malloc'd; the caller frees it. */
 JUKWAA_API int jukwaa_case_list(const struct jukwaa_connection *connection, const struct jukwaa_case_query *query, int timeout_ms,
 	char **ret_json, char ret_reason[256]);
-/* Without "incident" where its events have been removed by age. */
-JUKWAA_API int jukwaa_case_show(
-	const struct jukwaa_connection *connection, const char *case_id, int timeout_ms, char **ret_json, char ret_reason[256]);
+/* Without "incident" where its events have been removed by age. Not as in 0.1.0: the purpose is a parameter. */
+JUKWAA_API int jukwaa_case_show(const struct jukwaa_connection *connection, const char *case_id,
+	const struct jukwaa_purpose *purpose, int timeout_ms, char **ret_json, char ret_reason[256]);
 
 /* "0.1.0" */
 JUKWAA_API const char *jukwaa_version(void);
