@@ -489,6 +489,11 @@ class TamperTest(Case):
         line = json.loads(self.witness.read_text().splitlines()[0])
         false.write_text(json.dumps({**line, "signed_at_us": line["signed_at_us"] + 1}) + "\nnot a head\n")
         self.assertEqual(self.found("--heads", false), {("WITNESS_ALTERED", "", 0)})
+        # A line that a crash has cut is no lie; a file without any head is no witness.
+        false.write_text(self.witness.read_text() + '{"head_no":3,"sig')
+        self.assertEqual(self.evidence(self.stack, "verify", "--database", "--heads", false)[0]["witnessed"], 3)
+        false.write_text('{"head_no":3,"sig')
+        self.evidence(self.stack, "verify", "--database", "--heads", false, status=2)
 
     def test_database_roles(self):
         """Only the operator's role is asked for; it cannot write what it checks."""
