@@ -13,6 +13,7 @@ enum fault {
 	NUMBER_REPEATED,  /* a number again, or an earlier one */
 	NOT_AS_SIGNED,    /* a signed head has another chain for this number */
 	NOT_AS_RECEIPTED, /* a receipt or copy has */
+	NOT_CHECKED,      /* a receipt is about an event that is not among those looked at */
 	CUT_OFF,          /* a signed head or receipt knows more of the stream than there is */
 	ENDS_ELSEWHERE,   /* the events do not end where feed.head says */
 	BEGINS_NOWHERE,   /* what was removed does not end at a signed head */
@@ -30,6 +31,7 @@ static const char *const codes[FAULTS] = {
 	"NUMBER_REPEATED",
 	"NOT_AS_SIGNED",
 	"NOT_AS_RECEIPTED",
+	"NOT_CHECKED",
 	"CUT_OFF",
 	"ENDS_ELSEWHERE",
 	"BEGINS_NOWHERE",
@@ -59,7 +61,8 @@ struct stream {
 	struct must last_must; /* done last */
 	uint64_t signed_seq;   /* the highest that a head covers */
 	uint64_t witnessed_seq;
-	unsigned told; /* a bit a fault */
+	uint64_t unchecked_seq; /* the first that a receipt is about and that did not come; 0: none */
+	unsigned told;          /* a bit a fault */
 };
 
 struct witness {
@@ -303,7 +306,9 @@ static void settle_musts(struct jk_check *check, struct stream *stream, uint64_t
 	while (stream->first < stream->count && stream->musts[stream->first].seq <= seq) {
 		const struct must *must = &stream->musts[stream->first++];
 
-		if (must->seq == seq && memcmp(must->chain, chain, 32) != 0)
+		if (must->seq < seq && must->head_no == 0 && stream->unchecked_seq == 0)
+			stream->unchecked_seq = must->seq;
+		else if (must->seq == seq && memcmp(must->chain, chain, 32) != 0)
 			tell_other_chain(check, stream, must);
 		else if (must->seq == seq && must->head_no != 0)
 			stream->last_must = *must;
@@ -554,6 +559,12 @@ static void finish_stream(struct jk_check *check, struct stream *stream)
 				"%s reaches #%" PRIu64 ", the stream ends at #%" PRIu64,
 				must->head_no ? "a signed head" : "a receipt", must->seq, stream->seq);
 	}
+	if (stream->unchecked_seq == 0 && stream->first < stream->count && stream->musts[stream->first].head_no == 0 &&
+		!stream->whole)
+		stream->unchecked_seq = stream->musts[stream->first].seq;
+	if (stream->unchecked_seq != 0)
+		tell(check, stream, NOT_CHECKED, stream->unchecked_seq, 0,
+			"a receipt is about it, and it is not here: removed by age, or not in this part");
 	if (stream->seq != stream->end.seq || (stream->seq > 0 && memcmp(stream->chain, stream->end.chain, 32) != 0))
 		tell(check, stream, ENDS_ELSEWHERE, stream->seq == stream->end.seq ? last : last + 1, 0,
 			"the events end at #%" PRIu64 ", the stream's head says #%" PRIu64 "%s", stream->seq, stream->end.seq,
@@ -570,9 +581,10 @@ struct jk_check_sum jk_check_finish(struct jk_check *check)
 
 		if (stream->has_end)
 			finish_stream(check, stream);
-		else if (check->all_streams && stream->first < stream->count)
-			tell(check, stream, CUT_OFF, stream->musts[stream->first].seq, 0,
-				"a receipt is from it, and there is no such stream");
+		else if (stream->first < stream->count)
+			tell(check, stream, check->all_streams ? CUT_OFF : NOT_CHECKED, stream->musts[stream->first].seq, 0, "%s",
+				check->all_streams ? "a receipt is from it, and there is no such stream"
+						   : "a receipt is from it, and it is not looked at");
 	}
 	finish_witnesses(check);
 	return check->sum;

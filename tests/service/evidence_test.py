@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
+import sys
 import types
 import unittest
 import uuid
@@ -104,6 +106,9 @@ class ProofTest(Case):
         for receipt in [*self.receipts[:6], many]:
             path, proof = self.prove(receipt)
             self.assertEqual(len(check_proof(proof.read_text(), self.public_key, receipt)), len(receipt["positions"]))
+            done = subprocess.run([sys.executable, ROOT / "deploy" / "examples" / "verify_proof.py", proof, self.public_key.hex(), path],
+                                  capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout.count("proven: ")), (0, len(receipt["positions"])), done.stderr)
             lines = [json.loads(line) for line in self.verify(proof, "--receipt", path).stdout.splitlines()]
             self.assertEqual({(line["stream"], line["seq"], line["receipt"]) for line in lines},
                              {(p["county"], p["seq"], "proven") for p in receipt["positions"]})
@@ -373,6 +378,29 @@ class TamperTest(Case):
         self.stack.sql("DELETE FROM feed.event WHERE stream = '047' AND seq <= 7")
         self.assertEqual(self.found(), {("BEGINS_NOWHERE", "047", 7)})
 
+    def test_removed_by_age(self):
+        """What is left begins at a position of a signed head, and holds; a receipt of what was removed is not called good."""
+        receipt = self.stack.run / "old.json"
+        chain = bytes(self.stack.sql("SELECT chain FROM feed.event WHERE stream = '047' AND seq = 2")[0][0]).hex()
+        receipt.write_text(json.dumps({"event_id": str(uuid.uuid4()), "stream": "047", "seq": 2, "chain": chain}))
+        self.evidence(self.stack, "verify", "--database", "--receipt", receipt)
+        self.stack.sql("UPDATE meta.retention SET event = interval '1 microsecond'")
+        for table in ("cases.cursor", "notify.cursor"):
+            self.stack.sql(f"INSERT INTO {table} (stream, seq) SELECT stream, last_seq FROM feed.head WHERE stream ~ '^[0-9]'")
+        try:
+            self.assertEqual(self.stack.sql("SELECT removed FROM feed.remove(100000)"), [(len(STREAMS) * 30,)])
+            result = self.evidence(self.stack, "verify", "--database", "--content", "--heads", self.witness)[0]
+            self.assertEqual((result["result"], result["events"], result["witnessed"] + result["witnessed_before_kept"]),
+                             ("intact", len(STREAMS) * 10, 3))
+            self.assertEqual(self.found("--receipt", receipt), {("NOT_CHECKED", "047", 2)})
+            self.stack.sql("UPDATE feed.removed SET chain = sha256('x') WHERE stream = '047'")
+            self.assertEqual({code for code, stream, _ in self.found() if stream == "047"},
+                             {"CHAIN_BROKEN", "BEGINS_NOWHERE", "NOT_AS_SIGNED"})
+        finally:
+            self.stack.sql("UPDATE meta.retention SET event = interval '400 days'")
+            self.stack.sql("UPDATE feed.removal SET head_no = 0")
+            self.stack.sql("TRUNCATE cases.cursor, notify.cursor")
+
     def test_inserted(self):
         """One more at the end; one in the middle, for which all that follow move up."""
         self.stack.sql("INSERT INTO feed.event SELECT stream, 41, epoch, gen_random_uuid(), kind, recorded_at, incident_id, revision, tlp,"
@@ -461,6 +489,11 @@ class TamperTest(Case):
         line = json.loads(self.witness.read_text().splitlines()[0])
         false.write_text(json.dumps({**line, "signed_at_us": line["signed_at_us"] + 1}) + "\nnot a head\n")
         self.assertEqual(self.found("--heads", false), {("WITNESS_ALTERED", "", 0)})
+        # A line that a crash has cut is no lie; a file without any head is no witness.
+        false.write_text(self.witness.read_text() + '{"head_no":3,"sig')
+        self.assertEqual(self.evidence(self.stack, "verify", "--database", "--heads", false)[0]["witnessed"], 3)
+        false.write_text('{"head_no":3,"sig')
+        self.evidence(self.stack, "verify", "--database", "--heads", false, status=2)
 
     def test_database_roles(self):
         """Only the operator's role is asked for; it cannot write what it checks."""

@@ -230,6 +230,41 @@ static void test_receipts_of_a_stream_that_is_gone(void **state)
 	assert_string_equal(found.codes[0], "CUT_OFF");
 }
 
+/* What cannot be checked is not said to be good. */
+static void test_receipts_that_cannot_be_checked(void **state)
+{
+	struct found found;
+	struct jk_check *check = begin(&found);
+	struct jk_leaf leaf = leaf_at(3), early = leaf_at(2), inside = leaf_at(5), late = leaf_at(10), other = leaf_at(1);
+	(void)state;
+
+	(void)jk_text_copy(other.stream, sizeof other.stream, "999");
+	jk_check_expect(check, &inside);
+	jk_check_expect(check, &other);
+	say_end(check, 9, false);
+	jk_check_begin(check, &leaf, 0);
+	say_events(check, 4, 9);
+	assert_int_equal(finish(check).findings, 1);
+	assert_string_equal(found.codes[0], "NOT_CHECKED");
+
+	check = begin(&found);
+	jk_check_expect(check, &early);
+	say_end(check, 9, false);
+	jk_check_begin(check, &leaf, 0);
+	say_events(check, 4, 9);
+	assert_int_equal(finish(check).findings, 1);
+	assert_string_equal(found.codes[0], "NOT_CHECKED");
+	assert_int_equal(found.seqs[0], 2);
+
+	check = begin(&found);
+	jk_check_expect(check, &late);
+	say_end(check, 9, false);
+	jk_check_begin(check, &leaf, 0);
+	say_events(check, 4, 9);
+	assert_int_equal(finish(check).findings, 1);
+	assert_int_equal(found.seqs[0], 10);
+}
+
 static int init(void **state)
 {
 	(void)state;
@@ -256,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_a_beginning_under_a_head),
 		cmocka_unit_test(test_witnesses),
 		cmocka_unit_test(test_receipts_of_a_stream_that_is_gone),
+		cmocka_unit_test(test_receipts_that_cannot_be_checked),
 	};
 
 	return cmocka_run_group_tests(tests, init, NULL);

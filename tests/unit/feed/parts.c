@@ -38,7 +38,7 @@ static void set_value(const ProtobufCFieldDescriptor *field, void *at)
 	const char *text = marker;
 	const ProtobufCMessage *message;
 	const double number = 1.5;
-	static uint8_t bytes[] = {1, 2, 3};
+	static uint8_t bytes[4] = {1, 2, 3, 4};
 
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
@@ -57,8 +57,8 @@ static void set_value(const ProtobufCFieldDescriptor *field, void *at)
 	case PROTOBUF_C_TYPE_UINT32:
 		*(uint32_t *)at = 1;
 		break;
-	case PROTOBUF_C_TYPE_BYTES:
-		*(ProtobufCBinaryData *)at = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+	case PROTOBUF_C_TYPE_BYTES: /* digests and signatures: no free text */
+		*(ProtobufCBinaryData *)at = (ProtobufCBinaryData){sizeof bytes, bytes};
 		break;
 	case PROTOBUF_C_TYPE_BOOL:
 		*(protobuf_c_boolean *)at = 1;
