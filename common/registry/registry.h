@@ -34,7 +34,7 @@ struct jk_registry_key {
 	const struct jk_desk *desk; /* NULL: none */
 	bool revoked;               /* the key, its desk or its agency; ask jk_registry_key_standing, which knows of time too */
 	int64_t valid_from_us, expires_at_us; /* 0: none */
-	bool any_sender;            /* cap_senders holds "*" */
+	bool any_sender;                      /* cap_senders holds "*" */
 	const char *const *cap_senders;
 	size_t cap_sender_count;
 	int32_t rate_limit; /* reports a second; 0: none */
@@ -80,10 +80,10 @@ void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], b
 
 /* May the key be used? Asked whenever something is received from it or made for it: a key ends by the clock, whether the registry
  * can be read or not. To the peer every answer but GOOD is the same. */
-enum jk_standing { JK_STANDING_GOOD, JK_STANDING_REVOKED, JK_STANDING_EXPIRED, JK_STANDING_NOT_YET };
-enum jk_standing jk_registry_key_standing(const struct jk_registry_key *key, int64_t now_us);
+enum jk_key_standing { JK_STANDING_GOOD, JK_STANDING_REVOKED, JK_STANDING_EXPIRED, JK_STANDING_NOT_YET };
+enum jk_key_standing jk_registry_key_standing(const struct jk_registry_key *key, int64_t now_us);
 /* "revoked", "expired", "not yet valid", "good": for logs. */
-const char *jk_registry_standing_name(enum jk_standing standing);
+const char *jk_registry_standing_name(enum jk_key_standing standing);
 
 /* Lookups; NULL when unknown. Revoked keys are found, with revoked set. */
 const struct jk_registry_key *jk_registry_find_key(const struct jk_registry *registry, const uint8_t curve_key[32]);

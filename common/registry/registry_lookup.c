@@ -31,7 +31,7 @@ const struct jk_registry_key *jk_registry_find_key(const struct jk_registry *reg
 	return NULL;
 }
 
-enum jk_standing jk_registry_key_standing(const struct jk_registry_key *key, int64_t now_us)
+enum jk_key_standing jk_registry_key_standing(const struct jk_registry_key *key, int64_t now_us)
 {
 	if (key->revoked)
 		return JK_STANDING_REVOKED;
@@ -40,7 +40,7 @@ enum jk_standing jk_registry_key_standing(const struct jk_registry_key *key, int
 	return key->valid_from_us != 0 && now_us < key->valid_from_us ? JK_STANDING_NOT_YET : JK_STANDING_GOOD;
 }
 
-const char *jk_registry_standing_name(enum jk_standing standing)
+const char *jk_registry_standing_name(enum jk_key_standing standing)
 {
 	static const char *const names[] = {"good", "revoked", "expired", "not yet valid"};
 

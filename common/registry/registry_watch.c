@@ -24,7 +24,7 @@ struct jk_registry_watch {
 	_Atomic int64_t version;
 	char problem[REGISTRY_PROBLEM_BYTES];
 	bool fatal;
-	struct registry_known known; /* of the thread */
+	struct registry_known known;    /* of the thread */
 	int64_t told_at_ms[DOOR_SLOTS]; /* by the key's first byte: when the log last told of such a key at the door */
 };
 
@@ -281,7 +281,7 @@ static enum jk_zap_verdict judge_at_door(
 	struct jk_registry_watch *watch, const struct jk_registry *registry, const uint8_t curve_public[32])
 {
 	const struct jk_registry_key *key = jk_registry_find_key(registry, curve_public);
-	enum jk_standing standing;
+	enum jk_key_standing standing;
 	char fingerprint[JK_FINGERPRINT_BYTES];
 
 	if (key == NULL)

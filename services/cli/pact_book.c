@@ -103,7 +103,7 @@ const struct pact_signer *pact_book_signer(
 		if (memcmp(signer->sign_key, sign_key, JK_KEY_BYTES) != 0 || (agency && strcmp(signer->agency, agency) != 0))
 			continue;
 		known = true;
-		bool stopped = signer->revoked_us != INT64_MAX || signer->agency_revoked;
+		bool stopped = signer->revoked_us <= book->now_us || signer->agency_revoked;
 		revoked = revoked || stopped;
 		if (!signer->may_sign || stopped)
 			continue;
@@ -120,7 +120,7 @@ const struct pact_signer *pact_book_signer(
 	else if (!known)
 		(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "key", "this key is not registered");
 	else if (revoked)
-		(void)jk_refuse(ret_refusal, JK_CODE_REVOKED, "key", "this key, or its agency, is revoked");
+		(void)jk_refuse(ret_refusal, JK_CODE_REVOKED, "key", "this key, or its agency, is revoked, or it has expired");
 	else
 		(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "key",
 			"this key may not sign for its agency (jukwaa admin key add … --may-sign)");

@@ -9,7 +9,7 @@ struct pact_signer {
 	int32_t agency_id;
 	char agency[JK_PACT_CODE_BYTES];
 	bool is_operator, may_sign, agency_revoked;
-	int64_t revoked_us; /* INT64_MAX: is not */
+	int64_t revoked_us; /* revoked or expired; INT64_MAX: never */
 };
 /* All of it lives in the arena. */
 struct pact_book {

@@ -11,7 +11,8 @@
 static const char load_begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 static const char load_keys[] =
 	"SELECT k.sign_key, k.agency_id, a.code, k.role = 'OPERATOR', k.may_sign, a.revoked_at IS NOT NULL, "
-	"coalesce(k.revoked_at, 'infinity') FROM registry.key k JOIN registry.agency a USING (agency_id) "
+	"least(coalesce(k.revoked_at, 'infinity'), coalesce(k.expires_at, 'infinity')) FROM registry.key k JOIN registry.agency "
+	"a USING (agency_id) "
 	"ORDER BY k.key_id";
 static const char load_clock[] = "SELECT clock_timestamp()";
 /* All three in one order, so that rows of a pact follow each other. */
@@ -36,7 +37,9 @@ static const char add_act[] =
 	"SELECT p.pact_id, $3::integer, $4::integer, $5, a.agency_id, $7::timestamptz, $8, k.sign_key, "
 	"decode($10, 'hex') FROM registry.pact p CROSS JOIN registry.key k JOIN registry.agency a USING (agency_id) "
 	"WHERE p.kind = $1 AND p.code = $2 AND a.code = $6 AND k.sign_key = decode($9, 'hex') AND k.may_sign "
-	"AND k.revoked_at IS NULL AND a.revoked_at IS NULL ORDER BY k.key_id LIMIT 1 FOR SHARE OF k, a";
+	"AND k.revoked_at IS NULL AND coalesce(k.expires_at, 'infinity') > clock_timestamp() "
+	"AND coalesce(k.valid_from, '-infinity') <= clock_timestamp() AND a.revoked_at IS NULL ORDER BY k.key_id LIMIT 1 FOR "
+	"SHARE OF k, a";
 
 /* ---- reading ---- */
 
