@@ -267,6 +267,21 @@ static void a_revoked_key_keeps_what_it_signed_before(void **state)
 	assert_closed("A", "could not sign");
 }
 
+static void a_key_signs_while_it_is_valid(void **state)
+{
+	(void)state;
+	struct registry_key_row *key = &world.key_rows[KRCS - 1];
+
+	add_mutual();
+	key->expires_at_us = signed_at_us;
+	assert_closed("A", "could not sign");
+	key->expires_at_us = signed_at_us + 1;
+	build();
+	assert_true(gets(KRCS_DESK, NPS));
+	key->valid_from_us = signed_at_us + 1;
+	assert_closed("A", "could not sign");
+}
+
 static void a_statutory_one_needs_an_operators_key(void **state)
 {
 	(void)state;
@@ -479,6 +494,7 @@ int main(void)
 		TEST(a_forged_signature_closes_it),
 		TEST(a_key_that_may_not_sign_closes_it),
 		TEST(a_revoked_key_keeps_what_it_signed_before),
+		TEST(a_key_signs_while_it_is_valid),
 		TEST(a_statutory_one_needs_an_operators_key),
 		TEST(one_that_is_broken_leaves_the_others),
 		TEST(who_is_revoked_neither_gives_nor_gets),
