@@ -154,7 +154,8 @@ struct jukwaa_event {
 	const void *body; /* packed jukwaa.v1.Deliver as received (out of a DeliverBatch: with session 0) */
 	size_t body_size;
 	const char *copy_problem; /* why copy_verified is false; "" when it is true */
-	/* Under which agreement the copy was made: its code and version, or "" and 0 (the agency's own, or a row of the operator). */
+	/* Under which agreement the copy was made: its code and version, or "" and 0 (the agency's own, or a row of the
+	 * operator). */
 	const char *agreement;
 	uint32_t agreement_version;
 	const char *profile;     /* what it shows, "COARSE_PLACE@1"; "": the agency's own */
