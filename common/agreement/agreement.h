@@ -50,7 +50,7 @@ struct jk_task_force {
 	const char *const *members;
 	size_t member_count;
 	uint64_t counties;
-	const char *purpose;
+	const char *purpose, *legal_basis;
 	int64_t start_us, end_us;
 };
 
@@ -156,9 +156,9 @@ struct jk_standing {
 };
 
 /* What holds after all acts. in_force: index of the version in force, or -1. consented: agencies (by act) that have proposed or
- * accepted that version and neither left nor suspended; arena memory. An act that does not verify, that its agency may not do,
- * or that breaks the row closes the whole pact (in_force -1) and says so in ret_refusal: nobody gets anything under it. Suspended
- * pacts are not in force either. */
+ * accepted that version, as a party or a member of now, and neither left nor suspended; arena memory. An act that does not
+ * verify, that its agency may not do, or that breaks the row closes the whole pact (in_force -1) and says so in ret_refusal:
+ * nobody gets anything under it. Suspended pacts are not in force either. */
 struct jk_pact_state {
 	int in_force;
 	bool closed, suspended, ended;

@@ -167,6 +167,8 @@ static bool check_end(
 		return true;
 	if (!check_time("end", text, arena, ret, ret_refusal))
 		return false;
+	if (*ret == 0) /* which would read as open */
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "end", "must not be the first moment of 1970");
 	return *ret > start_us || jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "end", "must be after start");
 }
 
@@ -309,6 +311,7 @@ bool agreement_check_task_force(
 		!check_text("legal_basis", message->legal_basis, ret_refusal))
 		return false;
 	ret->purpose = message->purpose;
+	ret->legal_basis = message->legal_basis;
 	return check_time("start", &message->start, arena, &ret->start_us, ret_refusal) &&
 	       check_end(&message->end, true, ret->start_us, arena, &ret->end_us, ret_refusal);
 }

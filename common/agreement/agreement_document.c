@@ -55,7 +55,7 @@ static bool read_stored(
 {
 	if (!read_forms(kind, document, strlen(document), arena, ret, ret_refusal))
 		return false;
-	return strcmp(document, ret->canonical) == 0 ||
+	return (ret->canonical && strcmp(document, ret->canonical) == 0) ||
 	       jk_refuse(ret_refusal, JK_CODE_NOT_WELL_FORMED, NULL, "the document is not in its canonical form");
 }
 

@@ -99,7 +99,7 @@ unsigned agreement_roles(const struct agreement_ledger *ledger, enum jk_act act,
 	if (ledger->kind == JK_PACT_AGREEMENT)
 		return roles_in_agreement(&of->agreement, agency, is_operator, task_force);
 	/* Who leads decides what comes next: by the version that holds. */
-	if (act == JK_ACT_PROPOSE && ledger->holds >= 0)
+	if (ledger->holds >= 0 && (act == JK_ACT_PROPOSE || (act == JK_ACT_WITHDRAW && version == ledger->proposed)))
 		of = &ledger->versions[ledger->holds];
 	unsigned roles = is_member(&of->task_force, agency) ? ROLE_MEMBER : 0;
 	if (strcmp(of->task_force.lead, agency) == 0)
@@ -195,7 +195,7 @@ static const struct row *find_row(const struct agreement_ledger *ledger, const s
 static bool refuse(const struct agreement_ledger *ledger, const struct agreement_request *request, struct jk_refusal *ret_refusal)
 {
 	const char *act = jk_words_name(&jk_pact_acts, (int)request->act);
-	bool phase = false, role = false, about = false;
+	bool phase = false, role = false, about = false, able = false;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].act != request->act)
@@ -203,13 +203,15 @@ static bool refuse(const struct agreement_ledger *ledger, const struct agreement
 		bool fits = rows[i].from & phase_of(ledger);
 		phase = phase || fits;
 		role = role || rows[i].roles & request->roles;
-		about = about || (fits && is_about(rows[i].about, ledger, request->version));
+		fits = fits && is_about(rows[i].about, ledger, request->version);
+		about = about || fits;
+		able = able || (fits && rows[i].roles & request->roles);
 	}
 	uint32_t version = ledger->versions[request->version].version;
 	if (!ledger->versions[request->version].good)
 		return jk_refuse(
 			ret_refusal, JK_CODE_NOT_WELL_FORMED, "version", "version %u is not a document of this pact", version);
-	if (!role)
+	if (!role || (about && !able))
 		return jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "agency", "%s may not do %s here: it is not for this party",
 			request->agency, act);
 	if (!phase)
@@ -369,6 +371,18 @@ bool agreement_stands(const struct agreement_ledger *ledger, const struct jk_tas
 		}
 	}
 	return count >= 2 && (!gives || members > 0) && (!takes || consents(ledger, task_force->lead, false));
+}
+
+bool agreement_counts(
+	const struct agreement_ledger *ledger, const struct jk_standing *standing, const struct jk_task_force *task_force)
+{
+	const struct agreement_version *of = &ledger->versions[ledger->holds];
+	if (!standing->consents || standing->suspended)
+		return false;
+	if (ledger->kind == JK_PACT_TASK_FORCE)
+		return is_member(&of->task_force, standing->agency);
+	return is_statutory(ledger) || is_named(&of->agreement.provider, standing->agency) ||
+	       is_named(&of->agreement.recipient, standing->agency) || (task_force && is_member(task_force, standing->agency));
 }
 
 bool agreement_is_suspended(const struct agreement_ledger *ledger, const struct jk_task_force *task_force)

@@ -53,5 +53,8 @@ bool agreement_may(
 void agreement_apply(struct agreement_ledger *ledger, const struct agreement_request *request);
 /* Do the consents suffice now, by the task force as it is? False too when nothing holds. */
 bool agreement_stands(const struct agreement_ledger *ledger, const struct jk_task_force *task_force);
+/* Does this agency's consent to the version that holds count: by a party or a member, neither suspended nor left? */
+bool agreement_counts(
+	const struct agreement_ledger *ledger, const struct jk_standing *standing, const struct jk_task_force *task_force);
 /* Has somebody suspended it who speaks for a side? */
 bool agreement_is_suspended(const struct agreement_ledger *ledger, const struct jk_task_force *task_force);

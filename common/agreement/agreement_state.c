@@ -128,12 +128,13 @@ static bool apply_act(struct deciding *deciding, size_t index)
 
 /* ---- the whole ---- */
 
-static bool list_consented(const struct agreement_ledger *ledger, struct jk_arena *arena, struct jk_pact_state *ret)
+static bool list_consented(const struct agreement_ledger *ledger, const struct jk_task_force *task_force, struct jk_arena *arena,
+	struct jk_pact_state *ret)
 {
 	int32_t *list = jk_arena_alloc(arena, (ledger->standing_count + 1) * sizeof *list);
 
-	for (size_t i = 0; list && i < ledger->standing_count; i++)
-		if (ledger->standings[i].consents && !ledger->standings[i].suspended)
+	for (size_t i = 0; list && ledger->holds >= 0 && i < ledger->standing_count; i++)
+		if (agreement_counts(ledger, &ledger->standings[i], task_force))
 			list[ret->consented_count++] = ledger->standings[i].agency_id;
 	ret->consented = list;
 	return list;
@@ -177,13 +178,13 @@ void jk_pact_decide(const struct jk_pact *pact, const struct jk_signers *signers
 		.words = ledger->words,
 		.last_act = pact->act_count > 0 ? pact->acts[pact->act_count - 1].act : JK_ACT_NONE,
 	};
-	if (good && !list_consented(ledger, arena, ret))
+	if (good && !list_consented(ledger, pact->task_force, arena, ret))
 		good = jk_refuse(ret_refusal, JK_CODE_OVERSIZE, NULL, "no memory is left");
 	if (!good) {
 		close_pact(pact, ledger, ret);
 		return;
 	}
-	ret->suspended = agreement_is_suspended(ledger, pact->task_force);
+	ret->suspended = !ledger->ended && agreement_is_suspended(ledger, pact->task_force);
 	if (!ret->suspended && agreement_stands(ledger, pact->task_force))
 		ret->in_force = ledger->holds;
 	name_holding(ledger, ret);

@@ -32,8 +32,8 @@ struct jk_label {
 	enum jk_tlp tlp;     /* NONE denies */
 	enum jk_scope scope; /* NONE denies */
 	enum jk_cap_status status;
-	/* Handling.addresses, read for PRIVATE, RESTRICTED and RED only; borrowed. Desks (and for PRIVATE and RESTRICTED agencies)
-	 * are named by their code. */
+	/* Handling.addresses, read for PRIVATE, RESTRICTED and RED only; borrowed. Desks (and for PRIVATE and RESTRICTED
+	 * agencies) are named by their code. */
 	const char *const *named;
 	size_t named_count;
 	bool owner_agreements_only; /* the owner's policy: the operator's rows do not count */
@@ -55,6 +55,7 @@ struct jk_term {
 	enum jk_profile profile;
 	uint32_t retention_days;
 	bool redistribution, statutory;
+	bool hides_recipient;      /* a task force that the owner is not in: who its members are is not the owner's to know */
 	int64_t from_us, until_us; /* until: exclusive; 0: open */
 };
 

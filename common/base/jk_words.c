@@ -61,6 +61,7 @@ static const char *const event_kind_names[] = {
 	[JK_EVENT_ERROR] = "ERROR",
 	[JK_EVENT_DELIVERED] = "DELIVERED",
 	[JK_EVENT_LAGGING] = "LAGGING",
+	[JK_EVENT_RECALLED] = "RECALLED",
 };
 static const char *const place_scheme_names[] = {"UNSPECIFIED", "COUNTY", "ISO_3166_2", "CONSTITUENCY", "NAME"};
 

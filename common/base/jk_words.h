@@ -101,6 +101,7 @@ enum jk_event_kind {
 	JK_EVENT_ERROR = 7,
 	JK_EVENT_DELIVERED = 16,
 	JK_EVENT_LAGGING = 17,
+	JK_EVENT_RECALLED = 18,
 };
 enum jk_place_scheme {
 	JK_PLACE_NONE = 0,

@@ -19,7 +19,7 @@ struct bus_zap {
 	jk_zap_decide *decide;
 	void *arg;
 	pthread_t thread;
-	_Atomic uint64_t allowed, later, refused;
+	_Atomic uint64_t allowed, later, refused, revoked;
 };
 
 /* Frames of a request (RFC 27), after the route and the empty frame of a REQ. */
@@ -142,6 +142,23 @@ static void reply(struct bus_zap *zap, zmq_msg_t frames[ZAP_FRAMES], enum jk_zap
 	zmq_send(zap->requests, "", 0, 0);
 }
 
+static void count_verdict(struct bus_zap *zap, enum jk_zap_verdict verdict)
+{
+	switch (verdict) {
+	case JK_ZAP_ALLOW:
+		zap->allowed++;
+		break;
+	case JK_ZAP_LATER:
+		zap->later++;
+		break;
+	case JK_ZAP_REVOKED:
+		zap->revoked++;
+		break;
+	default:
+		zap->refused++;
+	}
+}
+
 static void answer(struct bus_zap *zap)
 {
 	zmq_msg_t frames[ZAP_FRAMES];
@@ -161,7 +178,7 @@ static void answer(struct bus_zap *zap)
 		enum jk_zap_verdict verdict = more ? JK_ZAP_REFUSE : decide(zap, frames, count);
 		if (verdict != JK_ZAP_LATER)
 			reply(zap, frames, verdict);
-		(verdict == JK_ZAP_ALLOW ? zap->allowed++ : verdict == JK_ZAP_LATER ? zap->later++ : zap->refused++);
+		count_verdict(zap, verdict);
 	}
 	for (int i = 0; i < count; i++)
 		zmq_msg_close(&frames[i]);
@@ -263,5 +280,6 @@ struct jk_bus_counts jk_bus_counts(const struct jk_bus *bus)
 	const struct bus_zap *zap = bus->zap;
 	if (!zap)
 		return (struct jk_bus_counts){0};
-	return (struct jk_bus_counts){.allowed = zap->allowed, .later = zap->later, .refused = zap->refused};
+	return (struct jk_bus_counts){
+		.allowed = zap->allowed, .later = zap->later, .refused = zap->refused, .revoked = zap->revoked};
 }

@@ -7,8 +7,9 @@
 
 #include "base/jk_status.h"
 
-/* Answer to one handshake. LATER: the client is left waiting, and comes again by itself after its handshake timer. */
-enum jk_zap_verdict { JK_ZAP_ALLOW = 200, JK_ZAP_LATER = 300, JK_ZAP_REFUSE = 400 };
+/* Answer to one handshake. LATER: the client is left waiting, and comes again by itself after its handshake timer. REVOKED is
+ * REFUSE to the client and counted apart: somebody still tries with a key that was good once. */
+enum jk_zap_verdict { JK_ZAP_ALLOW = 200, JK_ZAP_LATER = 300, JK_ZAP_REFUSE = 400, JK_ZAP_REVOKED = 401 };
 /* Called in the ZAP thread for each CURVE handshake; must be quick and thread-safe. address: "127.0.0.1". */
 typedef enum jk_zap_verdict jk_zap_decide(void *arg, const uint8_t curve_public[32], const char *address);
 
@@ -21,6 +22,6 @@ enum jk_status jk_bus_open(int io_threads, jk_zap_decide *decide, void *arg, str
 void jk_bus_close(struct jk_bus **bus_p);
 /* Handshakes answered so far, by verdict; any thread. */
 struct jk_bus_counts {
-	uint64_t allowed, later, refused;
+	uint64_t allowed, later, refused, revoked; /* refused: without the revoked ones */
 };
 struct jk_bus_counts jk_bus_counts(const struct jk_bus *bus);

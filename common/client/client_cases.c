@@ -12,17 +12,39 @@
 
 enum { REQUEST = 1, LATER_MS = 500, AGAIN_MS = 2000, PAGE_MAX_BYTES = 512 };
 
-/* The case states of cases.proto; no other code of ours names them. */
-static int state_number(const char *name)
+/* The number of a word of cases.proto, whose enums no other code of ours names; -1: there is none. */
+static int word_number(const ProtobufCEnumDescriptor *type, const char *prefix, const char *word)
 {
-	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_state__descriptor;
-	char full[64];
 	const ProtobufCEnumValue *value;
+	char full[64];
 
-	if (!jk_text_format(full, sizeof full, "CASE_STATE_%s", name))
+	if (!jk_text_format(full, sizeof full, "%s%s", prefix, word))
 		return -1;
 	value = protobuf_c_enum_descriptor_get_value_by_name(type, full);
 	return value && value->value > 0 ? value->value : -1;
+}
+
+/* False: ret_reason says which words there are. */
+static bool take_purpose(
+	const struct jukwaa_purpose *purpose, Jukwaa__V1__CasePurpose *ret_purpose, char **ret_note, char ret_reason[256])
+{
+	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
+	static const char prefix[] = "CASE_PURPOSE_";
+	int number = purpose && purpose->word ? word_number(type, prefix, purpose->word) : -1;
+
+	if (number > 0) {
+		*ret_purpose = (Jukwaa__V1__CasePurpose)number;
+		if (purpose->note)
+			*ret_note = (char *)(uintptr_t)purpose->note;
+		return true;
+	}
+	(void)jk_text_copy(ret_reason, 256, "say what the case is read for: ");
+	for (unsigned i = 1; i < type->n_values; i++) {
+		size_t used = strlen(ret_reason);
+		(void)jk_text_format(
+			ret_reason + used, 256 - used, "%s%s", i > 1 ? ", " : "", type->values[i].name + sizeof prefix - 1);
+	}
+	return false;
 }
 
 /* A command whose session is filled in when there is one. */
@@ -155,7 +177,7 @@ int jukwaa_case_list(const struct jukwaa_connection *connection, const struct ju
 	const struct question question = {JUKWAA__V1__KIND__KIND_CASE_LIST, JUKWAA__V1__KIND__KIND_CASE_LISTED, &list.base,
 		&list.session, &jukwaa__v1__case_listed__descriptor, write_listed};
 	uint8_t page[PAGE_MAX_BYTES];
-	int state = query->state ? state_number(query->state) : 0;
+	int state = query->state ? word_number(&jukwaa__v1__case_state__descriptor, "CASE_STATE_", query->state) : 0;
 
 	*ret_json = NULL;
 	ret_reason[0] = '\0';
@@ -167,6 +189,8 @@ int jukwaa_case_list(const struct jukwaa_connection *connection, const struct ju
 		(void)jk_text_copy(ret_reason, 256, "`after` is not the page of an answer before");
 		return JUKWAA_E_USAGE;
 	}
+	if (!take_purpose(&query->purpose, &list.purpose, &list.purpose_note, ret_reason))
+		return JUKWAA_E_USAGE;
 	list.after.data = page;
 	list.request = REQUEST;
 	list.counties = (char **)query->counties;
@@ -203,8 +227,8 @@ static void write_shown(struct client_link *link, const ProtobufCMessage *answer
 	jk_buffer_printf(json, "}");
 }
 
-int jukwaa_case_show(
-	const struct jukwaa_connection *connection, const char *case_id, int timeout_ms, char **ret_json, char ret_reason[256])
+int jukwaa_case_show(const struct jukwaa_connection *connection, const char *case_id, const struct jukwaa_purpose *purpose,
+	int timeout_ms, char **ret_json, char ret_reason[256])
 {
 	Jukwaa__V1__CaseShow show = JUKWAA__V1__CASE_SHOW__INIT;
 	const struct question question = {JUKWAA__V1__KIND__KIND_CASE_SHOW, JUKWAA__V1__KIND__KIND_CASE_SHOWN, &show.base,
@@ -217,6 +241,8 @@ int jukwaa_case_show(
 		(void)jk_text_format(ret_reason, 256, "not the id of a case (8-4-4-4-12 hex digits): %s", case_id ? case_id : "");
 		return JUKWAA_E_USAGE;
 	}
+	if (!take_purpose(purpose, &show.purpose, &show.purpose_note, ret_reason))
+		return JUKWAA_E_USAGE;
 	show.request = REQUEST;
 	show.case_id.data = id.bytes;
 	show.case_id.len = sizeof id.bytes;

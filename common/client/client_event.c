@@ -7,6 +7,7 @@
 #include "authz/authz_profile.h"
 #include "base/jk_id.h"
 #include "base/jk_time.h"
+#include "evidence/evidence_origin.h"
 #include "feed/feed_body.h"
 #include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
@@ -140,7 +141,30 @@ static void check_chain(struct client_chains *chains, const Jukwaa__V1__Deliver 
 	memcpy(last->chain, deliver->chain.data, sizeof last->chain);
 }
 
+/* Ids and no content: nothing that could be checked. */
+static bool is_recall(const Jukwaa__V1__Deliver *deliver)
+{
+	return deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED;
+}
+
 /* ---- the event -------------------------------------------------------------------------------------------------- */
+
+static const char *judge_origin(const Jukwaa__V1__Identity *identity)
+{
+	const Jukwaa__V1__Origin *from = identity ? identity->origin : NULL;
+	struct jk_origin origin;
+
+	if (!from)
+		return "none";
+	if (from->digest.len != sizeof origin.digest || from->sign_key.len != sizeof origin.sign_key ||
+		from->signature.len != sizeof origin.signature)
+		return "bad";
+	origin.format = from->format;
+	memcpy(origin.digest, from->digest.data, sizeof origin.digest);
+	memcpy(origin.sign_key, from->sign_key.data, sizeof origin.sign_key);
+	memcpy(origin.signature, from->signature.data, sizeof origin.signature);
+	return jk_origin_is_signed(&origin, identity->agency) ? "verified" : "bad";
+}
 
 static void read_labels(const struct shown_groups *shown, struct jukwaa_event *event)
 {
@@ -149,6 +173,7 @@ static void read_labels(const struct shown_groups *shown, struct jukwaa_event *e
 	const Jukwaa__V1__Narrative *narrative = (const void *)shown->messages[JK_GROUP_NARRATIVE];
 
 	event->severity = event->status = event->agency = event->headline = "";
+	event->origin = judge_origin(identity);
 	if (identity) {
 		event->status = jk_words_name(&jk_cap_statuses, (int)identity->status);
 		event->agency = identity->agency;
@@ -209,6 +234,7 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 		write_text(json, "copy_problem", event->copy_problem);
 	if (event->chain_broken)
 		jk_buffer_printf(json, ",\"chain_broken\":true");
+	jk_buffer_printf(json, ",\"origin\":\"%s\"", event->origin);
 	write_text(json, "allowed_by", deliver->allowed_by);
 	write_agreement(event, json);
 	if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
@@ -217,6 +243,9 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	} else if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING) {
 		jk_buffer_printf(json, ",\"lagging\":");
 		jk_json_write(&deliver->lagging->base, json);
+	} else if (is_recall(deliver)) {
+		jk_buffer_printf(json, ",\"recalled\":");
+		jk_json_write(&deliver->recalled->base, json);
 	} else {
 		jk_buffer_printf(json, ",\"incident\":{");
 		write_shown(shown, json);
@@ -227,6 +256,10 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 
 static bool is_sound(const Jukwaa__V1__Deliver *deliver)
 {
+	if (is_recall(deliver))
+		return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
+		       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == 0 &&
+		       deliver->chain.len == 0;
 	return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
 	       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == JK_SHA256_BYTES &&
 	       deliver->chain.len == JK_SHA256_BYTES && deliver->body_case != JUKWAA__V1__DELIVER__BODY__NOT_SET;
@@ -337,12 +370,19 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 	};
 	format_id(ret->event_id, &deliver->event_id);
 	format_id(ret->incident_id, &deliver->incident_id);
-	memcpy(ret->commitment, deliver->commitment.data, sizeof ret->commitment);
-	memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
+	if (!is_recall(deliver)) {
+		memcpy(ret->commitment, deliver->commitment.data, sizeof ret->commitment);
+		memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
+	}
 	read_groups(link->arena, body, &shown);
 	read_labels(&shown, ret);
-	check_copy(link->arena, deliver, body, ret);
-	check_chain(chains, deliver, ret);
+	if (is_recall(deliver)) {
+		ret->copy_verified = true; /* of nothing */
+		ret->copy_problem = "";
+	} else {
+		check_copy(link->arena, deliver, body, ret);
+		check_chain(chains, deliver, ret);
+	}
 	if (json) {
 		json->size = 0;
 		write_event(deliver, &shown, ret, json);

@@ -69,15 +69,33 @@ static int fail_usage(char ret_reason[256], const char *what, const char *why)
 static int read_server_key(struct client_link *link, const char *server_key, char ret_reason[256])
 {
 	struct jk_refusal refusal = {0};
-	uint8_t sign_public[JK_KEY_BYTES];
+	uint8_t sign_public[JK_KEY_BYTES], *key = link->server_keys[link->server_key_count++];
 
-	if (!server_key || !*server_key)
-		return fail_usage(ret_reason, "no server key given", "");
-	if (jk_hex_decode(link->server_key, JK_KEY_BYTES, server_key))
+	if (jk_hex_decode(key, JK_KEY_BYTES, server_key))
 		return JUKWAA_OK;
-	if (jk_key_read_public(server_key, link->server_key, sign_public, &refusal) != JK_OK)
+	if (jk_key_read_public(server_key, key, sign_public, &refusal) != JK_OK)
 		return fail_usage(ret_reason, "server key: ", refusal.reason);
 	return JUKWAA_OK;
+}
+
+/* One, or two with a comma between them while the exchange changes its key. */
+static int read_server_keys(struct client_link *link, const char *server_keys, char ret_reason[256])
+{
+	char path[512];
+	const char *comma;
+	int status;
+
+	if (!server_keys || !*server_keys)
+		return fail_usage(ret_reason, "no server key given", "");
+	comma = strchr(server_keys, ',');
+	if (!comma)
+		return read_server_key(link, server_keys, ret_reason);
+	if (strchr(comma + 1, ','))
+		return fail_usage(ret_reason, "server key: more than two", "");
+	if (!jk_text_format(path, sizeof path, "%.*s", (int)(comma - server_keys), server_keys))
+		return fail_usage(ret_reason, "server key: the path is too long", "");
+	status = read_server_key(link, path, ret_reason);
+	return status == JUKWAA_OK ? read_server_key(link, comma + 1, ret_reason) : status;
 }
 
 static int read_connection(struct client_link *link, const struct jukwaa_connection *connection, char ret_reason[256])
@@ -96,7 +114,7 @@ static int read_connection(struct client_link *link, const struct jukwaa_connect
 		return fail_usage(ret_reason, "realm is LIVE or EXERCISE, not ", connection->realm);
 	link->realm = (enum jk_realm)realm;
 	(void)jk_text_copy(link->name, sizeof link->name, connection->client ? connection->client : "libjukwaa");
-	return read_server_key(link, connection->server_key, ret_reason);
+	return read_server_keys(link, connection->server_key, ret_reason);
 }
 
 int client_link_open(struct client_link *link, const struct jukwaa_connection *connection, uint32_t window, char ret_reason[256])
@@ -209,7 +227,8 @@ static void open_dealer(struct client_link *link, int64_t now_ms)
 {
 	struct jk_refusal refusal = {0};
 
-	if (jk_dealer_open(link->bus, link->endpoint, link->server_key, &link->key, &link->dealer, &refusal) != JK_OK) {
+	if (jk_dealer_open(link->bus, link->endpoint, link->server_keys[link->server_key_at], &link->key, &link->dealer,
+		    &refusal) != JK_OK) {
 		raise_trouble(link, JUKWAA_E_USAGE, jk_words_name(&jk_codes, (int)refusal.code), refusal.field,
 			refusal.reason[0] ? refusal.reason : "the endpoint cannot be used");
 		link->state = CLIENT_OVER;
@@ -256,6 +275,18 @@ static void keep_down_link(struct client_link *link, enum jk_link how, int64_t n
 		drop_dealer(link, now_ms);
 }
 
+/* False when all have been tried. */
+static bool try_other_server_key(struct client_link *link, int64_t now_ms)
+{
+	link->server_key_at = (link->server_key_at + 1) % link->server_key_count;
+	if (++link->server_keys_wrong < link->server_key_count) {
+		drop_dealer(link, now_ms);
+		return true;
+	}
+	link->server_keys_wrong = 0;
+	return false;
+}
+
 static void keep_link(struct client_link *link, int64_t now_ms)
 {
 	enum jk_link how;
@@ -278,6 +309,8 @@ static void keep_link(struct client_link *link, int64_t now_ms)
 		give_up_dealer(link, now_ms);
 		break;
 	case JK_LINK_WRONG_SERVER:
+		if (try_other_server_key(link, now_ms))
+			break;
 		raise_trouble(link, JUKWAA_E_WRONG_SERVER, "", NULL,
 			"somebody answers there, but with another key than the server key given");
 		give_up_dealer(link, now_ms);
@@ -330,6 +363,7 @@ static bool on_welcome(struct client_link *link, const struct jk_dealer_message 
 	link->heard_ms = link->said_ms = link->looked_ms = now_ms;
 	link->reopen_ms = link->reopen_after_ms = 0;
 	link->trouble = false;
+	link->server_keys_wrong = 0;
 	(void)client_link_fail(link, JUKWAA_OK, "", NULL, "");
 	return true;
 }

@@ -25,11 +25,14 @@ enum client_event {
 	CLIENT_TROUBLE, /* link->error says what; said once each time it is found out */
 };
 
+enum { CLIENT_SERVER_KEYS_MAX = 2 };
+
 struct client_link {
 	struct jk_bus *bus;
 	struct jk_dealer *dealer;
 	struct jk_key key;
-	uint8_t server_key[JK_KEY_BYTES];
+	uint8_t server_keys[CLIENT_SERVER_KEYS_MAX][JK_KEY_BYTES];
+	unsigned server_key_count, server_key_at, server_keys_wrong; /* wrong: tried in vain since a session was open */
 	char endpoint[256], name[65];
 	enum jk_realm realm;
 	uint32_t window_wanted;

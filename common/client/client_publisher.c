@@ -9,6 +9,7 @@
 #include "client/client_receipt.h"
 #include "client/client_window.h"
 #include "client/outbox.h"
+#include "evidence/evidence_origin.h"
 #include "jukwaa/v1/intake.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 
@@ -40,6 +41,7 @@ struct jukwaa_publisher {
 	uint64_t last_ticket, loaded_ticket; /* loaded: the outbox's newest that is, or was, in the window */
 	struct waiting_receipt *first, *last, *given;
 	size_t receipt_count;
+	bool sign;
 	int64_t settled_ms, turned_ms;
 	struct client_receipt room;
 };
@@ -64,6 +66,7 @@ int jukwaa_publisher_open(
 	}
 	status = client_link_open(&publisher->link, &options->connection, window, ret_reason);
 	client_window_init(&publisher->window, window);
+	publisher->sign = options->sign;
 	if (status == JUKWAA_OK && options->outbox &&
 		jk_outbox_open(options->outbox, JK_OUTBOX_WRITE, options->outbox_max_bytes, &publisher->outbox, &refusal) !=
 			JK_OK) {
@@ -242,9 +245,21 @@ static bool load_from_outbox(struct jukwaa_publisher *publisher)
 	return true;
 }
 
+/* A salt of its own each time: only the one that is stored counts. */
+static void sign_report(const struct jukwaa_publisher *publisher, const struct client_report *report,
+	uint8_t ret_salt[JK_SALT_BYTES], struct jk_origin *ret_origin)
+{
+	ret_origin->format = (uint32_t)report->format;
+	jk_random(ret_salt, JK_SALT_BYTES);
+	jk_origin_digest(ret_origin->digest, ret_salt, report->bytes, report->payload_size);
+	jk_origin_sign(ret_origin, publisher->link.agency, &publisher->link.key);
+}
+
 static enum jk_status send_report(struct jukwaa_publisher *publisher, const struct client_report *report)
 {
 	Jukwaa__V1__Publish publish = JUKWAA__V1__PUBLISH__INIT;
+	uint8_t salt[JK_SALT_BYTES];
+	struct jk_origin origin;
 
 	publish.session = publisher->link.session;
 	publish.request = report->request;
@@ -254,6 +269,12 @@ static enum jk_status send_report(struct jukwaa_publisher *publisher, const stru
 	publish.county = (char *)report->county;
 	publish.strict = report->strict;
 	publish.check = report->check;
+	publish.dry_run = report->dry_run;
+	if (publisher->sign) {
+		sign_report(publisher, report, salt, &origin);
+		publish.origin_salt = (ProtobufCBinaryData){sizeof salt, salt};
+		publish.origin_signature = (ProtobufCBinaryData){sizeof origin.signature, origin.signature};
+	}
 	return client_link_send(&publisher->link, JUKWAA__V1__KIND__KIND_PUBLISH, &publish.base);
 }
 
@@ -402,7 +423,7 @@ int jukwaa_publisher_send(
 
 	if (status != JUKWAA_OK)
 		return status;
-	if (publisher->outbox && !report->check) {
+	if (publisher->outbox && !report->check && !report->dry_run) {
 		status = keep_report(publisher, report, format, ret_ticket ? ret_ticket : &ticket);
 		/* It is on disk: trouble of the link is for the calls that wait. */
 		if (status == JUKWAA_OK || status == JUKWAA_E_STORAGE)
@@ -421,6 +442,7 @@ int jukwaa_publisher_send(
 	slot->format = format;
 	slot->strict = report->strict;
 	slot->check = report->check;
+	slot->dry_run = report->dry_run;
 	(void)jk_text_copy(slot->county, sizeof slot->county, report->county ? report->county : "");
 	if (ret_ticket)
 		*ret_ticket = slot->ticket;

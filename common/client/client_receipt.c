@@ -47,6 +47,28 @@ static void read_warnings(const Jukwaa__V1__Receipt *wire, struct client_receipt
 	ret->warning_count = count;
 }
 
+static void read_audience(const Jukwaa__V1__Receipt *wire, struct client_receipt *room, struct jukwaa_receipt *ret)
+{
+	size_t count = wire->n_audience < CLIENT_AUDIENCE_MAX ? wire->n_audience : CLIENT_AUDIENCE_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		const Jukwaa__V1__Audience *from = wire->audience[i];
+
+		room->audience[i] = (struct jukwaa_reader){.county = from->county,
+			.desk = from->desk,
+			.agency = from->agency,
+			.hidden_desks = from->hidden_desks,
+			.effect = from->effect,
+			.agreement = from->agreement,
+			.version = from->version,
+			.profile = from->profile,
+			.reason = from->reason};
+	}
+	ret->audience = room->audience;
+	ret->audience_count = count;
+	ret->audience_more = wire->audience_more + wire->n_audience - count;
+}
+
 bool client_receipt_read(
 	struct client_link *link, const uint8_t *body, size_t size, struct client_receipt *room, struct jukwaa_receipt *ret)
 {
@@ -66,5 +88,6 @@ bool client_receipt_read(
 	read_id(ret->event_id, &wire->event_id);
 	read_positions(wire, room, ret);
 	read_warnings(wire, room, ret);
+	read_audience(wire, room, ret);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include "client/client_link.h"
 #include "client/client_positions.h"
 #include "client/client_resume.h"
+#include "evidence/evidence_witness.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "wire/wire_body.h"
 #include "wire/wire_field.h"
@@ -29,7 +30,8 @@ struct jukwaa_subscriber {
 	size_t category_count;
 	int minimum_severity;
 	bool all, neighbours, mailbox, include_test, write_json;
-	char cursor[65], *resume_file;
+	char cursor[65], *resume_file, *heads_file;
+	uint8_t witnessed_root[32]; /* added last */
 	uint32_t window;
 	enum jukwaa_start { FROM_NOW, FROM_BEGINNING, FROM_TOKEN, FROM_CURSOR } start;
 
@@ -106,6 +108,8 @@ static int choose_start(struct jukwaa_subscriber *s, const struct jukwaa_subscri
 	if (from->cursor && (!*from->cursor || !jk_text_copy(s->cursor, sizeof s->cursor, from->cursor)))
 		return refuse_open(ret_reason, "a cursor's name has 1 to 64 characters", "");
 	s->start = s->cursor[0] ? FROM_CURSOR : FROM_NOW;
+	if (from->heads_file && !(s->heads_file = strdup(from->heads_file)))
+		return refuse_open(ret_reason, "no memory", "");
 	if (from->resume_file) {
 		if (!(s->resume_file = strdup(from->resume_file)))
 			return refuse_open(ret_reason, "no memory", "");
@@ -204,6 +208,7 @@ void jukwaa_subscriber_close(struct jukwaa_subscriber **subscriber_p)
 	free(s->counties);
 	free(s->categories);
 	free(s->resume_file);
+	free(s->heads_file);
 	free(s->pending);
 	client_positions_done(&s->received_positions);
 	client_positions_done(&s->acked_positions);
@@ -285,6 +290,7 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 	subscribe.window = s->window;
 	subscribe.batch_max_bytes = BATCH_MAX_BYTES;
 	subscribe.lagging = true;
+	subscribe.recalled = true;
 	if (s->start == FROM_TOKEN && !client_positions_write(&s->received_positions, &room, &subscribe))
 		(void)client_link_fail(&s->link, JUKWAA_E_USAGE, "", NULL, "no memory");
 	else if (client_link_send(&s->link, JUKWAA__V1__KIND__KIND_SUBSCRIBE, &subscribe.base) == JK_OK)
@@ -342,19 +348,39 @@ static bool is_next(struct jukwaa_subscriber *s, uint64_t wire_no)
 	return false;
 }
 
-static void on_beat(struct jukwaa_subscriber *s, const struct jk_dealer_message *message)
+/* Kept as it came: a head that the exchange has not signed is evidence too. */
+static int keep_head(struct jukwaa_subscriber *s, const Jukwaa__V1__Beat *beat)
+{
+	struct jk_signed_head head = {.signed_at_us = beat->head_signed_at_us};
+	struct jk_refusal refusal = {0};
+
+	if (!s->heads_file || beat->head_root.len != sizeof head.root || beat->head_signature.len != sizeof head.signature ||
+		beat->head_public_key.len != sizeof head.public_key ||
+		memcmp(s->witnessed_root, beat->head_root.data, sizeof head.root) == 0)
+		return JUKWAA_OK;
+	memcpy(head.root, beat->head_root.data, sizeof head.root);
+	memcpy(head.signature, beat->head_signature.data, sizeof head.signature);
+	memcpy(head.public_key, beat->head_public_key.data, sizeof head.public_key);
+	if (jk_witness_append(s->heads_file, &head, &refusal) != JK_OK)
+		return client_link_fail(&s->link, JUKWAA_E_STORAGE, "", refusal.field, refusal.reason);
+	memcpy(s->witnessed_root, head.root, sizeof head.root);
+	return JUKWAA_OK;
+}
+
+static int on_beat(struct jukwaa_subscriber *s, const struct jk_dealer_message *message)
 {
 	const Jukwaa__V1__Beat *beat = (const void *)client_link_read(&s->link, &jukwaa__v1__beat__descriptor, message);
 
 	if (!beat || beat->session != s->link.session)
-		return;
+		return JUKWAA_OK;
 	if (beat->delivery_no > s->received - s->base) {
 		client_link_restart(&s->link);
-		return;
+		return JUKWAA_OK;
 	}
 	for (size_t i = 0; i < beat->n_positions; i++)
 		(void)take_position(s, s->received, beat->positions[i]);
 	(void)settle_positions(s);
+	return keep_head(s, beat);
 }
 
 /* True: *ret_event is filled. What does not fit the protocol begins the session anew, and comes again. bytes: of the Deliver,
@@ -442,7 +468,7 @@ static int take_message(
 		*ret_given = on_batch(s, message, ret_event);
 		break;
 	case JUKWAA__V1__KIND__KIND_BEAT:
-		on_beat(s, message);
+		status = on_beat(s, message);
 		break;
 	case JUKWAA__V1__KIND__KIND_SUBSCRIBED:
 		status = on_subscribed(s, message);

@@ -61,7 +61,7 @@ struct client_report *client_window_add(
 	window->unsent++;
 	report->state = REPORT_UNSENT;
 	report->request = ++window->last_request << PLACE_BITS | place;
-	report->strict = report->check = report->retried = report->durable = false;
+	report->strict = report->check = report->dry_run = report->retried = report->durable = false;
 	report->busy_tries = report->silent_tries = 0;
 	report->due_ms = 0;
 	report->county[0] = '\0';

@@ -20,7 +20,7 @@ struct client_report {
 	uint64_t request; /* on the wire: ticket's place in the low 8 bits */
 	uint64_t ticket;
 	int format;
-	bool strict, check, retried;
+	bool strict, check, dry_run, retried;
 	bool durable; /* also in the outbox */
 	unsigned busy_tries, silent_tries;
 	int64_t due_ms;

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/jk_text.h"
+
 enum { POOL_BYTES = 4096, FROM_POOL_MAX_BYTES = 64 };
 
 _Static_assert(JK_SIGNATURE_BYTES == crypto_sign_BYTES, "Ed25519 signature");
@@ -114,6 +116,15 @@ void jk_key_new(struct jk_key *ret)
 void jk_key_wipe(struct jk_key *key)
 {
 	sodium_memzero(key, sizeof *key);
+}
+
+void jk_key_fingerprint(char ret[JK_FINGERPRINT_BYTES], const uint8_t curve_public[32])
+{
+	const struct jk_span span = {curve_public, JK_KEY_BYTES};
+	uint8_t hash[JK_SHA256_BYTES];
+
+	jk_sha256(hash, &span, 1);
+	jk_hex_encode(ret, hash, JK_FINGERPRINT_BYTES / 2);
 }
 
 void jk_sign(uint8_t ret[JK_SIGNATURE_BYTES], const struct jk_key *key, const void *data, size_t size)

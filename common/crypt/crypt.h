@@ -34,6 +34,9 @@ struct jk_key {
 };
 void jk_key_new(struct jk_key *ret);
 void jk_key_wipe(struct jk_key *key);
+/* What a key is called in logs and lists: the first 16 hex digits of SHA-256 over the public CURVE key. */
+enum { JK_FINGERPRINT_BYTES = 17 };
+void jk_key_fingerprint(char ret[JK_FINGERPRINT_BYTES], const uint8_t curve_public[32]);
 /* Key file: lines `curve-public = <hex>` etc., comments with '#', mode 0600, created exclusively, fsynced. Also writes
  * path + ".pub" (0644) with the public halves. Refuses to overwrite. ret_reason: a sentence. */
 enum jk_status jk_key_write(const struct jk_key *key, const char *path, struct jk_refusal *ret_reason) JK_MUST_CHECK;

@@ -14,7 +14,7 @@ struct follower {
 struct daemon_port {
 	struct jk_bus *bus;
 	struct jk_router *router;
-	struct follower allowed, later, refused, failed, accept_failed, cut;
+	struct follower allowed, later, refused, revoked, failed, accept_failed, cut;
 	struct jk_metric *exhausted;
 };
 
@@ -37,6 +37,7 @@ static void look(void *arg)
 	(void)follow(&port->allowed, zap.allowed);
 	(void)follow(&port->later, zap.later);
 	(void)follow(&port->refused, zap.refused);
+	(void)follow(&port->revoked, zap.revoked);
 	(void)follow(&port->failed, counts.handshake_failed);
 	uint64_t accept_failed = follow(&port->accept_failed, counts.accept_failed);
 	uint64_t cut = follow(&port->cut, counts.cut);
@@ -60,6 +61,7 @@ enum jk_status jk_daemon_watch_port(struct jk_daemon *daemon, struct jk_loop *lo
 	port->allowed.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"allowed\"", handshakes);
 	port->later.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"later\"", handshakes);
 	port->refused.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"refused\"", handshakes);
+	port->revoked.metric = jk_metric_counter("jukwaa_port_handshakes_total", "verdict=\"revoked\"", handshakes);
 	port->failed.metric =
 		jk_metric_counter("jukwaa_port_failed_handshakes_total", "", "connections that ended before they were known");
 	port->accept_failed.metric =

@@ -12,7 +12,7 @@ static const struct part {
 	int group, type;
 	uint32_t fields;
 } parts[] = {
-	{JK_GROUP_IDENTITY, JK_GROUP_IDENTITY, F(1) | F(5) | F(6)},                           /* agency, status, msg_type */
+	{JK_GROUP_IDENTITY, JK_GROUP_IDENTITY, F(1) | F(5) | F(6) | F(10)}, /* agency, status, msg_type, origin */
 	{JK_GROUP_CLASSIFICATION, JK_GROUP_CLASSIFICATION, F(1) | F(3) | F(4) | F(5) | F(6)}, /* all but words */
 	{JK_GROUP_TIMES, JK_GROUP_TIMES, ALL}, {JK_GROUP_PLACE, JK_GROUP_PLACE, F(7) | F(8)}, /* counties, constituency */
 	{JK_GROUP_NARRATIVE, JK_GROUP_NARRATIVE, ALL}, {JK_GROUP_RESOURCES, JK_GROUP_RESOURCES, ALL},

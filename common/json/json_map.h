@@ -1,7 +1,7 @@
 /* json_map.h: protobuf messages <-> JSON by their descriptors, on jansson. Field names as in the .proto (snake_case);
  * enum values without their type's prefix ("SEVERE"), both forms read; bytes of 16 in fields named *_id as UUID text,
- * other bytes as lower-case hex when named chain, commitment, digest, salt, root or *_key, else base64url; int64 and uint64
- * as JSON numbers when within ±2^53, else text, both read; a field or oneof that is not set is left out.
+ * other bytes as lower-case hex when named chain, commitment, digest, salt, root, signature, *_chain or *_key, else base64url;
+ * int64 and uint64 as JSON numbers when within ±2^53, else text, both read; a field or oneof that is not set is left out.
  * Times (fields named *_us) are written as RFC 3339 text; read as RFC 3339 text or as an integer of microseconds. */
 #pragma once
 

@@ -13,11 +13,11 @@ static bool ends_with(const char *text, const char *end)
 
 enum json_bytes_form json_bytes_form(const char *field_name)
 {
-	static const char *const hex_names[] = {"chain", "commitment", "digest", "salt", "root"};
+	static const char *const hex_names[] = {"chain", "commitment", "digest", "salt", "root", "signature"};
 
 	if (ends_with(field_name, "_id"))
 		return JSON_BYTES_UUID;
-	if (ends_with(field_name, "_key"))
+	if (ends_with(field_name, "_key") || ends_with(field_name, "_chain"))
 		return JSON_BYTES_HEX;
 	for (size_t i = 0; i < sizeof hex_names / sizeof hex_names[0]; i++)
 		if (strcmp(field_name, hex_names[i]) == 0)

@@ -15,7 +15,8 @@ struct jk_agency {
 	int32_t agency_id;
 	char code[33];
 	bool strict, refuse_expired, revoked;
-	bool agreements_only; /* for jk_label.owner_agreements_only */
+	bool agreements_only;   /* for jk_label.owner_agreements_only */
+	bool require_signature; /* its reports must carry its own signature */
 };
 struct jk_desk {
 	int32_t desk_id, agency_id;
@@ -26,14 +27,15 @@ struct jk_desk {
 	size_t term_count;
 };
 struct jk_registry_key {
-	uint8_t curve_key[32];
+	uint8_t curve_key[32], sign_key[32];
 	int32_t key_id;
 	enum jk_role role;
 	enum jk_realm realm;
 	const struct jk_agency *agency;
 	const struct jk_desk *desk; /* NULL: none */
-	bool revoked;               /* the key, its desk or its agency */
-	bool any_sender;            /* cap_senders holds "*" */
+	bool revoked;               /* the key, its desk or its agency; ask jk_registry_key_standing, which knows of time too */
+	int64_t valid_from_us, expires_at_us; /* 0: none */
+	bool any_sender;                      /* cap_senders holds "*" */
 	const char *const *cap_senders;
 	size_t cap_sender_count;
 	int32_t rate_limit; /* reports a second; 0: none */
@@ -77,6 +79,13 @@ int64_t jk_registry_version(struct jk_registry_watch *watch);
 /* Copies what keeps it from loading as "CODE: words" ("" when all is well); fatal: waiting will not help (wrong realm). */
 void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], bool *ret_fatal);
 
+/* May the key be used? Asked whenever something is received from it or made for it: a key ends by the clock, whether the registry
+ * can be read or not. To the peer every answer but GOOD is the same. */
+enum jk_key_standing { JK_STANDING_GOOD, JK_STANDING_REVOKED, JK_STANDING_EXPIRED, JK_STANDING_NOT_YET };
+enum jk_key_standing jk_registry_key_standing(const struct jk_registry_key *key, int64_t now_us);
+/* "revoked", "expired", "not yet valid", "good": for logs. */
+const char *jk_registry_standing_name(enum jk_key_standing standing);
+
 /* Lookups; NULL when unknown. Revoked keys are found, with revoked set. */
 const struct jk_registry_key *jk_registry_find_key(const struct jk_registry *registry, const uint8_t curve_key[32]);
 const struct jk_agency *jk_registry_find_agency(const struct jk_registry *registry, const char *code);
@@ -100,5 +109,5 @@ const char (*jk_registry_neighbours(const struct jk_registry *registry, const ch
 /* All counties, ascending. */
 const char (*jk_registry_counties(const struct jk_registry *registry, size_t *ret_count))[JK_COUNTY_BYTES];
 
-/* For jk_bus_open: arg is the watch. Unknown or revoked: REFUSE; no snapshot yet: LATER. */
+/* For jk_bus_open: arg is the watch. Unknown: REFUSE; revoked or expired: REVOKED; no snapshot yet: LATER. */
 jk_zap_decide jk_registry_zap;

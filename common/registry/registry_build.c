@@ -241,6 +241,8 @@ static bool build_key(struct build *build, const struct registry_key_row *row, s
 		.realm = row->realm,
 		.agency = find_agency_by_id(build, row->agency_id),
 		.rate_limit = row->rate_limit,
+		.valid_from_us = row->valid_from_us,
+		.expires_at_us = row->expires_at_us,
 	};
 	if (ret->agency == NULL)
 		return false;
@@ -251,6 +253,7 @@ static bool build_key(struct build *build, const struct registry_key_row *row, s
 			return jk_refuse(build->refusal, JK_CODE_UNAVAILABLE, "desk", "desk %d is not there", row->desk_id);
 	}
 	memcpy(ret->curve_key, row->curve_key, sizeof ret->curve_key);
+	memcpy(ret->sign_key, row->sign_key, sizeof ret->sign_key);
 	ret->revoked = row->revoked || ret->agency->revoked || (ret->desk != NULL && ret->desk->revoked);
 	attach_senders(build, ret);
 	return true;
@@ -314,6 +317,11 @@ enum jk_status registry_build(const struct registry_rows *rows, struct jk_regist
 		.index = build.index};
 	*ret_registry = build.registry;
 	return JK_OK;
+}
+
+size_t registry_bytes(const struct jk_registry *registry)
+{
+	return jk_arena_used(((const struct registry_index *)registry->index)->arena);
 }
 
 void registry_drop(const struct jk_registry **registry_p)

@@ -33,7 +33,7 @@ enum load_step {
 static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_KEYS] = {.name = "registry_keys",
 		.sql = "SELECT curve_key, key_id, agency_id, coalesce(desk_id, -1), role, realm, revoked_at IS NOT NULL, "
-		       "rate_limit, sign_key, may_sign, revoked_at FROM registry.key"},
+		       "rate_limit, sign_key, may_sign, revoked_at, valid_from, expires_at FROM registry.key"},
 	[LOAD_SENDERS] = {.name = "registry_senders",
 		.sql = "SELECT key_id, unnest(cap_senders) FROM registry.key WHERE cap_senders <> '{}'"},
 	/* Rows that never apply stay out, and so does an end at the epoch, which would read as "open". */
@@ -52,7 +52,8 @@ static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_DESKS] = {.name = "registry_desks",
 		.sql = "SELECT desk_id, agency_id, code, revoked_at IS NOT NULL FROM registry.desk"},
 	[LOAD_AGENCIES] = {.name = "registry_agencies",
-		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL, agreements_only"
+		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL, agreements_only, "
+		       "require_signature"
 		       " FROM registry.agency"},
 	[LOAD_COUNTIES] = {.name = "registry_counties", .sql = "SELECT county, iso_3166_2 FROM registry.county"},
 	[LOAD_BORDERS] = {.name = "registry_borders", .sql = "SELECT county, neighbour FROM registry.neighbour"},
@@ -153,6 +154,8 @@ static void read_keys(struct load *load, const PGresult *result, struct registry
 		read_bytes(result, i, 8, keys[i].sign_key, sizeof keys[i].sign_key);
 		keys[i].may_sign = jk_db_get_int(result, i, 9) != 0;
 		keys[i].revoked_at_us = jk_db_get_time_us(result, i, 10);
+		keys[i].valid_from_us = jk_db_get_time_us(result, i, 11);
+		keys[i].expires_at_us = jk_db_get_time_us(result, i, 12);
 	}
 	rows->keys = keys;
 }
@@ -256,6 +259,7 @@ static void read_agencies(struct load *load, const PGresult *result, struct regi
 		agencies[i].refuse_expired = jk_db_get_int(result, i, 3) != 0;
 		agencies[i].revoked = jk_db_get_int(result, i, 4) != 0;
 		agencies[i].agreements_only = jk_db_get_int(result, i, 5) != 0;
+		agencies[i].require_signature = jk_db_get_int(result, i, 6) != 0;
 	}
 	rows->agencies = agencies;
 }

@@ -31,6 +31,22 @@ const struct jk_registry_key *jk_registry_find_key(const struct jk_registry *reg
 	return NULL;
 }
 
+enum jk_key_standing jk_registry_key_standing(const struct jk_registry_key *key, int64_t now_us)
+{
+	if (key->revoked)
+		return JK_STANDING_REVOKED;
+	if (key->expires_at_us != 0 && now_us >= key->expires_at_us)
+		return JK_STANDING_EXPIRED;
+	return key->valid_from_us != 0 && now_us < key->valid_from_us ? JK_STANDING_NOT_YET : JK_STANDING_GOOD;
+}
+
+const char *jk_registry_standing_name(enum jk_key_standing standing)
+{
+	static const char *const names[] = {"good", "revoked", "expired", "not yet valid"};
+
+	return names[standing];
+}
+
 static int compare_code(const void *code, const void *agency)
 {
 	return strcmp(code, ((const struct jk_agency *)agency)->code);
@@ -56,7 +72,7 @@ const struct jk_desk *jk_registry_find_desk(const struct jk_registry *registry, 
 struct jk_decision jk_registry_decide(const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use,
 	const struct jk_label *label, int64_t now_us)
 {
-	bool good = !key->revoked && key->realm == registry->realm;
+	bool good = jk_registry_key_standing(key, now_us) == JK_STANDING_GOOD && key->realm == registry->realm;
 	const struct jk_desk *desk = key->desk;
 	struct jk_subject subject = {.agency_id = key->agency->agency_id,
 		.desk_id = desk == NULL ? -1 : desk->desk_id,

@@ -73,7 +73,8 @@ static bool list_signers(struct compiling *compiling)
 /* What a key signed while it was good stays good. */
 static bool is_good_at(const struct registry_key_row *key, int64_t at_us)
 {
-	return !key->revoked || key->revoked_at_us > at_us;
+	return (!key->revoked || key->revoked_at_us > at_us) && at_us >= key->valid_from_us &&
+	       (key->expires_at_us == 0 || at_us < key->expires_at_us);
 }
 
 static bool may_sign(void *arg, const uint8_t sign_key[JK_KEY_BYTES], int32_t agency_id, bool operator_act, int64_t at_us)
@@ -319,9 +320,10 @@ static bool is_for_desk(const struct jk_agreement *agreement, const struct side 
 }
 
 /* Of a task force each member is an owner that has consented to this version itself. */
-static bool add_for_desk(struct compiling *compiling, const struct side *provider, const struct jk_pact_state *state,
-	const struct jk_desk *desk, struct jk_term *term)
+static bool add_for_desk(struct compiling *compiling, const struct side *provider, const struct force *recipient,
+	const struct jk_pact_state *state, const struct jk_desk *desk, struct jk_term *term)
 {
+	term->hides_recipient = recipient != NULL;
 	if (provider->everybody) {
 		term->owner_agency_id = -1;
 		return registry_terms_add(compiling->terms, desk->desk_id, term);
@@ -331,6 +333,8 @@ static bool add_for_desk(struct compiling *compiling, const struct side *provide
 		if (term->owner_agency_id == desk->agency_id ||
 			(provider->force != NULL && !is_listed(state->consented, state->consented_count, term->owner_agency_id)))
 			continue;
+		term->hides_recipient =
+			recipient != NULL && !is_listed(recipient->members, recipient->member_count, term->owner_agency_id);
 		if (!registry_terms_add(compiling->terms, desk->desk_id, term))
 			return false;
 	}
@@ -357,7 +361,7 @@ static bool add_terms(struct compiling *compiling, const struct jk_pact *pact, c
 		cut_by_force(&term, recipient.force);
 	for (size_t i = 0; i < parties->desk_count; i++)
 		if (is_for_desk(agreement, &recipient, &parties->desks[i]) &&
-			!add_for_desk(compiling, &provider, state, &parties->desks[i], &term))
+			!add_for_desk(compiling, &provider, recipient.force, state, &parties->desks[i], &term))
 			return false;
 	if (compiling->terms->count > TERMS_MAX) {
 		compiling->terms->count = before;

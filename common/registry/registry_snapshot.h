@@ -28,6 +28,7 @@ struct registry_key_row {
 	enum jk_realm realm;
 	bool revoked;
 	int32_t rate_limit;
+	int64_t valid_from_us, expires_at_us; /* 0: none */
 	uint8_t sign_key[JK_KEY_BYTES];
 	bool may_sign;
 	int64_t revoked_at_us; /* where revoked */
@@ -100,6 +101,8 @@ struct registry_index {
  * snapshot has one holder, the caller. */
 enum jk_status registry_build(
 	const struct registry_rows *rows, struct jk_registry **ret_registry, struct jk_refusal *ret_refusal) JK_MUST_CHECK;
+/* Memory it takes. */
+size_t registry_bytes(const struct jk_registry *registry);
 /* One holder less; freed with the last. Nulls the pointer; NULL is fine. Any thread. */
 void registry_drop(const struct jk_registry **registry_p);
 

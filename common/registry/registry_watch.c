@@ -7,9 +7,11 @@
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
+#include "base/jk_time.h"
+#include "crypt/crypt.h"
 #include "registry/registry_load_pg.h"
 
-enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000 };
+enum { POLL_INTERVAL_MS = 250, FIRST_SNAPSHOT_MS = 2000, DOOR_LOG_MS = 1000, DOOR_SLOTS = 64 };
 
 struct jk_registry_watch {
 	struct jk_db *db; /* of the thread; NULL in a fixed watch */
@@ -22,7 +24,8 @@ struct jk_registry_watch {
 	_Atomic int64_t version;
 	char problem[REGISTRY_PROBLEM_BYTES];
 	bool fatal;
-	struct registry_known known; /* of the thread */
+	struct registry_known known;    /* of the thread */
+	int64_t told_at_ms[DOOR_SLOTS]; /* by the key's first byte: when the log last told of such a key at the door */
 };
 
 static void set_problem(struct jk_registry_watch *watch, const char *problem, bool fatal)
@@ -92,6 +95,7 @@ static void poll_once(struct jk_registry_watch *watch)
 	char problem[REGISTRY_PROBLEM_BYTES];
 	struct registry_state state;
 	struct jk_registry *registry;
+	int64_t began_ms = jk_time_mono_ms();
 
 	if (registry_load_state(watch->db, &state, problem) != JK_OK) {
 		set_problem(watch, problem, false);
@@ -106,6 +110,9 @@ static void poll_once(struct jk_registry_watch *watch)
 			return;
 		}
 		log_closed(watch->current, registry);
+		jk_log(JK_LOG_DEBUG, "registry_loaded", "version=%lld terms=%zu closed=%zu bytes=%zu load_ms=%lld",
+			(long long)registry->version, registry->term_count, registry->closed_count, registry_bytes(registry),
+			(long long)(jk_time_mono_ms() - began_ms));
 		registry_watch_swap(watch, &registry);
 	}
 	set_problem(watch, "", false);
@@ -259,17 +266,50 @@ void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], b
 	pthread_mutex_unlock(&watch->lock);
 }
 
+/* A key that tries without end fills the log with a line a second, and hides no other. */
+static bool is_time_to_tell(struct jk_registry_watch *watch, const uint8_t curve_public[32])
+{
+	int64_t now_ms = jk_time_mono_ms(), *told_at_ms = &watch->told_at_ms[curve_public[0] % DOOR_SLOTS];
+	bool is_time;
+
+	pthread_mutex_lock(&watch->lock);
+	is_time = *told_at_ms == 0 || now_ms - *told_at_ms >= DOOR_LOG_MS;
+	if (is_time)
+		*told_at_ms = now_ms;
+	pthread_mutex_unlock(&watch->lock);
+	return is_time;
+}
+
+/* What a revoked key may learn is that it is refused, like any other; the operator learns which one it was. */
+static enum jk_zap_verdict judge_at_door(
+	struct jk_registry_watch *watch, const struct jk_registry *registry, const uint8_t curve_public[32])
+{
+	const struct jk_registry_key *key = jk_registry_find_key(registry, curve_public);
+	enum jk_key_standing standing;
+	char fingerprint[JK_FINGERPRINT_BYTES];
+
+	if (key == NULL)
+		return JK_ZAP_REFUSE;
+	standing = jk_registry_key_standing(key, jk_time_now_us());
+	if (standing == JK_STANDING_GOOD)
+		return JK_ZAP_ALLOW;
+	if (is_time_to_tell(watch, curve_public)) {
+		jk_key_fingerprint(fingerprint, curve_public);
+		jk_log(JK_LOG_WARN, "key_at_door", "key=%s agency=%s standing=%s", fingerprint, key->agency->code,
+			jk_registry_standing_name(standing));
+	}
+	return JK_ZAP_REVOKED;
+}
+
 enum jk_zap_verdict jk_registry_zap(void *arg, const uint8_t curve_public[32], const char *address)
 {
 	struct jk_registry_watch *watch = arg;
 	const struct jk_registry *registry = jk_registry_acquire(watch);
-	const struct jk_registry_key *key;
 	enum jk_zap_verdict verdict = JK_ZAP_LATER;
 
 	(void)address;
 	if (registry != NULL) {
-		key = jk_registry_find_key(registry, curve_public);
-		verdict = key != NULL && !key->revoked ? JK_ZAP_ALLOW : JK_ZAP_REFUSE;
+		verdict = judge_at_door(watch, registry, curve_public);
 	}
 	jk_registry_release(watch, &registry);
 	return verdict;

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jk_log.h"
 #include "base/jk_time.h"
+#include "base/jk_words.h"
+#include "crypt/crypt.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "session/session_internal.h"
 #include "wire/wire_frame.h"
@@ -43,14 +46,15 @@ bool session_key_is_good(struct jk_sessions *sessions, struct session_entry *ent
 	if (registry == NULL)
 		return false;
 	if (entry->checked == sessions->registry_number)
-		return true;
+		return entry->expires_at_us == 0 || jk_time_now_us() < entry->expires_at_us;
 	key = jk_registry_find_key(registry, session->curve_key);
-	if (key == NULL || key->revoked || key->realm != registry->realm || key->key_id != session->key_id ||
-		key->agency->agency_id != session->agency_id ||
+	if (key == NULL || jk_registry_key_standing(key, jk_time_now_us()) != JK_STANDING_GOOD || key->realm != registry->realm ||
+		key->key_id != session->key_id || key->agency->agency_id != session->agency_id ||
 		(key->desk == NULL ? -1 : key->desk->desk_id) != session->desk_id ||
 		(sessions->service.roles >> key->role & 1) == 0)
 		return false;
 	entry->checked = sessions->registry_number;
+	entry->expires_at_us = key->expires_at_us;
 	return true;
 }
 
@@ -105,8 +109,7 @@ static void on_tick(void *arg)
 		if (entry->session.ended)
 			continue;
 		if (!session_key_is_good(sessions, entry))
-			jk_session_end(
-				sessions, &entry->session, JK_CODE_REVOKED, "the key's registration was withdrawn or changed");
+			session_end_for_key(sessions, entry);
 		else if (now_ms - entry->session.last_heard_ms > SESSION_SILENCE_MAX_MS)
 			session_end_silently(sessions, entry); /* if it comes back it learns BAD_SESSION */
 	}
@@ -200,7 +203,7 @@ static enum jk_status look_at_key(struct jk_sessions *sessions, struct jk_sessio
 		return JK_RETRY;
 	if (session_key_is_good(sessions, entry_of(session)))
 		return JK_OK;
-	jk_session_end(sessions, session, JK_CODE_REVOKED, "the key's registration was withdrawn or changed");
+	session_end_for_key(sessions, entry_of(session));
 	return JK_BROKEN;
 }
 
@@ -254,12 +257,49 @@ void session_send_bye(
 		return;
 }
 
-void session_refuse_to(
-	struct jk_sessions *sessions, const struct jk_route *route, uint64_t request, const struct jk_refusal *refusal)
+/* Busy and stopping are ours, not the client's doing. */
+static bool is_worth_a_line(enum jk_code code)
+{
+	return code != JK_CODE_UNAVAILABLE && code != JK_CODE_STOPPING && code != JK_CODE_REPLACED;
+}
+
+void session_log(
+	struct jk_sessions *sessions, const uint8_t curve_key[32], const char *what, enum jk_code code, const char *field)
+{
+	int64_t now_ms = jk_time_mono_ms();
+	struct session_key *kept = is_worth_a_line(code) ? session_table_key(&sessions->table, curve_key, now_ms) : NULL;
+	struct session_told *told = kept == NULL ? NULL : &kept->told[((size_t)code + strlen(what)) % SESSION_TOLD_SLOTS];
+	const struct jk_registry_key *key =
+		sessions->registry == NULL ? NULL : jk_registry_find_key(sessions->registry, curve_key);
+	char fingerprint[JK_FINGERPRINT_BYTES];
+
+	if (told == NULL)
+		return;
+	if (told->at_ms != 0 && now_ms - told->at_ms < SESSION_LOG_MS) {
+		told->untold++;
+		return;
+	}
+	jk_key_fingerprint(fingerprint, curve_key);
+	jk_log(JK_LOG_WARN, what, "key=%s agency=%s standing=%s code=%s field=%s untold=%u", fingerprint,
+		key == NULL ? "" : key->agency->code,
+		key == NULL ? "unknown" : jk_registry_standing_name(jk_registry_key_standing(key, jk_time_now_us())),
+		jk_words_name(&jk_codes, (int)code), field, told->untold);
+	*told = (struct session_told){.at_ms = now_ms};
+}
+
+void session_end_for_key(struct jk_sessions *sessions, struct session_entry *entry)
+{
+	session_log(sessions, entry->session.curve_key, "session_revoked", JK_CODE_REVOKED, "");
+	jk_session_end(sessions, &entry->session, JK_CODE_REVOKED, "the key's registration was withdrawn or changed");
+}
+
+void session_refuse_to(struct jk_sessions *sessions, const struct jk_route *route, const uint8_t curve_key[32], uint64_t request,
+	const struct jk_refusal *refusal)
 {
 	Jukwaa__V1__Refused refused = JUKWAA__V1__REFUSED__INIT;
 
 	sessions->counts.refused++;
+	session_log(sessions, curve_key, "refused", refusal->code, refusal->field);
 	refused.request = request;
 	refused.code = (Jukwaa__V1__Code)refusal->code;
 	refused.field = text(refusal->field);
@@ -273,7 +313,7 @@ void jk_session_refuse(
 	struct jk_sessions *sessions, struct jk_session *session, uint64_t request, const struct jk_refusal *refusal)
 {
 	if (!session->ended)
-		session_refuse_to(sessions, &session->route, request, refusal);
+		session_refuse_to(sessions, &session->route, session->curve_key, request, refusal);
 }
 
 void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, enum jk_code code, const char *reason)
@@ -282,6 +322,12 @@ void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, en
 		return;
 	session_send_bye(sessions, &session->route, session->number, code, reason);
 	session_end_silently(sessions, entry_of(session));
+}
+
+void jk_session_log(
+	struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code, const char *field)
+{
+	session_log(sessions, session->curve_key, what, code, field);
 }
 
 struct jk_session *jk_session_find(struct jk_sessions *sessions, uint64_t number)

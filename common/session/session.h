@@ -1,6 +1,7 @@
 /* session.h: sessions on a ROUTER, the same for intake, dispatch and cases: receive -> identity -> decode and shape-check ->
  * authorise -> handler. Answers HELLO, PING, BAD_SESSION and refusals itself; ends sessions after three silent intervals, and
- * those of revoked keys within one tick. Used from the loop's thread. */
+ * those of revoked and expired keys within one tick. Every refusal is logged with the key's fingerprint, a line a second for each
+ * key and code at most. Used from the loop's thread. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -31,7 +32,7 @@ struct jk_session {
 struct jk_request {
 	struct jk_session *session;
 	const struct jk_registry *registry; /* of this turn */
-	const struct jk_registry_key *key;  /* never NULL, never revoked */
+	const struct jk_registry_key *key;  /* never NULL, revoked or expired */
 	const ProtobufCMessage *message;    /* checked and unpacked; lives until the handler returns */
 	const uint8_t *body;                /* its bytes */
 	size_t body_size;
@@ -80,6 +81,10 @@ enum jk_status jk_session_send_packed(
 	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const uint8_t *body, size_t size) JK_MUST_CHECK;
 void jk_session_refuse(
 	struct jk_sessions *sessions, struct jk_session *session, uint64_t request, const struct jk_refusal *refusal);
+/* For a refusal that the service gives in another form (a receipt): the line that tells the operator, under the same limit as all
+ * about this key. what: the event's name. */
+void jk_session_log(
+	struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code, const char *field);
 /* Sends BYE and ends it. */
 void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, enum jk_code code, const char *reason);
 /* NULL when no such session is open. */

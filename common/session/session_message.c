@@ -23,7 +23,7 @@ static void refuse(const struct incoming *incoming, uint64_t request, enum jk_co
 	struct jk_refusal refusal;
 
 	(void)jk_refuse(&refusal, code, field, "%s", reason);
-	session_refuse_to(incoming->sessions, &incoming->received->route, request, &refusal);
+	session_refuse_to(incoming->sessions, &incoming->received->route, incoming->received->curve_key, request, &refusal);
 }
 
 static char *mutable_text(const char *constant)
@@ -36,18 +36,20 @@ static char *mutable_text(const char *constant)
 	return pointer.out;
 }
 
-/* A key that is revoked, or gone from the registry. Cutting would overtake a BYE that is still on its way out, so whoever has a
- * session is told and ended; whoever has none was told before, or learns it at the door when it comes back. */
+/* A key that is revoked or expired, or gone from the registry. Cutting would overtake a BYE that is still on its way out, so
+ * whoever has a session is told and ended; whoever has none was told before, or learns it at the door when it comes back. */
 static void turn_away(const struct incoming *incoming)
 {
 	struct jk_sessions *sessions = incoming->sessions;
 	struct session_entry *entry = session_table_find_route(&sessions->table, &incoming->received->route);
 
 	sessions->counts.refused++;
-	if (entry != NULL)
-		jk_session_end(sessions, &entry->session, JK_CODE_REVOKED, "the key is revoked");
-	else
+	if (entry != NULL) {
+		session_end_for_key(sessions, entry);
+	} else {
+		session_log(sessions, incoming->received->curve_key, "turned_away", JK_CODE_REVOKED, "");
 		jk_router_cut(sessions->router, incoming->received);
+	}
 }
 
 /* Who is it? Answers and returns false when the message goes no further. */
@@ -61,7 +63,7 @@ static bool identify(struct incoming *incoming)
 	}
 	incoming->registry = sessions->registry;
 	incoming->key = jk_registry_find_key(incoming->registry, incoming->received->curve_key);
-	if (incoming->key == NULL || incoming->key->revoked) {
+	if (incoming->key == NULL || jk_registry_key_standing(incoming->key, jk_time_now_us()) != JK_STANDING_GOOD) {
 		turn_away(incoming);
 		return false;
 	}
@@ -86,7 +88,7 @@ static ProtobufCMessage *unpack(const struct incoming *incoming, const ProtobufC
 	message = jk_body_unpack(type, incoming->received->body, incoming->received->body_size, sessions->arena, &refusal);
 	if (message == NULL) {
 		sessions->counts.malformed++;
-		session_refuse_to(sessions, &incoming->received->route, 0, &refusal);
+		session_refuse_to(sessions, &incoming->received->route, incoming->received->curve_key, 0, &refusal);
 	}
 	return message;
 }
@@ -107,6 +109,8 @@ static struct session_entry *claim_session(const struct incoming *incoming, uint
 		return entry;
 	}
 	sessions->counts.bad_session++;
+	if (entry != NULL) /* somebody else's */
+		session_log(sessions, received->curve_key, "foreign_session", JK_CODE_NOT_PERMITTED, "session");
 	bad.session = number;
 	/* Should it be lost, the client's next message asks again. */
 	if (session_send_to(sessions, &received->route, JUKWAA__V1__KIND__KIND_BAD_SESSION, &bad.base) != JK_OK)

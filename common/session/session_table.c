@@ -98,7 +98,7 @@ uint32_t session_table_open_of_key(const struct session_table *table, const uint
 	return key == NULL ? 0 : key->open_count;
 }
 
-static struct session_key *add_key(struct session_table *table, const uint8_t curve_key[32], int64_t now_ms)
+struct session_key *session_table_key(struct session_table *table, const uint8_t curve_key[32], int64_t now_ms)
 {
 	struct session_key **at = find_key(table, curve_key);
 
@@ -133,7 +133,7 @@ struct session_entry *session_table_add(struct session_table *table, const struc
 	struct session_entry **by_number = number_bucket(table, session->number);
 	struct session_entry **by_route = route_bucket(table, &session->route);
 
-	if (entry == NULL || !grow(table) || (entry->key = add_key(table, session->curve_key, now_ms)) == NULL) {
+	if (entry == NULL || !grow(table) || (entry->key = session_table_key(table, session->curve_key, now_ms)) == NULL) {
 		free(entry);
 		return NULL;
 	}

@@ -4,6 +4,8 @@
 
 #include "session/session.h"
 
+enum { SESSION_TOLD_SLOTS = 16 };
+
 /* What all sessions of one key share. Outlives them until its bucket is full again, or a new HELLO would refill it. */
 struct session_key {
 	struct session_key *next; /* in the same bucket */
@@ -12,13 +14,19 @@ struct session_key {
 	int64_t tokens_milli; /* thousandths of a message that may still be taken */
 	int64_t filled_at_ms;
 	int32_t rate_limit;
+	/* By kind of refusal: when the log last told of one, and how many since. */
+	struct session_told {
+		int64_t at_ms;
+		uint32_t untold;
+	} told[SESSION_TOLD_SLOTS];
 };
 
 struct session_entry {
 	struct jk_session session; /* first: the public face of the same address */
 	struct session_entry *next_by_number, *next_by_route;
 	struct session_key *key;
-	uint64_t checked; /* number of the snapshot in which the key was last found good */
+	uint64_t checked;      /* number of the snapshot in which the key was last found good */
+	int64_t expires_at_us; /* of the key in that snapshot; 0: never */
 };
 
 struct session_table {
@@ -49,6 +57,9 @@ static inline size_t session_table_open_count(const struct session_table *table)
 {
 	return table->count - table->ended_count;
 }
+
+/* What is kept for a key, made when it is not there yet. NULL: no memory. */
+struct session_key *session_table_key(struct session_table *table, const uint8_t curve_key[32], int64_t now_ms);
 
 /* Token bucket: true when one more message fits into rate_limit a second, averaged over ten. 0: always. */
 bool session_key_take(struct session_key *key, int32_t rate_limit, int64_t now_ms);

@@ -14,7 +14,7 @@ CREATE TABLE registry.pact (
   code     text NOT NULL CHECK (code ~ '^[A-Z0-9][A-Z0-9_-]{0,31}$'),
   UNIQUE (kind, code)
 );
--- document: canonical JSON (keys sorted, no blanks). digest: SHA-256 of its bytes.
+-- document: canonical JSON (proto/jukwaa/v1/agreement.proto says which form). digest: SHA-256 of its bytes.
 CREATE TABLE registry.pact_version (
   pact_id  integer NOT NULL REFERENCES registry.pact,
   version  integer NOT NULL CHECK (version > 0),

@@ -1,5 +1,6 @@
-/* cases.h: what the service cases speaks about: events as far as a case needs them, cases, lines of a timeline, queries. Plain
- * values; not here: what an event does (cases_rules.h), messages (cases_wire.h), SQL (cases_store_pg.h). */
+/* cases.h: what the service cases speaks about: events as far as a case needs them, cases, lines of a timeline, queries, and what
+ * is recorded of them. Plain values; not here: what an event does (cases_rules.h), messages (cases_wire.h), SQL
+ * (cases_store_pg.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -74,4 +75,32 @@ struct cases_filter {
 	bool include_test;
 	size_t limit;                /* 1 to CASES_PAGE_MAX */
 	struct cases_position after; /* where nothing is after: the newest */
+};
+
+/* What somebody reads for: checked. */
+struct cases_reading {
+	const char *purpose; /* "RESPONSE": a word of CasePurpose; never freed */
+	const char *note;    /* "" none; borrowed from the question */
+};
+
+/* A case that an answer shows, or that was asked for by its id. */
+enum { CASES_UNDER_BYTES = 64 };
+struct cases_seen {
+	struct jk_id case_id;
+	char under[CASES_UNDER_BYTES]; /* "owner", "allow:12", "agreement:KPS-KRCS@2"; "" not granted */
+};
+
+/* One question as it is recorded before it is answered. */
+enum cases_asked { CASES_ASKED_LIST, CASES_ASKED_SHOW };
+enum { CASES_NOTE_MAX_BYTES = 200, CASES_QUERY_BYTES = 512 };
+struct cases_access {
+	int32_t key_id, agency_id, desk_id; /* desk_id < 0: none */
+	int64_t policy_version;
+	enum cases_asked asked;
+	bool granted;
+	const char *purpose; /* as in cases_reading */
+	char note[CASES_NOTE_MAX_BYTES + 1];
+	char query[CASES_QUERY_BYTES]; /* of a list, for people */
+	size_t seen_count;
+	struct cases_seen *seen;
 };

@@ -1,10 +1,13 @@
 #include "cases_service.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_log.h"
+#include "base/jk_text.h"
 #include "base/jk_time.h"
+#include "cases_record.h"
 #include "cases_rules.h"
 #include "cases_store_pg.h"
 #include "cases_wire.h"
@@ -24,19 +27,33 @@ enum {
 struct cases_service {
 	struct jk_sessions *sessions;
 	struct jk_db *db;
+	struct cases_record *record;
 	struct jk_arena *scratch;
 	struct jk_handler handlers[2];
 	struct cases_case scan[CASES_SCAN_MAX];
 	struct jk_metric *lists, *shows, *denied;
 };
 
-/* What the asker may see of a case. */
+/* What the asker may see of a case, and why. */
 struct sight {
 	bool allowed;
 	uint32_t withheld;
+	char under[CASES_UNDER_BYTES];
 };
 
-/* Each county stream that has the incident is a way to it; a group is withheld when every way withholds it. */
+static void name_term(const struct jk_decision *decision, char ret[CASES_UNDER_BYTES])
+{
+	const struct jk_term *term = decision->term;
+	if (!term)
+		(void)jk_text_copy(ret, CASES_UNDER_BYTES, "owner");
+	else if (term->pact_id)
+		(void)jk_text_format(ret, CASES_UNDER_BYTES, "agreement:%s@%" PRIu32, term->code, term->version);
+	else
+		(void)jk_text_format(ret, CASES_UNDER_BYTES, "allow:%" PRId32, term->allow_id);
+}
+
+/* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what
+ * one agreement gives. */
 static struct sight decide_sight(const struct jk_request *request, const struct cases_case *row)
 {
 	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
@@ -57,10 +74,13 @@ static struct sight decide_sight(const struct jk_request *request, const struct 
 	for (size_t i = 0; i < (count ? count : 1); i++) {
 		memcpy(label.county, counties[i], sizeof label.county);
 		struct jk_decision decision = jk_registry_decide(request->registry, request->key, JK_USE_CASE, &label, now_us);
-		if (decision.effect == JK_DENY)
+		uint32_t withheld = decision.withheld | JK_GROUPS_PROTECTED;
+		if (decision.effect == JK_DENY ||
+			(sight.allowed && __builtin_popcount(withheld) >= __builtin_popcount(sight.withheld)))
 			continue;
 		sight.allowed = true;
-		sight.withheld &= decision.withheld | JK_GROUPS_PROTECTED;
+		sight.withheld = withheld;
+		name_term(&decision, sight.under);
 	}
 	return sight;
 }
@@ -80,22 +100,90 @@ static void refuse_failure(struct cases_service *service, const struct jk_reques
 	refuse(service, request, &refusal);
 }
 
-/* An answer that finds the client's pipe full or gone is lost; the client asks again. */
-static void check_sent(struct cases_service *service, const struct jk_request *request, enum jk_status status)
+/* ---- what waits for its record ------------------------------------------------------------------------------------------ */
+
+/* NULL: refused. */
+static struct cases_held *hold(struct cases_service *service, const struct jk_request *request, enum cases_asked asked,
+	const struct cases_reading *reading, size_t seen_max)
+{
+	struct cases_held *held =
+		cases_record_has_room(service->record, request->session->number) ? cases_held_new(seen_max) : NULL;
+	struct jk_refusal refusal;
+
+	if (!held) {
+		(void)jk_refuse(&refusal, JK_CODE_UNAVAILABLE, NULL, "readings are recorded, and cannot be now; ask again");
+		refuse(service, request, &refusal);
+		return NULL;
+	}
+	held->session = request->session->number;
+	held->request = cases_wire_request(request);
+	held->access.key_id = request->key->key_id;
+	held->access.agency_id = request->key->agency->agency_id;
+	held->access.desk_id = request->key->desk ? request->key->desk->desk_id : -1;
+	held->access.policy_version = (int64_t)request->registry->version;
+	held->access.asked = asked;
+	held->access.purpose = reading->purpose;
+	(void)jk_text_copy(held->access.note, sizeof held->access.note, reading->note);
+	return held;
+}
+
+static void note_seen(struct cases_access *access, const struct jk_id *case_id, const char *under)
+{
+	struct cases_seen *seen = &access->seen[access->seen_count++];
+	seen->case_id = *case_id;
+	(void)jk_text_copy(seen->under, sizeof seen->under, under);
+}
+
+/* The answer goes out once it is recorded. */
+static void put_answer(struct cases_service *service, struct cases_held **held_p, const struct cases_packed *packed)
+{
+	struct cases_held *held = *held_p;
+
+	held->access.granted = true;
+	held->kind = packed->kind;
+	held->body = packed->bytes;
+	held->body_size = packed->size;
+	cases_record_put(service->record, held_p);
+}
+
+static void refuse_unpacked(struct cases_service *service, const struct jk_request *request)
 {
 	struct jk_refusal refusal;
-	if (status == JK_OK)
-		return;
-	jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "status=%s", jk_status_name(status));
-	if (status == JK_BROKEN && !request->session->ended) {
-		(void)jk_refuse(&refusal, JK_CODE_OVERSIZE, NULL, "the answer does not fit a message");
-		refuse(service, request, &refusal);
-	}
+	(void)jk_refuse(&refusal, JK_CODE_OVERSIZE, NULL, "the answer does not fit a message");
+	refuse(service, request, &refusal);
 }
+
+/* What was decided under a policy that is not the newest any more does not go out: the client asks again, and it is decided anew.
+ * An answer that finds the client's pipe full or gone is lost; the client asks again. */
+static void on_recorded(void *arg, struct cases_held *held, bool recorded)
+{
+	struct cases_service *service = arg;
+	struct jk_session *session = jk_session_find(service->sessions, held->session);
+	const struct jk_registry *registry = jk_sessions_registry(service->sessions);
+	struct jk_refusal *refusal = &held->refusal;
+
+	if (!session)
+		return;
+	if (!recorded)
+		(void)jk_refuse(
+			refusal, JK_CODE_UNAVAILABLE, NULL, "readings are recorded, and this one could not be; ask again");
+	else if (!registry || (int64_t)registry->version != held->access.policy_version)
+		(void)jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "who may see what has just changed; ask again");
+	if (refusal->code != JK_CODE_NONE) {
+		jk_session_refuse(service->sessions, session, held->request, refusal);
+		return;
+	}
+	enum jk_status status = jk_session_send_packed(service->sessions, session, held->kind, held->body, held->body_size);
+	if (status != JK_OK)
+		jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "status=%s", jk_status_name(status));
+}
+
+/* ---- lists ---------------------------------------------------------------------------------------------------------------- */
 
 struct page {
 	struct cases_shown shown[CASES_PAGE_MAX];
 	uint32_t withheld[CASES_PAGE_MAX];
+	struct cases_access *access; /* allowed_by is kept there */
 	size_t count;
 	struct cases_position last;
 	bool more;
@@ -111,8 +199,11 @@ static void add_to_page(
 			jk_metric_add(service->denied, 1);
 			continue;
 		}
+		note_seen(page->access, &service->scan[i].case_id, sight.under);
 		page->withheld[page->count] = sight.withheld;
-		page->shown[page->count++] = (struct cases_shown){.summary = service->scan[i], .headline = ""};
+		page->shown[page->count] = (struct cases_shown){
+			.summary = service->scan[i], .headline = "", .allowed_by = page->access->seen[page->count].under};
+		page->count++;
 		if (page->count < limit)
 			continue;
 		page->last = (struct cases_position){
@@ -175,30 +266,53 @@ static enum jk_status add_headlines(struct cases_service *service, const struct 
 	return JK_OK;
 }
 
-static void on_list(void *arg, const struct jk_request *request)
+static bool list(struct cases_service *service, const struct jk_request *request, const struct cases_filter *filter,
+	struct cases_access *access, struct cases_packed *ret_packed)
 {
-	struct cases_service *service = arg;
-	struct cases_filter filter;
-	struct jk_refusal refusal;
 	struct page *page = jk_arena_alloc(request->arena, sizeof *page);
+	enum jk_status status = JK_BROKEN;
 
-	jk_metric_add(service->lists, 1);
-	if (!cases_wire_read_list(request, &filter, &refusal)) {
-		refuse(service, request, &refusal);
-		return;
+	if (page) {
+		page->access = access;
+		status = fill_page(service, request, filter, page);
 	}
-	enum jk_status status = page ? fill_page(service, request, &filter, page) : JK_BROKEN;
 	if (status == JK_OK)
 		status = add_headlines(service, request, page);
 	if (status != JK_OK) {
 		refuse_failure(service, request, status);
-		return;
+		return false;
 	}
 	for (size_t i = 0; i < page->count; i++)
 		cases_rules_withhold(&page->shown[i].summary, page->withheld[i]);
-	check_sent(service, request,
-		cases_wire_send_listed(service->sessions, request, page->shown, page->count, page->more ? &page->last : NULL));
+	if (cases_wire_pack_listed(request, page->shown, page->count, page->more ? &page->last : NULL, ret_packed))
+		return true;
+	refuse_unpacked(service, request);
+	return false;
 }
+
+static void on_list(void *arg, const struct jk_request *request)
+{
+	struct cases_service *service = arg;
+	struct cases_filter filter;
+	struct cases_reading reading;
+	struct cases_packed packed;
+	struct jk_refusal refusal;
+
+	jk_metric_add(service->lists, 1);
+	if (!cases_wire_read_list(request, &filter, &reading, &refusal)) {
+		refuse(service, request, &refusal);
+		return;
+	}
+	struct cases_held *held = hold(service, request, CASES_ASKED_LIST, &reading, filter.limit);
+	if (!held)
+		return;
+	cases_wire_write_query(&filter, held->access.query);
+	if (list(service, request, &filter, &held->access, &packed))
+		put_answer(service, &held, &packed);
+	cases_held_free(&held);
+}
+
+/* ---- one case ------------------------------------------------------------------------------------------------------------- */
 
 struct shown_body {
 	struct jk_arena *arena;
@@ -215,12 +329,13 @@ static void keep_body(void *arg, const struct jk_id *event_id, const uint8_t *bo
 }
 
 /* The event may have been removed by age: then the case is shown without the incident. */
-static void show(struct cases_service *service, const struct jk_request *request, const struct cases_case *row, uint32_t withheld)
+static bool show(struct cases_service *service, const struct jk_request *request, const struct cases_case *row,
+	const struct sight *sight, struct cases_packed *ret_packed)
 {
 	struct cases_entry *entries;
 	size_t count;
-	struct shown_body shown_body = {.arena = request->arena, .body = {.withheld = withheld}};
-	struct cases_shown shown = {.summary = *row, .headline = ""};
+	struct shown_body shown_body = {.arena = request->arena, .body = {.withheld = sight->withheld}};
+	struct cases_shown shown = {.summary = *row, .headline = "", .allowed_by = sight->under};
 
 	enum jk_status status = cases_store_entries(service->db, &row->case_id, request->arena, &entries, &count);
 	if (status == JK_OK)
@@ -229,50 +344,64 @@ static void show(struct cases_service *service, const struct jk_request *request
 		status = JK_BROKEN;
 	if (status != JK_OK) {
 		refuse_failure(service, request, status);
-		return;
+		return false;
 	}
-	if (shown_body.body.bytes && !(withheld >> JK_GROUP_NARRATIVE & 1))
+	if (shown_body.body.bytes && !(sight->withheld >> JK_GROUP_NARRATIVE & 1))
 		shown.headline =
 			cases_wire_read_headline(shown_body.body.bytes, shown_body.body.size, service->scratch, request->arena);
 	jk_arena_reset(service->scratch);
-	cases_rules_withhold(&shown.summary, withheld);
-	for (size_t i = 0; withheld >> JK_GROUP_IDENTITY & 1 && i < count; i++)
+	cases_rules_withhold(&shown.summary, sight->withheld);
+	for (size_t i = 0; sight->withheld >> JK_GROUP_IDENTITY & 1 && i < count; i++)
 		entries[i].agency[0] = '\0';
-	check_sent(service, request, cases_wire_send_shown(service->sessions, request, &shown, entries, count, &shown_body.body));
+	if (cases_wire_pack_shown(request, &shown, entries, count, &shown_body.body, ret_packed))
+		return true;
+	refuse_unpacked(service, request);
+	return false;
+}
+
+/* One answer for both: who may not see a case must not learn that there is one. That it was asked for is recorded for both. */
+static void put_not_found(struct cases_service *service, struct cases_held **held_p)
+{
+	(void)jk_refuse(&(*held_p)->refusal, JK_CODE_NOT_FOUND, "case_id", "there is no such case, or not for you");
+	cases_record_put(service->record, held_p);
 }
 
 static void on_show(void *arg, const struct jk_request *request)
 {
 	struct cases_service *service = arg;
 	struct jk_id case_id;
+	struct cases_reading reading;
+	struct cases_packed packed;
 	struct jk_refusal refusal;
 	struct cases_case row;
+	struct sight sight = {0};
 
 	jk_metric_add(service->shows, 1);
-	if (!cases_wire_read_show(request, &case_id, &refusal)) {
+	if (!cases_wire_read_show(request, &case_id, &reading, &refusal)) {
 		refuse(service, request, &refusal);
 		return;
 	}
+	struct cases_held *held = hold(service, request, CASES_ASKED_SHOW, &reading, 1);
+	if (!held)
+		return;
 	enum jk_status status = cases_store_find(service->db, &case_id, &row);
-	if (status != JK_OK) {
-		refuse_failure(service, request, status);
-		return;
-	}
-	struct sight sight = {0};
-	if (row.version > 0)
+	if (status == JK_OK && row.version > 0)
 		sight = decide_sight(request, &row);
-	if (sight.allowed) {
-		show(service, request, &row, sight.withheld);
-		return;
-	}
-	jk_metric_add(service->denied, row.version > 0);
-	/* One answer for both: who may not see a case must not learn that there is one. */
-	(void)jk_refuse(&refusal, JK_CODE_NOT_FOUND, "case_id", "there is no such case, or not for you");
-	refuse(service, request, &refusal);
+	note_seen(&held->access, &case_id, sight.under);
+	jk_metric_add(service->denied, status == JK_OK && row.version > 0 && !sight.allowed);
+	if (status != JK_OK)
+		refuse_failure(service, request, status);
+	else if (!sight.allowed)
+		put_not_found(service, &held);
+	else if (show(service, request, &row, &sight, &packed))
+		put_answer(service, &held, &packed);
+	cases_held_free(&held);
 }
 
+/* ---- the room itself ------------------------------------------------------------------------------------------------------ */
+
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
-	struct jk_db *db, struct cases_service **ret_service)
+	struct jk_db *db, struct jk_db *record_db, struct cases_service **ret_service)
 {
 	struct cases_service *service = calloc(1, sizeof *service);
 	if (!service)
@@ -294,7 +423,8 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 		.window_max = WINDOW_MAX,
 		.arena_bytes = REQUEST_ARENA_BYTES,
 	};
-	if (!service->scratch || jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK) {
+	if (!service->scratch || cases_record_open(record_db, on_recorded, service, &service->record) != JK_OK ||
+		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK) {
 		cases_service_close(&service);
 		return JK_BROKEN;
 	}
@@ -308,6 +438,7 @@ void cases_service_close(struct cases_service **service_p)
 	if (!service)
 		return;
 	*service_p = NULL;
+	cases_record_close(&service->record);
 	jk_sessions_close(&service->sessions);
 	jk_arena_free(&service->scratch);
 	free(service);
@@ -316,4 +447,19 @@ void cases_service_close(struct cases_service **service_p)
 struct jk_sessions *cases_service_sessions(struct cases_service *service)
 {
 	return service->sessions;
+}
+
+void cases_service_run(struct cases_service *service)
+{
+	cases_record_run(service->record);
+}
+
+void cases_service_on_timer(struct cases_service *service)
+{
+	cases_record_on_timer(service->record);
+}
+
+size_t cases_service_waiting(const struct cases_service *service)
+{
+	return cases_record_count(service->record);
 }

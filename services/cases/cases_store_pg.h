@@ -1,5 +1,5 @@
 /* cases_store_pg.h: all SQL of cases. Following: steps of a batch, for feed_follow. Asking: blocking queries with a time limit,
- * on a connection of their own. Not here: what an event does, who may see what. */
+ * on a connection of their own. Recording: one step for many questions. Not here: what an event does, who may see what. */
 #pragma once
 
 #include "base/jk_arena.h"
@@ -44,3 +44,13 @@ enum { CASES_BODIES_MAX = 50 };
 typedef void cases_store_on_body(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size);
 enum jk_status cases_store_bodies(
 	struct jk_db *db, const struct jk_id *event_ids, size_t count, cases_store_on_body *on_body, void *arg) JK_MUST_CHECK;
+
+/* Parameters of the step that records; as cases_store_rows. */
+enum { CASES_ACCESS_COLUMNS = 13 };
+struct cases_access_rows {
+	struct jk_db_array columns[CASES_ACCESS_COLUMNS];
+};
+void cases_access_rows_done(struct cases_access_rows *rows);
+/* Records them, in this order. What the step borrows stays until the next call with this struct. */
+void cases_store_access(
+	struct cases_access_rows *rows, const struct cases_access *const *accesses, size_t count, struct jk_db_step *ret_step);

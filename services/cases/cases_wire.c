@@ -1,6 +1,7 @@
 #include "cases_wire.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_text.h"
@@ -62,7 +63,53 @@ static bool read_after(ProtobufCBinaryData after, struct cases_position *ret)
 	return ret->opened_at_us >= 0 && ret->opened_at_us < INT64_C(253402300800000000);
 }
 
-bool cases_wire_read_list(const struct jk_request *request, struct cases_filter *ret_filter, struct jk_refusal *ret_refusal)
+/* The name of an enum's value without what all its names begin with; "" where there is none. */
+static const char *value_word(const ProtobufCEnumDescriptor *type, int number, const char *prefix)
+{
+	const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(type, number);
+	return value ? value->name + strlen(prefix) : "";
+}
+
+static bool read_reading(
+	Jukwaa__V1__CasePurpose purpose, const char *note, struct cases_reading *ret, struct jk_refusal *ret_refusal)
+{
+	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
+	char choices[160] = "";
+
+	*ret = (struct cases_reading){.purpose = value_word(type, (int)purpose, "CASE_PURPOSE_"), .note = note};
+	if (purpose == JUKWAA__V1__CASE_PURPOSE__CASE_PURPOSE_UNSPECIFIED || !*ret->purpose) {
+		for (unsigned i = 1; i < type->n_values; i++) {
+			size_t used = strlen(choices);
+			(void)jk_text_format(choices + used, sizeof choices - used, "%s%s", i > 1 ? ", " : "",
+				type->values[i].name + strlen("CASE_PURPOSE_"));
+		}
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "purpose", "say what the case is read for: %s", choices);
+	}
+	if (strlen(note) > CASES_NOTE_MAX_BYTES)
+		return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "purpose_note", "at most %d bytes", CASES_NOTE_MAX_BYTES);
+	return jk_text_is_utf8(note, strlen(note)) ||
+	       jk_refuse(ret_refusal, JK_CODE_INVALID_SCHEMA, "purpose_note", "this is not UTF-8");
+}
+
+void cases_wire_write_query(const struct cases_filter *filter, char ret[CASES_QUERY_BYTES])
+{
+	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES], after[JK_ID_TEXT_BYTES] = "";
+	size_t count = cases_county_list(filter->counties, counties), used = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < count; i++, used = strlen(ret))
+		(void)jk_text_format(ret + used, CASES_QUERY_BYTES - used, "%s%s", i ? "," : "counties=", counties[i]);
+	if (filter->after.opened_at_us != INT64_MAX)
+		jk_id_format(after, &filter->after.case_id);
+	(void)jk_text_format(ret + used, CASES_QUERY_BYTES - used, "%s%s%s%s%slimit=%zu%s%s", used ? " " : "",
+		filter->state ? "state=" : "",
+		filter->state ? value_word(&jukwaa__v1__case_state__descriptor, (int)filter->state, "CASE_STATE_") : "",
+		filter->state ? " " : "", filter->include_test ? "include_test " : "", filter->limit, *after ? " after=" : "",
+		after);
+}
+
+bool cases_wire_read_list(const struct jk_request *request, struct cases_filter *ret_filter, struct cases_reading *ret_reading,
+	struct jk_refusal *ret_refusal)
 {
 	const Jukwaa__V1__CaseList *list = (const void *)request->message;
 	*ret_filter = (struct cases_filter){
@@ -81,16 +128,17 @@ bool cases_wire_read_list(const struct jk_request *request, struct cases_filter 
 				"a county is named by its three-digit code, 001 to %03d", JK_COUNTY_MAX);
 		ret_filter->counties |= county;
 	}
-	return true;
+	return read_reading(list->purpose, list->purpose_note, ret_reading, ret_refusal);
 }
 
-bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct jk_refusal *ret_refusal)
+bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct cases_reading *ret_reading,
+	struct jk_refusal *ret_refusal)
 {
 	const Jukwaa__V1__CaseShow *show = (const void *)request->message;
 	if (show->case_id.len != sizeof ret_case_id->bytes)
 		return jk_refuse(ret_refusal, JK_CODE_INVALID_SCHEMA, "case_id", "an id has 16 bytes");
 	memcpy(ret_case_id->bytes, show->case_id.data, sizeof ret_case_id->bytes);
-	return true;
+	return read_reading(show->purpose, show->purpose_note, ret_reading, ret_refusal);
 }
 
 uint64_t cases_wire_request(const struct jk_request *request)
@@ -166,6 +214,7 @@ static Jukwaa__V1__CaseSummary *write_summary(const struct cases_shown *shown, s
 	summary->opened_at_us = row->opened_at_us;
 	summary->updated_at_us = row->updated_at_us;
 	summary->revision = row->revision;
+	summary->allowed_by = (char *)(uintptr_t)shown->allowed_by;
 	return write_counties(row->counties, arena, summary) ? summary : NULL;
 }
 
@@ -175,8 +224,20 @@ static void *alloc_pointers(struct jk_arena *arena, size_t count)
 	return jk_arena_alloc(arena, (count + 1) * sizeof(void *));
 }
 
-enum jk_status cases_wire_send_listed(struct jk_sessions *sessions, const struct jk_request *request,
-	const struct cases_shown *shown, size_t count, const struct cases_position *last)
+static bool pack(uint16_t kind, const ProtobufCMessage *message, struct cases_packed *ret_packed)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	*ret_packed = (struct cases_packed){.kind = kind, .size = size};
+	if (size <= JK_BODY_MAX_BYTES)
+		ret_packed->bytes = malloc(size ? size : 1);
+	if (!ret_packed->bytes)
+		return false;
+	(void)protobuf_c_message_pack(message, ret_packed->bytes);
+	return true;
+}
+
+bool cases_wire_pack_listed(const struct jk_request *request, const struct cases_shown *shown, size_t count,
+	const struct cases_position *last, struct cases_packed *ret_packed)
 {
 	Jukwaa__V1__CaseListed listed = JUKWAA__V1__CASE_LISTED__INIT;
 	uint8_t page[CASES_PAGE_BYTES];
@@ -186,17 +247,17 @@ enum jk_status cases_wire_send_listed(struct jk_sessions *sessions, const struct
 	for (size_t i = 0; listed.cases && i < count; i++) {
 		listed.cases[i] = write_summary(&shown[i], request->arena);
 		if (!listed.cases[i])
-			return JK_BROKEN;
+			return false;
 	}
 	if (!listed.cases)
-		return JK_BROKEN;
+		return false;
 	listed.n_cases = count;
 	if (last) {
 		jk_put_be64(page, (uint64_t)last->opened_at_us);
 		memcpy(page + 8, last->case_id.bytes, sizeof last->case_id.bytes);
 		listed.page = (ProtobufCBinaryData){.len = sizeof page, .data = page};
 	}
-	return jk_session_send(sessions, request->session, JUKWAA__V1__KIND__KIND_CASE_LISTED, &listed.base);
+	return pack(JUKWAA__V1__KIND__KIND_CASE_LISTED, &listed.base, ret_packed);
 }
 
 static Jukwaa__V1__CaseEntry *write_entry(const struct cases_entry *from, struct jk_arena *arena)
@@ -214,8 +275,8 @@ static Jukwaa__V1__CaseEntry *write_entry(const struct cases_entry *from, struct
 	return entry;
 }
 
-enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct jk_request *request,
-	const struct cases_shown *shown, const struct cases_entry *entries, size_t entry_count, const struct cases_body *body)
+bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_shown *shown, const struct cases_entry *entries,
+	size_t entry_count, const struct cases_body *body, struct cases_packed *ret_packed)
 {
 	Jukwaa__V1__CaseShown reply = JUKWAA__V1__CASE_SHOWN__INIT;
 	reply.session = request->session->number;
@@ -224,11 +285,11 @@ enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct 
 	reply.timeline = alloc_pointers(request->arena, entry_count);
 	reply.incident = body->bytes ? jk_body_copy(body->bytes, body->size, body->withheld, request->arena) : NULL;
 	if (!reply.summary || !reply.timeline || (body->bytes && !reply.incident))
-		return JK_BROKEN;
+		return false;
 	for (size_t i = 0; i < entry_count; i++) {
 		reply.timeline[i] = write_entry(&entries[i], request->arena);
 		if (!reply.timeline[i])
-			return JK_BROKEN;
+			return false;
 	}
 	reply.n_timeline = entry_count;
 	/* The newest lines go out where all of them with the body are more than a message holds. */
@@ -237,7 +298,7 @@ enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct 
 		reply.timeline += leave;
 		reply.n_timeline -= leave;
 	}
-	return jk_session_send(sessions, request->session, JUKWAA__V1__KIND__KIND_CASE_SHOWN, &reply.base);
+	return pack(JUKWAA__V1__KIND__KIND_CASE_SHOWN, &reply.base, ret_packed);
 }
 
 const char *cases_wire_read_headline(const uint8_t *body, size_t size, struct jk_arena *scratch, struct jk_arena *arena)

@@ -13,8 +13,12 @@ bool cases_wire_read_event(const struct jk_event *event, struct jk_arena *arena,
 /* Number of bytes of CaseList.after and CaseListed.page. */
 enum { CASES_PAGE_BYTES = 24 };
 /* False: ret_refusal says which field is wrong. */
-bool cases_wire_read_list(const struct jk_request *request, struct cases_filter *ret_filter, struct jk_refusal *ret_refusal);
-bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct jk_refusal *ret_refusal);
+bool cases_wire_read_list(const struct jk_request *request, struct cases_filter *ret_filter, struct cases_reading *ret_reading,
+	struct jk_refusal *ret_refusal);
+bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct cases_reading *ret_reading,
+	struct jk_refusal *ret_refusal);
+/* The filter for people, as it is recorded: "counties=031,047 state=NEW limit=50". */
+void cases_wire_write_query(const struct cases_filter *filter, char ret[CASES_QUERY_BYTES]);
 /* `request` of either. */
 uint64_t cases_wire_request(const struct jk_request *request);
 
@@ -26,19 +30,25 @@ void cases_wire_show_handler(struct jk_handler *ret, void (*on_message)(void *se
 struct cases_shown {
 	struct cases_case summary;
 	const char *headline;
+	const char *allowed_by; /* as in cases_seen */
 };
-/* last: where the next page starts; NULL: there is no more. JK_BROKEN: out of memory or gone. */
-enum jk_status cases_wire_send_listed(struct jk_sessions *sessions, const struct jk_request *request,
-	const struct cases_shown *shown, size_t count, const struct cases_position *last) JK_MUST_CHECK;
+/* An answer ready to be sent with jk_session_send_packed; the caller frees the bytes. */
+struct cases_packed {
+	uint16_t kind;
+	uint8_t *bytes;
+	size_t size;
+};
+/* last: where the next page starts; NULL: there is no more. False: out of memory, or larger than a message. */
+bool cases_wire_pack_listed(const struct jk_request *request, const struct cases_shown *shown, size_t count,
+	const struct cases_position *last, struct cases_packed *ret_packed);
 /* body: the event's, of which the groups in `withheld` go out as digests. */
 struct cases_body {
 	const uint8_t *bytes;
 	size_t size;
 	uint32_t withheld;
 };
-enum jk_status cases_wire_send_shown(struct jk_sessions *sessions, const struct jk_request *request,
-	const struct cases_shown *shown, const struct cases_entry *entries, size_t entry_count,
-	const struct cases_body *body) JK_MUST_CHECK;
+bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_shown *shown, const struct cases_entry *entries,
+	size_t entry_count, const struct cases_body *body, struct cases_packed *ret_packed);
 /* The first headline of a body, cut to CASES_HEADLINE_BYTES; "" where it has none. scratch: for the call; arena: keeps the text.
  */
 enum { CASES_HEADLINE_BYTES = 200 };

@@ -1,4 +1,5 @@
-/* main.c: wiring of cases: two database connections (one follows the feed, one answers), one ROUTER, one loop. */
+/* main.c: wiring of cases: database connections (one follows the feed, one answers, one records, one removes by age), one ROUTER,
+ * one loop. */
 #include <stddef.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include "base/jk_text.h"
 #include "bus/bus_hint.h"
 #include "cases_feed.h"
+#include "cases_retain_pg.h"
 #include "cases_service.h"
 #include "daemon/daemon.h"
 
@@ -37,10 +39,11 @@ struct app {
 	struct jk_hint_listener *hints;
 	struct jk_router *router;
 	struct jk_loop *loop;
-	struct jk_db *feed_db, *query_db;
+	struct jk_db *feed_db, *query_db, *record_db;
 	struct cases_feed *feed;
 	struct cases_service *service;
-	bool failed;
+	struct jk_retain *retain;
+	bool stopping, failed;
 };
 
 static void on_hint(void *arg)
@@ -55,7 +58,8 @@ static void find_problem(struct app *app, const char *registry_problem, char ret
 {
 	const struct jk_follow *follow = cases_feed_follow(app->feed);
 	ret[0] = '\0';
-	if (jk_db_trouble(app->query_db, ret) != JK_DB_FINE || jk_db_trouble(app->feed_db, ret) != JK_DB_FINE)
+	if (jk_db_trouble(app->query_db, ret) != JK_DB_FINE || jk_db_trouble(app->record_db, ret) != JK_DB_FINE ||
+		jk_db_trouble(app->feed_db, ret) != JK_DB_FINE)
 		return;
 	(void)jk_text_copy(ret, 256,
 		*registry_problem                      ? registry_problem
@@ -84,6 +88,7 @@ static void on_timer(void *arg)
 {
 	struct app *app = arg;
 	jk_db_on_timer(app->query_db);
+	cases_service_on_timer(app->service);
 	jk_follow_on_timer(cases_feed_follow(app->feed));
 	report_readiness(app);
 }
@@ -91,16 +96,19 @@ static void on_timer(void *arg)
 static bool on_turn(void *arg)
 {
 	struct app *app = arg;
+	cases_service_run(app->service);
 	jk_follow_turn(cases_feed_follow(app->feed));
+	if (app->stopping && cases_service_waiting(app->service) == 0)
+		jk_loop_stop(app->loop);
 	return false;
 }
 
-/* Questions are answered in one turn and a batch is one transaction: nothing is in flight that must be waited for. */
+/* A batch of events is one transaction, and need not be waited for; answers wait for their record, two seconds at most. */
 static void on_stop(void *arg)
 {
 	struct app *app = arg;
 	jk_sessions_drain(cases_service_sessions(app->service));
-	jk_loop_stop(app->loop);
+	app->stopping = true;
 }
 
 /* False: the database is not for this service. */
@@ -119,6 +127,7 @@ static bool open_outside(struct app *app, struct jk_refusal *refusal)
 		return false;
 	if (jk_db_open(settings->database, "jukwaa-cases-feed", &app->feed_db) != JK_OK ||
 		jk_db_open(settings->database, "jukwaa-cases", &app->query_db) != JK_OK ||
+		jk_db_open(settings->database, "jukwaa-cases-record", &app->record_db) != JK_OK ||
 		jk_registry_watch_open(settings->database, "jukwaa-cases", settings->realm, &app->watch) != JK_OK)
 		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "database", "not a connection string, or out of memory");
 	if (jk_bus_open(1, jk_registry_zap, app->watch, &app->bus) != JK_OK)
@@ -135,6 +144,7 @@ static bool add_to_loop(struct app *app)
 	return jk_loop_add_socket(loop, jk_hint_listener_socket(app->hints), on_hint, app) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->query_db) == JK_OK &&
+	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->record_db) == JK_OK &&
 	       jk_loop_add_timer(loop, TIMER_MS, on_timer, app) == JK_OK &&
 	       jk_daemon_watch(app->daemon, loop, on_stop, app) == JK_OK &&
 	       jk_daemon_watch_port(app->daemon, loop, app->bus, app->router) == JK_OK;
@@ -144,7 +154,9 @@ static bool open_inside(struct app *app, struct jk_refusal *refusal)
 {
 	app->loop = jk_loop_new();
 	if (!app->loop || cases_feed_open(app->feed_db, &app->feed) != JK_OK ||
-		cases_service_open(app->loop, app->router, app->watch, app->query_db, &app->service) != JK_OK ||
+		cases_service_open(app->loop, app->router, app->watch, app->query_db, app->record_db, &app->service) != JK_OK ||
+		jk_retain_open(app->loop, app->settings.database, "jukwaa-cases-retain", cases_retain_kinds, CASES_RETAIN_KINDS,
+			&app->retain) != JK_OK ||
 		jk_hint_listener_open(app->bus, app->settings.hint_sockets, &app->hints, refusal) != JK_OK || !add_to_loop(app))
 		return refusal->code == JK_CODE_NONE && jk_refuse(refusal, JK_CODE_UNAVAILABLE, NULL, "out of memory");
 	return jk_daemon_serve_http(app->daemon, refusal) == JK_OK;
@@ -152,6 +164,7 @@ static bool open_inside(struct app *app, struct jk_refusal *refusal)
 
 static void close_all(struct app *app)
 {
+	jk_retain_close(&app->retain);
 	cases_service_close(&app->service);
 	cases_feed_close(&app->feed);
 	jk_loop_free(&app->loop);
@@ -159,6 +172,7 @@ static void close_all(struct app *app)
 	jk_hint_listener_close(&app->hints);
 	jk_bus_close(&app->bus);
 	jk_registry_watch_close(&app->watch);
+	jk_db_close(&app->record_db);
 	jk_db_close(&app->query_db);
 	jk_db_close(&app->feed_db);
 	jk_key_wipe(&app->key);
@@ -174,9 +188,9 @@ int main(int argc, char **argv)
 	if (open_outside(&app, &refusal) && open_inside(&app, &refusal)) {
 		jk_log(JK_LOG_INFO, "listening", "endpoint=%s", jk_router_endpoint(app.router));
 		jk_loop_run(app.loop);
-		jk_log(JK_LOG_INFO, "left", "batch_under_way=%s events_behind=%llu sessions=%zu",
+		jk_log(JK_LOG_INFO, "left", "batch_under_way=%s events_behind=%llu answers_held=%zu sessions=%zu",
 			jk_db_is_up(app.feed_db) && !jk_db_is_idle(app.feed_db) ? "yes" : "no",
-			(unsigned long long)jk_follow_lag(cases_feed_follow(app.feed)),
+			(unsigned long long)jk_follow_lag(cases_feed_follow(app.feed)), cases_service_waiting(app.service),
 			jk_sessions_count(cases_service_sessions(app.service)));
 	} else {
 		jk_log(JK_LOG_ERROR, "cannot_start", "field=%s why=%s", refusal.field, refusal.reason);

@@ -21,18 +21,37 @@
 #define REINSTATE(table, key) "UPDATE " table " SET revoked_at = NULL WHERE " key " RETURNING 'reinstated' AS done"
 #define AGENCY(param) "(SELECT agency_id FROM registry.agency WHERE code = " param " AND revoked_at IS NULL)"
 #define DESK(param) "(SELECT desk_id FROM registry.desk WHERE code = " param " AND revoked_at IS NULL)"
+/* A desk of that agency. */
+#define DESK_OF(param, agency)                                                                                                   \
+	"(SELECT desk_id FROM registry.desk JOIN registry.agency a USING (agency_id) WHERE desk.code = " param                   \
+	" AND desk.revoked_at IS NULL AND a.code = " agency ")"
+/* When a key ends: "infinity" is written as none; not given, it stays as it was. */
+#define END_TIME(param) "nullif(" param "::text::timestamptz, 'infinity')"
+#define KEPT_END(param) "CASE WHEN " param "::text IS NULL THEN r.expires_at ELSE excluded.expires_at END"
+/* As in the services' logs. */
+#define FINGERPRINT(alias) "encode(substr(sha256(" alias ".curve_key), 1, 8), 'hex')"
 #define GIVEN(param, found) "CASE WHEN " param "::text IS NOT NULL THEN coalesce(" found ", -1) END"
 
 static const char *const statements[ADMIN_STATEMENTS] = {
-	[ADMIN_AGENCY_ADD] = ADD("INSERT INTO registry.agency AS r (code, name, strict, refuse_expired) "
-				 "VALUES ($1, $2, $3::boolean, $4::boolean) "
+	/* What only adding again has left out stays: it would open more, or leave acts without a signer. */
+	[ADMIN_AGENCY_ADD] = ADD("INSERT INTO registry.agency AS r (code, name, strict, refuse_expired, agreements_only, "
+				 "require_signature) VALUES ($1, $2, $3::boolean, $4::boolean, $5::boolean, $6::boolean) "
 				 "ON CONFLICT (code) DO UPDATE SET name = excluded.name, strict = excluded.strict, "
-				 "refuse_expired = excluded.refuse_expired "
-				 "WHERE r.revoked_at IS NULL AND (r.name, r.strict, r.refuse_expired) IS DISTINCT FROM "
-				 "(excluded.name, excluded.strict, excluded.refuse_expired)",
+				 "refuse_expired = excluded.refuse_expired, "
+				 "agreements_only = r.agreements_only OR excluded.agreements_only, "
+				 "require_signature = r.require_signature OR excluded.require_signature "
+				 "WHERE r.revoked_at IS NULL AND (r.name, r.strict, r.refuse_expired, r.agreements_only, "
+				 "r.require_signature) "
+				 "IS DISTINCT FROM (excluded.name, excluded.strict, excluded.refuse_expired, "
+				 "r.agreements_only OR excluded.agreements_only, "
+				 "r.require_signature OR excluded.require_signature)",
 		"registry.agency", "code = $1"),
+	[ADMIN_AGENCY_SET] =
+		"UPDATE registry.agency SET agreements_only = coalesce($2::boolean, agreements_only), "
+		"require_signature = coalesce($3::boolean, require_signature) WHERE code = $1 RETURNING 'changed' AS done",
 	[ADMIN_AGENCY_LIST] =
-		"SELECT code, name, strict, refuse_expired, added_at, revoked_at FROM registry.agency ORDER BY code",
+		"SELECT code, name, strict, refuse_expired, agreements_only, require_signature, added_at, revoked_at FROM "
+		"registry.agency ORDER BY code",
 	[ADMIN_AGENCY_REVOKE] = REVOKE("registry.agency", "code = $1"),
 	[ADMIN_AGENCY_REINSTATE] = REINSTATE("registry.agency", "code = $1"),
 	[ADMIN_DESK_ADD] =
@@ -48,34 +67,50 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	[ADMIN_DESK_REVOKE] = REVOKE("registry.desk", "code = $1"),
 	[ADMIN_DESK_REINSTATE] = REINSTATE("registry.desk", "code = $1"),
 	/* A desk's key belongs to the desk's agency. */
-	[ADMIN_KEY_ADD] = ADD(
-		"INSERT INTO registry.key AS r "
-		"(curve_key, sign_key, role, realm, agency_id, desk_id, cap_senders, rate_limit, note) "
-		"VALUES (decode($1, 'hex'), decode($2, 'hex'), $3, coalesce($4, (SELECT realm FROM meta.realm)), "
-		"coalesce(" AGENCY("$5") ", -1), " GIVEN("$6", "(SELECT desk_id FROM registry.desk JOIN registry.agency a USING "
-							       "(agency_id) "
-							       "WHERE desk.code = $6 AND desk.revoked_at IS NULL AND a.code = "
-							       "$5)") ", "
-								      "$7::text[], $8::integer, $9) "
-								      "ON CONFLICT (curve_key) DO UPDATE SET sign_key = "
-								      "excluded.sign_key, role = excluded.role, realm = "
-								      "excluded.realm, "
-								      "agency_id = excluded.agency_id, desk_id = "
-								      "excluded.desk_id, cap_senders = excluded.cap_senders, "
-								      "rate_limit = excluded.rate_limit, note = excluded.note "
-								      "WHERE r.revoked_at IS NULL AND "
-								      "(r.sign_key, r.role, r.realm, r.agency_id, r.desk_id, "
-								      "r.cap_senders, r.rate_limit, r.note) IS DISTINCT FROM "
-								      "(excluded.sign_key, excluded.role, excluded.realm, "
-								      "excluded.agency_id, excluded.desk_id, "
-								      "excluded.cap_senders, "
-								      "excluded.rate_limit, excluded.note)",
-		"registry.key", "curve_key = decode($1, 'hex')"),
+	[ADMIN_KEY_ADD] =
+		ADD("INSERT INTO registry.key AS r "
+		    "(curve_key, sign_key, role, realm, agency_id, desk_id, cap_senders, may_sign, rate_limit, note, valid_from, "
+		    "expires_at) "
+		    "VALUES (decode($1, 'hex'), decode($2, 'hex'), $3, coalesce($4, (SELECT realm FROM meta.realm)), "
+		    "coalesce(" AGENCY("$5") ", -1), " GIVEN("$6",
+			    DESK_OF("$6",
+				    "$5")) ", $7::text[], $8::boolean, $9::integer, $10, "
+					   "$11::timestamptz, " END_TIME(
+						   "$12") ") "
+							  "ON CONFLICT (curve_key) DO UPDATE SET sign_key = excluded.sign_key, "
+							  "role = excluded.role, "
+							  "realm = excluded.realm, agency_id = excluded.agency_id, desk_id = "
+							  "excluded.desk_id, "
+							  "cap_senders = excluded.cap_senders, may_sign = r.may_sign OR "
+							  "excluded.may_sign, "
+							  "rate_limit = excluded.rate_limit, note = excluded.note, "
+							  "valid_from = coalesce(excluded.valid_from, r.valid_from), "
+							  "expires_at = " KEPT_END(
+								  "$12") " "
+									 "WHERE r.revoked_at IS NULL AND (r.sign_key, r.role, "
+									 "r.realm, r.agency_id, r.desk_id, r.cap_senders, "
+									 "r.may_sign, "
+									 "r.rate_limit, r.note, r.valid_from, r.expires_at) IS "
+									 "DISTINCT FROM "
+									 "(excluded.sign_key, excluded.role, excluded.realm, "
+									 "excluded.agency_id, excluded.desk_id, "
+									 "excluded.cap_senders, r.may_sign OR excluded.may_sign, "
+									 "excluded.rate_limit, excluded.note, "
+									 "coalesce(excluded.valid_from, r.valid_from), " KEPT_END(
+										 "$12") ")",
+			"registry.key", "curve_key = decode($1, 'hex')"),
+	[ADMIN_KEY_ROTATE] = "SELECT * FROM registry.rotate_key(decode($1, 'hex'), decode($2, 'hex'), decode($3, 'hex'), "
+			     "$4::interval, " END_TIME("$5") ")",
 	[ADMIN_KEY_LIST] =
-		"SELECT encode(k.curve_key, 'hex') AS curve_public, k.role, k.realm, a.code AS agency, d.code AS desk, "
-		"array_to_string(k.cap_senders, ' ') AS cap_senders, k.rate_limit, k.note, k.added_at, k.revoked_at "
-		"FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN registry.desk d USING (desk_id) "
-		"ORDER BY k.key_id",
+		"SELECT " FINGERPRINT("k") " AS fingerprint, encode(k.curve_key, 'hex') AS curve_public, k.role, k.realm, "
+					   "a.code AS agency, d.code AS desk, array_to_string(k.cap_senders, ' ') AS "
+					   "cap_senders, k.may_sign, k.rate_limit, "
+					   "k.note, k.added_at, k.valid_from, k.expires_at, (SELECT " FINGERPRINT(
+						   "o") " FROM registry.key o WHERE o.key_id = "
+							"k.replaces) AS replaces, k.revoked_at "
+							"FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN "
+							"registry.desk d USING (desk_id) "
+							"ORDER BY k.key_id",
 	[ADMIN_KEY_REVOKE] = REVOKE("registry.key", "curve_key = decode($1, 'hex')"),
 	[ADMIN_KEY_REINSTATE] = REINSTATE("registry.key", "curve_key = decode($1, 'hex')"),
 	[ADMIN_ALLOW_ADD] = "WITH wanted AS (SELECT coalesce(" DESK("$1") ", -1) AS desk_id, " GIVEN("$2",
@@ -91,6 +126,10 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"w.valid_from, w.valid_until, w.revoked_at FROM registry.allow w JOIN registry.desk d USING (desk_id) "
 		"LEFT JOIN registry.agency a ON a.agency_id = w.agency_id "
 		"WHERE $1::text IS NULL OR d.code = $1 ORDER BY w.allow_id",
+	[ADMIN_ALLOW_LIST_GRANTS] =
+		"SELECT 'ALLOW' AS state, w.allow_id, coalesce(a.code, '*') AS provider, d.code AS desk, w.county, w.category, "
+		"w.tlp_ceiling, w.valid_until FROM registry.allow w JOIN registry.desk d USING (desk_id) "
+		"LEFT JOIN registry.agency a ON a.agency_id = w.agency_id WHERE w.revoked_at IS NULL ORDER BY w.allow_id",
 	[ADMIN_ALLOW_REVOKE] = REVOKE("registry.allow", "allow_id = $1::integer"),
 	[ADMIN_RULE_ADD] =
 		ADD("INSERT INTO notify.rule AS r "
@@ -131,9 +170,23 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"(3, 'dedup', dedup, 'keys by which a repetition is known'), (4, 'spool', spool, 'no spool repeats a report "
 		"later'), "
 		"(5, 'disclosure', disclosure, 'what may have been given to whom'), "
-		"(6, 'message', message, 'what notify told, and its attempts'), (7, 'head', head, 'signed heads')) "
+		"(6, 'access', access, 'who read which case, and what for'), "
+		"(7, 'message', message, 'what notify told, and its attempts'), (8, 'head', head, 'signed heads')) "
 		"AS k (place, kind, keep, what) LEFT JOIN meta.removal d USING (kind) ORDER BY k.place",
 	[ADMIN_RETENTION_CONFIRM] = "SELECT 'confirmed' AS done, meta.confirm_clock() AS clock",
+	/* Times of the oldest first. under: why the case named was shown; without one, all that were. */
+	[ADMIN_ACCESS_LIST] =
+		"SELECT r.at, g.code AS agency, coalesce(d.code, '') AS desk, left(encode(k.curve_key, 'hex'), 16) AS key, "
+		"r.asked, "
+		"r.purpose, r.note, r.granted, CASE WHEN r.granted THEN cardinality(r.case_ids) ELSE 0 END AS shown, "
+		"coalesce($1::uuid, CASE r.asked WHEN 'SHOW' THEN r.case_ids[1] END) AS \"case\", "
+		"CASE WHEN $1::uuid IS NULL THEN (SELECT coalesce(string_agg(DISTINCT u, ','), '') FROM unnest(r.under) u) "
+		"ELSE r.under[array_position(r.case_ids, $1::uuid)] END AS under, r.query, r.policy_version "
+		"FROM (SELECT a.* FROM cases.access a WHERE ($1::uuid IS NULL OR a.case_ids @> ARRAY[$1::uuid]) "
+		"AND ($2::text IS NULL OR a.agency_id = (SELECT agency_id FROM registry.agency WHERE code = $2)) "
+		"AND ($3::timestamptz IS NULL OR a.at >= $3) ORDER BY a.access_id DESC LIMIT $4::bigint) r "
+		"JOIN registry.agency g USING (agency_id) JOIN registry.key k USING (key_id) "
+		"LEFT JOIN registry.desk d ON d.desk_id = r.desk_id ORDER BY r.access_id",
 };
 
 struct admin_rows {
@@ -202,6 +255,8 @@ static const char *constraint_words(const char *constraint)
 		{"key_desk_id_fkey", "that agency has no such desk, or it is revoked"},
 		{"key_role_check", "a role is publisher, desk or operator"},
 		{"key_realm_check", "a realm is live or exercise"},
+		{"key_expires_at_check", "a key ends at a time after the year 2000, or never"},
+		{"key_valid_from_check", "a key begins at a time after the year 2000"},
 		{"key_check", "role desk needs --desk; other roles have none"},
 		{"allow_desk_id_fkey", "there is no such desk, or it is revoked"},
 		{"allow_agency_id_fkey", "there is no such agency, or it is revoked"},

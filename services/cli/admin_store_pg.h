@@ -10,7 +10,8 @@ struct admin_store; /* one connection */
 struct admin_rows;  /* a result */
 
 enum admin_statement {
-	ADMIN_AGENCY_ADD, /* code, name, strict, refuse_expired -> done */
+	ADMIN_AGENCY_ADD, /* code, name, strict, refuse_expired, agreements_only, require_signature -> done */
+	ADMIN_AGENCY_SET, /* code, agreements_only and require_signature, yes, no or NULL -> done */
 	ADMIN_AGENCY_LIST,
 	ADMIN_AGENCY_REVOKE,    /* code -> done */
 	ADMIN_AGENCY_REINSTATE, /* code -> done */
@@ -18,14 +19,18 @@ enum admin_statement {
 	ADMIN_DESK_LIST,
 	ADMIN_DESK_REVOKE,    /* code -> done */
 	ADMIN_DESK_REINSTATE, /* code -> done */
-	ADMIN_KEY_ADD, /* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], rate, note -> done */
+	/* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], may_sign, rate, note, from or NULL, end
+	 * or NULL -> done */
+	ADMIN_KEY_ADD,
+	ADMIN_KEY_ROTATE, /* old curve hex, new curve hex, new sign hex, overlap, end -> done, old_expires_at */
 	ADMIN_KEY_LIST,
-	ADMIN_KEY_REVOKE,    /* curve hex -> done */
-	ADMIN_KEY_REINSTATE, /* curve hex -> done */
-	ADMIN_ALLOW_ADD,     /* desk, agency, county, category, tlp ceiling, until (NULL: any) -> done, allow_id */
-	ADMIN_ALLOW_LIST,    /* desk or NULL */
-	ADMIN_ALLOW_REVOKE,  /* allow_id -> done */
-	ADMIN_RULE_ADD,      /* name, desk, county, category, severity, include_test, url, secret_file -> done */
+	ADMIN_KEY_REVOKE,        /* curve hex -> done */
+	ADMIN_KEY_REINSTATE,     /* curve hex -> done */
+	ADMIN_ALLOW_ADD,         /* desk, agency, county, category, tlp ceiling, until (NULL: any) -> done, allow_id */
+	ADMIN_ALLOW_LIST,        /* desk or NULL */
+	ADMIN_ALLOW_LIST_GRANTS, /* those in force, as a list of agreements shows them */
+	ADMIN_ALLOW_REVOKE,      /* allow_id -> done */
+	ADMIN_RULE_ADD,          /* name, desk, county, category, severity, include_test, url, secret_file -> done */
 	ADMIN_RULE_LIST,
 	ADMIN_RULE_REVOKE,    /* name -> done */
 	ADMIN_RULE_REINSTATE, /* name -> done */
@@ -36,6 +41,7 @@ enum admin_statement {
 	ADMIN_RETENTION_SET, /* kind, days or "forever" -> done */
 	ADMIN_RETENTION_LIST,
 	ADMIN_RETENTION_CONFIRM,
+	ADMIN_ACCESS_LIST, /* case or NULL, agency or NULL, since or NULL, limit */
 	ADMIN_STATEMENTS
 };
 

@@ -6,14 +6,34 @@
 #include <string.h>
 
 #include "base/jk_arena.h"
+#include "base/jk_id.h"
 #include "base/jk_time.h"
 #include "crypt/crypt.h"
+#include "services/cli/admin_pact.h"
 #include "services/cli/admin_store_pg.h"
 
 enum { VALUES_MAX = 16, DAYS_MAX = 36500 };
 
 /* How an option's text becomes a statement's parameter. */
-enum form { TEXT, SWITCH, ALL, CATEGORY, TLP, SEVERITY, TIME, UPPER, NUMBER, DAYS, KEY_FILE, SENDERS, SECRET_FILE };
+enum form {
+	TEXT,
+	SWITCH,
+	ALL,
+	CATEGORY,
+	TLP,
+	SEVERITY,
+	TIME,
+	END_TIME,
+	SPAN,
+	UPPER,
+	NUMBER,
+	DAYS,
+	UUID,
+	KEY_FILE,
+	KEY_PAIR,
+	SENDERS,
+	SECRET_FILE
+};
 
 struct parameter {
 	const char *option; /* "--name"; NULL: the next word */
@@ -26,7 +46,7 @@ struct parameter {
 struct operation {
 	const char *object, *verb; /* "agency", "add" */
 	enum admin_statement statement;
-	struct parameter parameters[11];
+	struct parameter parameters[14];
 	const char *what; /* for "unchanged" and "there is no such …" */
 	const char *example;
 };
@@ -44,8 +64,15 @@ static const struct operation operations[] = {
 	{"agency", "add", ADMIN_AGENCY_ADD,
 		{WORD("CODE", "short name, A-Z 0-9 _ -"), {"--name", TEXT, "NAME", "full name", true, NULL},
 			{"--strict", SWITCH, NULL, "refuse what would only be warned of", false, NULL},
-			{"--refuse-expired", SWITCH, NULL, "refuse reports that have expired", false, NULL}, END},
+			{"--refuse-expired", SWITCH, NULL, "refuse reports that have expired", false, NULL},
+			{"--agreements-only", SWITCH, NULL, "its incidents go out under agreements alone, not by allow rows",
+				false, NULL},
+			{"--require-signature", SWITCH, NULL, "refuse reports that it has not signed itself", false, NULL}, END},
 		"agency", "jukwaa admin agency add KPS --name 'Kenya Police Service'"},
+	{"agency", "set", ADMIN_AGENCY_SET,
+		{WORD("CODE", "which agency"), {"--agreements-only", TEXT, "yes|no", "do allow rows count for it?", false, NULL},
+			{"--require-signature", TEXT, "yes|no", "must it have signed its reports?", false, NULL}, END},
+		"agency", "jukwaa admin agency set KPS --agreements-only yes"},
 	{"agency", "list", ADMIN_AGENCY_LIST, {END}, "agency", NULL},
 	{"agency", "revoke", ADMIN_AGENCY_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "agency", NULL},
 	{"agency", "reinstate", ADMIN_AGENCY_REINSTATE, {WORD("CODE", "a revoked agency takes part again"), END}, "agency", NULL},
@@ -57,7 +84,7 @@ static const struct operation operations[] = {
 	{"desk", "revoke", ADMIN_DESK_REVOKE, {WORD("CODE", "its keys stop within a second"), END}, "desk", NULL},
 	{"desk", "reinstate", ADMIN_DESK_REINSTATE, {WORD("CODE", "a revoked desk takes part again"), END}, "desk", NULL},
 	{"key", "add", ADMIN_KEY_ADD,
-		{{"--file", KEY_FILE, "FILE", "FILE.pub of the party, made by `jukwaa key new`", true, NULL},
+		{{"--file", KEY_PAIR, "FILE", "FILE.pub of the party, made by `jukwaa key new`", true, NULL},
 			{"--role", UPPER, "ROLE", "publisher, desk or operator", true, NULL},
 			{"--realm", UPPER, "REALM", "live or exercise; default: the database's", false, NULL},
 			{"--agency", TEXT, "CODE", "whose key it is", true, NULL},
@@ -65,16 +92,27 @@ static const struct operation operations[] = {
 			{"--cap-sender", SENDERS, "SENDER", "CAP sender it may speak for; may be given several times", false,
 				NULL},
 			{"--any-sender", SENDERS, NULL, "it may relay any CAP sender", false, NULL},
+			{"--may-sign", SWITCH, NULL, "it may propose and accept agreements for its agency", false, NULL},
 			{"--rate-limit", NUMBER, "N", "reports a second, 0: none", false, "0"},
-			{"--note", TEXT, "TEXT", "for people", false, ""}, END},
+			{"--note", TEXT, "TEXT", "for people", false, ""},
+			{"--from", TIME, "TIME", "RFC 3339; it is refused before; default: at once", false, NULL},
+			{"--expires", END_TIME, "TIME", "RFC 3339, or never; as if revoked from then on; default: as it was",
+				false, NULL},
+			END},
 		"key", "jukwaa admin key add --file police.key.pub --role publisher --agency KPS --any-sender"},
+	{"key", "rotate", ADMIN_KEY_ROTATE,
+		{{NULL, KEY_FILE, "OLD.pub|HEX", "the key that ends", true, NULL},
+			{"--file", KEY_PAIR, "NEW.pub", "takes over role, agency, desk, senders and limits", true, NULL},
+			{"--overlap", SPAN, "SPAN", "how long the old one stays good: 7d, 12h, 90m or 0", false, "7d"},
+			{"--expires", END_TIME, "TIME", "end of the new key, RFC 3339, or never", false, "never"}, END},
+		"key", "jukwaa admin key rotate police.key.pub --file police-2027.key.pub --overlap 7d"},
 	{"key", "list", ADMIN_KEY_LIST, {END}, "key", NULL},
 	{"key", "revoke", ADMIN_KEY_REVOKE,
 		{{NULL, KEY_FILE, "FILE|HEX", "FILE.pub, or the public CURVE key in hex", true, NULL}, END}, "key", NULL},
 	{"key", "reinstate", ADMIN_KEY_REINSTATE, {{NULL, KEY_FILE, "FILE|HEX", "a revoked key works again", true, NULL}, END},
 		"key", NULL},
 	{"allow", "add", ADMIN_ALLOW_ADD,
-		{{"--desk", TEXT, "CODE", "who may have copies", true, NULL},
+		{{"--desk", TEXT, "CODE", "the operator's own grant, without an agreement: who may have copies", true, NULL},
 			{"--agency", TEXT, "CODE", "of whose incidents; default: any", false, NULL},
 			{"--county", TEXT, "CODE", "three digits; default: any", false, NULL},
 			{"--category", CATEGORY, "WORD", "FIRE, HEALTH, …; default: any", false, NULL},
@@ -108,11 +146,17 @@ static const struct operation operations[] = {
 	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
 	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
 	{"retention", "set", ADMIN_RETENTION_SET,
-		{WORD("KIND", "event, report, dedup, spool, disclosure, message or head; see list"),
+		{WORD("KIND", "event, report, dedup, spool, disclosure, access, message or head; see list"),
 			{NULL, DAYS, "DAYS", "how long it is kept, or forever; in force within seconds", true, NULL}, END},
 		"kind", "jukwaa admin retention set event 730"},
 	{"retention", "list", ADMIN_RETENTION_LIST, {END}, "kind", NULL},
 	{"retention", "confirm", ADMIN_RETENTION_CONFIRM, {END}, "clock", NULL},
+	{"access", "list", ADMIN_ACCESS_LIST,
+		{{"--case", UUID, "ID", "who asked for this case, or was shown it in a list", false, NULL},
+			{"--agency", TEXT, "CODE", "by keys of this agency", false, NULL},
+			{"--since", TIME, "TIME", "RFC 3339; default: all that is kept", false, NULL},
+			{"--limit", NUMBER, "N", "the newest so many", false, "1000"}, END},
+		"reading", "jukwaa admin access list --agency KPS --since 2026-11-01T00:00:00Z"},
 };
 
 /* Parameters of one call, in the order of the table; texts made here live in the arena. */
@@ -132,12 +176,13 @@ static void add_sender(struct jk_buffer *senders, const char *sender)
 	jk_buffer_printf(senders, "\"");
 }
 
-/* Reads FILE.pub or hex into two texts: the CURVE and the Ed25519 key. */
-static bool read_key(struct call *call, const char *text, const char **ret_curve, const char **ret_sign)
+/* Reads FILE.pub or hex into texts: the CURVE and the Ed25519 key. Hex has the first only; where both are needed it will not do.
+ */
+static bool read_key(struct call *call, bool pair, const char *text, const char **ret_curve, const char **ret_sign)
 {
 	uint8_t curve[JK_KEY_BYTES], sign[JK_KEY_BYTES] = {0};
 	struct jk_refusal refusal;
-	if (!jk_hex_decode(curve, sizeof curve, text) && jk_key_read_public(text, curve, sign, &refusal) != JK_OK) {
+	if ((pair || !jk_hex_decode(curve, sizeof curve, text)) && jk_key_read_public(text, curve, sign, &refusal) != JK_OK) {
 		cli_fail(CLI_USAGE, "give the FILE.pub that `jukwaa key new` wrote", "%s", refusal.reason);
 		return false;
 	}
@@ -169,9 +214,33 @@ static const char *upper(struct call *call, const char *text)
 	return word;
 }
 
+/* "7d", "12h", "90m", "0" -> an interval of SQL. */
+static const char *span(struct call *call, const char *text)
+{
+	static const struct {
+		char letter;
+		const char *unit;
+	} units[] = {{'d', "days"}, {'h', "hours"}, {'m', "minutes"}};
+	char digits[8];
+	size_t size = strspn(text, "0123456789");
+	int64_t number;
+	if (size > 0 && size < sizeof digits) {
+		memcpy(digits, text, size);
+		digits[size] = '\0';
+		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+			if (text[size] == units[i].letter && !text[size + 1] && jk_text_to_int64(digits, 0, 999999, &number))
+				return jk_arena_printf(call->arena, "%s %s", digits, units[i].unit);
+	}
+	if (!strcmp(text, "0"))
+		return "0 days";
+	cli_fail(CLI_USAGE, NULL, "'%s' is no span of time: 7d, 12h, 90m or 0", text);
+	return NULL;
+}
+
 /* The parameter's text for SQL; NULL: said. */
 static const char *convert(struct call *call, enum form form, const char *text)
 {
+	struct jk_id id;
 	int64_t number;
 	switch (form) {
 	case CATEGORY:
@@ -188,6 +257,18 @@ static const char *convert(struct call *call, enum form form, const char *text)
 		if (!jk_time_parse(text, &number))
 			break;
 		return text;
+	case UUID:
+		if (!jk_id_parse(text, &id))
+			break;
+		return text;
+	case END_TIME:
+		if (strcmp(text, "never") == 0)
+			return "infinity";
+		if (!jk_time_parse(text, &number))
+			break;
+		return text;
+	case SPAN:
+		return span(call, text);
 	case NUMBER:
 		if (!jk_text_to_int64(text, 0, INT32_MAX, &number))
 			break;
@@ -199,8 +280,12 @@ static const char *convert(struct call *call, enum form form, const char *text)
 	default:
 		return text;
 	}
-	if (form == TIME)
+	if (form == END_TIME)
+		cli_fail(CLI_USAGE, NULL, "'%s' is neither an RFC 3339 time with a zone nor 'never'", text);
+	else if (form == TIME)
 		cli_fail(CLI_USAGE, NULL, "'%s' is no RFC 3339 time with a zone", text);
+	else if (form == UUID)
+		cli_fail(CLI_USAGE, NULL, "'%s' is no id (8-4-4-4-12 hex digits)", text);
 	else if (form == DAYS)
 		cli_fail(CLI_USAGE, NULL, "'%s' is neither a number of days, 1 to %d, nor 'forever'", text, DAYS_MAX);
 	else
@@ -229,7 +314,8 @@ static bool take(struct call *call, struct cli_args *args, int at, bool *ret_goo
 	else if (is_switch)
 		call->values[at] = "true";
 	else
-		call->values[at] = parameter->form == KEY_FILE ? text : convert(call, parameter->form, text);
+		call->values[at] =
+			parameter->form == KEY_FILE || parameter->form == KEY_PAIR ? text : convert(call, parameter->form, text);
 	*ret_good = parameter->form == SENDERS || call->values[at];
 	return true;
 }
@@ -292,11 +378,11 @@ static int bind(struct call *call, const char **ret_params)
 			jk_buffer_printf(&call->senders, call->senders.size ? "}" : "{}");
 			ret_params[count++] = call->senders.data;
 			senders_bound = true;
-		} else if (form == KEY_FILE) {
+		} else if (form == KEY_FILE || form == KEY_PAIR) {
 			const char *sign;
-			if (!read_key(call, call->values[i], &ret_params[count++], &sign))
+			if (!read_key(call, form == KEY_PAIR, call->values[i], &ret_params[count++], &sign))
 				return -1;
-			if (call->operation->statement == ADMIN_KEY_ADD)
+			if (form == KEY_PAIR)
 				ret_params[count++] = sign;
 		} else {
 			ret_params[count++] = call->values[i];
@@ -311,6 +397,14 @@ static bool is_below_notify(const struct operation *operation)
 	return !strcmp(operation->object, "rule") || !strcmp(operation->object, "dead");
 }
 
+/* Why a rotation was not done; NULL: it was. */
+static const char *rotation_refusal(const char *done)
+{
+	if (!strcmp(done, "revoked"))
+		return "the old key is revoked: what it could do cannot be taken over; use key add for the new one";
+	return !strcmp(done, "taken") ? "the new key is registered already, and not as what follows this one" : NULL;
+}
+
 /* What a change came to. name: of the thing, where it has one that people typed; NULL: none. */
 static int print_done(const struct cli *cli, const struct operation *operation, const struct admin_rows *rows, const char *name)
 {
@@ -321,10 +415,14 @@ static int print_done(const struct cli *cli, const struct operation *operation, 
 			operation->object, name ? name : "FILE");
 		return cli_fail(CLI_REFUSED, next, "this %s is revoked; adding it again does not change that", operation->what);
 	}
+	if (!strcmp(operation->verb, "rotate") && rotation_refusal(done))
+		return cli_fail(CLI_REFUSED, NULL, "%s", rotation_refusal(done));
 	if (cli->json && admin_rows_count(rows))
 		admin_rows_print(cli, rows);
 	else if (cli->json)
 		printf("{\"done\":\"unchanged\"}\n");
+	else if (!strcmp(operation->verb, "rotate"))
+		printf("key: %s; the old one is good until %s\n", done, admin_rows_text(rows, "old_expires_at"));
 	else
 		printf("%s%s%s: %s\n", operation->object, name ? " " : "", name ? name : "", done);
 	return CLI_OK;
@@ -393,6 +491,11 @@ static int print_help(const char *object)
 		print_migrate();
 		known = true;
 	}
+	for (enum jk_pact_kind kind = JK_PACT_AGREEMENT; kind <= JK_PACT_TASK_FORCE; kind++)
+		if (all || !strcmp(object, admin_pact_object(kind))) {
+			admin_pact_help(kind);
+			known = true;
+		}
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
 		bool notify = !all && !strcmp(object, "notify") && is_below_notify(&operations[i]);
 		if (all || notify || !strcmp(object, operations[i].object)) {
@@ -439,6 +542,9 @@ int cli_admin(const struct cli *cli, int argc, char **argv)
 	const char *object = cli_args_word(&args);
 	if (object && !strcmp(object, "migrate"))
 		return admin_migrate(cli, &args);
+	for (enum jk_pact_kind kind = JK_PACT_AGREEMENT; object && kind <= JK_PACT_TASK_FORCE; kind++)
+		if (!strcmp(object, admin_pact_object(kind)))
+			return admin_pact(cli, kind, &args);
 	const char *verb = cli_args_word(&args);
 	const struct operation *operation = object && verb ? find_operation(object, verb) : NULL;
 	if (!operation)

@@ -1,5 +1,5 @@
-/* cli_bench.c: `jukwaa bench publish|deliver|latency|storm`: load for a running exchange, and what it shows. Reports are made up
- * and real to the exchange: run it on a trial system. */
+/* cli_bench.c: `jukwaa bench publish|deliver|latency|storm|decide`: load for a running exchange, and what it shows. Reports are
+ * made up and real to the exchange: run it on a trial system. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/jk_words.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/incident.pb-c.h"
+#include "services/cli/bench_decide.h"
 #include "services/cli/bench_load.h"
 #include "services/cli/bench_storm.h"
 #include "services/cli/cli.h"
@@ -212,6 +213,17 @@ static int bench_storm(const struct cli *cli, int argc, char **argv)
 	return bench_storm_run(cli, &storm);
 }
 
+static int bench_decide(const struct cli *cli, int argc, char **argv)
+{
+	int64_t events = 2000;
+	struct cli_args args = {argc, argv, 2, false};
+	bool bad = false;
+	while (cli_args_peek(&args))
+		if (!take_number(&args, "--events", 1, 1000000, &events, &bad) || bad)
+			return cli_usage("bench", "decide wants nothing but --events N");
+	return bench_decide_run(cli, events);
+}
+
 int cli_bench(const struct cli *cli, int argc, char **argv)
 {
 	int64_t clients = 8, window = 64, reports = 100000, counties = 47, rate = 0, timeout = 30;
@@ -220,6 +232,8 @@ int cli_bench(const struct cli *cli, int argc, char **argv)
 	bool bad = false;
 	if (argc > 1 && strcmp(argv[1], "storm") == 0)
 		return bench_storm(cli, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "decide") == 0)
+		return bench_decide(cli, argc, argv);
 	while (cli_args_peek(&args)) {
 		if (take_number(&args, "--clients", 1, 64, &clients, &bad) ||
 			take_number(&args, "--window", 1, 256, &window, &bad) ||
@@ -233,8 +247,8 @@ int cli_bench(const struct cli *cli, int argc, char **argv)
 		what = word;
 	}
 	if (bad || !what)
-		return cli_usage(
-			"bench", bad ? "a number is missing or out of range" : "say what: publish, deliver, latency or storm");
+		return cli_usage("bench",
+			bad ? "a number is missing or out of range" : "say what: publish, deliver, latency, storm or decide");
 	char run_name[40];
 	jk_text_format(run_name, sizeof run_name, "bench-%lld", (long long)jk_time_now_us());
 	struct bench_options options = {.clients = (int)clients,
@@ -264,5 +278,5 @@ int cli_bench(const struct cli *cli, int argc, char **argv)
 	if (!strcmp(what, "deliver"))
 		return options.desk.endpoint ? bench_deliver(cli, &options)
 					     : cli_fail(CLI_USAGE, "set JUKWAA_DISPATCH", "do not know where the desk listens");
-	return cli_usage("bench", "do not know '%s': publish, deliver, latency or storm", what);
+	return cli_usage("bench", "do not know '%s': publish, deliver, latency, storm or decide", what);
 }

@@ -1,4 +1,5 @@
 /* jukwaa case list | show. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,38 @@ static int fail_case(const struct jukwaa_connection *connection, int status, con
 		return cli_fail(
 			CLI_REFUSED, "jukwaa case list shows those this key may see", "there is no such case for this key");
 	return cli_link_fail(connection, status, code, "", reason + size + (reason[size] != '\0'));
+}
+
+/* --purpose, else JUKWAA_PURPOSE. False: said. */
+static bool take_purpose(const char *word, const char *note, char scratch[32], struct jukwaa_purpose *ret_purpose)
+{
+	enum { NOTE_MAX_BYTES = 200 };
+	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
+	static const char prefix[] = "CASE_PURPOSE_";
+	char choices[200] = "";
+
+	word = word ? word : cli_setting("JUKWAA_PURPOSE");
+	(void)jk_text_copy(scratch, 32, word ? word : "");
+	for (char *c = scratch; *c; c++)
+		*c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+	*ret_purpose = (struct jukwaa_purpose){.word = scratch, .note = note};
+	if (note && strlen(note) > NOTE_MAX_BYTES) {
+		cli_usage("case", "--note is at most %d bytes", NOTE_MAX_BYTES);
+		return false;
+	}
+	for (unsigned i = 1; i < type->n_values; i++) {
+		size_t used = strlen(choices);
+		const char *name = type->values[i].name + sizeof prefix - 1;
+
+		if (strcmp(name, scratch) == 0)
+			return true;
+		(void)jk_text_format(choices + used, sizeof choices - used, "%s%s", i > 1 ? ", " : "", name);
+	}
+	if (word)
+		cli_usage("case", "'%s' is no purpose; what it is read for is recorded: --purpose %s", word, choices);
+	else
+		cli_usage("case", "say what it is read for, which is recorded: --purpose (or JUKWAA_PURPOSE) %s", choices);
+	return false;
 }
 
 /* ---- human form ------------------------------------------------------------------------------------------------- */
@@ -212,7 +245,9 @@ static int list_cases(const struct cli *cli, const struct jukwaa_connection *con
 
 static int run_list(const struct cli *cli, struct cli_args *args)
 {
-	const char *counties[COUNTIES_MAX], *county = NULL, *limit_text = "50", *timeout_text = "10";
+	const char *counties[COUNTIES_MAX], *county = NULL, *limit_text = "50", *timeout_text = "10", *purpose = NULL,
+					    *note = NULL;
+	char word[32];
 	struct jukwaa_case_query query = {.counties = counties};
 	struct jukwaa_connection connection;
 	int64_t limit = LIMIT_DEFAULT, timeout = TIMEOUT_S;
@@ -224,7 +259,8 @@ static int run_list(const struct cli *cli, struct cli_args *args)
 		} else if (cli_args_take(args, "--include-test", NULL)) {
 			query.include_test = true;
 		} else if (!cli_args_take(args, "--state", &query.state) && !cli_args_take(args, "--limit", &limit_text) &&
-			   !cli_args_take(args, "--timeout", &timeout_text)) {
+			   !cli_args_take(args, "--timeout", &timeout_text) && !cli_args_take(args, "--purpose", &purpose) &&
+			   !cli_args_take(args, "--note", &note)) {
 			return cli_usage("case", "'%s' is not an option of case list", cli_args_peek(args));
 		}
 	}
@@ -238,6 +274,8 @@ static int run_list(const struct cli *cli, struct cli_args *args)
 		return cli_usage("case", "--limit is 1 to 1000000, not '%s'", limit_text);
 	if (!jk_text_to_int64(timeout_text, 1, 3600, &timeout))
 		return cli_usage("case", "--timeout is 1 to 3600 seconds, not '%s'", timeout_text);
+	if (!take_purpose(purpose, note, word, &query.purpose))
+		return CLI_USAGE;
 	if (!cli_link_connection(cli, "JUKWAA_CASES", &connection))
 		return CLI_USAGE;
 	return list_cases(cli, &connection, &query, limit, (int)timeout);
@@ -273,14 +311,16 @@ static void print_case(const struct cli *cli, const char *json)
 
 static int run_show(const struct cli *cli, struct cli_args *args)
 {
-	const char *id = NULL, *word, *timeout_text = "10";
+	const char *id = NULL, *word, *timeout_text = "10", *purpose_text = NULL, *note = NULL;
 	struct jukwaa_connection connection;
-	char reason[256], *json;
+	struct jukwaa_purpose purpose;
+	char reason[256], purpose_word[32], *json;
 	int64_t timeout = TIMEOUT_S;
 	int status;
 
 	while (cli_args_peek(args)) {
-		if (cli_args_take(args, "--timeout", &timeout_text))
+		if (cli_args_take(args, "--timeout", &timeout_text) || cli_args_take(args, "--purpose", &purpose_text) ||
+			cli_args_take(args, "--note", &note))
 			continue;
 		word = cli_args_word(args);
 		if (!word || id)
@@ -289,11 +329,15 @@ static int run_show(const struct cli *cli, struct cli_args *args)
 	}
 	if (!id)
 		return cli_usage("case", "case show wants the id of a case (jukwaa case list shows them)");
-	if (cli_args_missing(args) || !jk_text_to_int64(timeout_text, 1, 3600, &timeout))
-		return cli_usage("case", "--timeout is 1 to 3600 seconds");
+	if (cli_args_missing(args))
+		return cli_usage("case", "%s wants a value", cli_args_missing(args));
+	if (!jk_text_to_int64(timeout_text, 1, 3600, &timeout))
+		return cli_usage("case", "--timeout is 1 to 3600 seconds, not '%s'", timeout_text);
+	if (!take_purpose(purpose_text, note, purpose_word, &purpose))
+		return CLI_USAGE;
 	if (!cli_link_connection(cli, "JUKWAA_CASES", &connection))
 		return CLI_USAGE;
-	status = jukwaa_case_show(&connection, id, (int)timeout * 1000, &json, reason);
+	status = jukwaa_case_show(&connection, id, &purpose, (int)timeout * 1000, &json, reason);
 	if (status != JUKWAA_OK)
 		return fail_case(&connection, status, reason);
 	if (cli->json)

@@ -14,7 +14,7 @@ const struct cli_option cli_global_options[] = {
 	{"--json", NULL, "one JSON object a line on standard output", NULL},
 	{"--color", "WHEN", "auto (on a terminal, unless NO_COLOR is set), always, never", "auto always never"},
 	{"--help", NULL, "this help, of the command where one is named", NULL},
-	{"--version", NULL, "the version", NULL},
+	{"--version", NULL, "the version (before a command)", NULL},
 	{0},
 };
 
@@ -23,8 +23,10 @@ static const struct cli_option publish_options[] = {
 	{"--county", "CODE", "three digits; wins over the place in the report", NULL},
 	{"--map", "FILE", "for CSV: the mapping file", NULL},
 	{"--strict", NULL, "refuse what would only be warned of", NULL},
+	{"--sign", NULL, "sign each report, so that receivers can check whose it is", NULL},
 	{"--check", NULL, "ask what would happen; nothing is stored", NULL},
-	{"--dry-run", NULL, "send nothing, print what would be sent", NULL},
+	{"--dry-run", NULL, "the same, and who would see it, as what, and why", NULL},
+	{"--print", NULL, "send nothing, print what would be sent", NULL},
 	{"--outbox", "FILE", "keep reports in this file until they are stored; what is left goes first", NULL},
 	{"--window", "N", "reports under way at once, 1 to 256 (64)", NULL},
 	{"--timeout", "S", "give up after so long without an answer (5, then 30)", NULL},
@@ -41,6 +43,7 @@ static const struct cli_option watch_options[] = {
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
+	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
 	{"--count", "N", "end with status 0 after so many events", NULL},
 	{"--timeout", "S", "end after so long; with status 1 when --count is not reached", NULL},
 	{"--window", "N", "events under way at once, 1 to 256 (64)", NULL},
@@ -55,15 +58,41 @@ static const struct cli_option case_options[] = {
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
 	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
 	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
+		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
+	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
+	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
+	{0},
+};
+static const struct cli_option evidence_options[] = {
+	{"--public-key", "FILE", "verify: the exchange's .pub file, or its sign-public as 64 hex digits; may be given again",
+		NULL},
+	{"--database", NULL, "verify: the feed in the database (JUKWAA_DATABASE)", NULL},
+	{"--content", NULL, "verify --database: also that stored bodies are what was recorded", NULL},
+	{"--export", "FILE", "verify: what evidence export wrote", NULL},
+	{"--heads", "FILE", "verify: heads that others hold (jukwaa watch --heads, dispatch's head-file)", NULL},
+	{"--receipt", "FILE", "verify: receipts or copies that must be among the events", NULL},
+	{"--county", "LIST", "export: only these streams, such as 047,@KPS", NULL},
+	{"--from", "SEQ", "export: from this number of the one stream on", NULL},
+	{"--to", "SEQ", "export: up to this number", NULL},
+	{"--out", "FILE", "export, prove: a new file; otherwise standard output", NULL},
+	{"--watch-file", "FILE", "head: the newest of a file of heads, instead of the database's", NULL},
 	{0},
 };
 static const struct cli_option outbox_options[] = {
 	{"--all", NULL, "retry: all dead letters", NULL},
+	{0},
+};
+static const struct cli_option agreement_options[] = {
+	{"--act", "ACT", "sign: what is signed", "propose accept suspend resume withdraw leave"},
+	{"--agency", "CODE", "sign: for which agency", NULL},
+	{"--after", "FILE", "sign: the newest act, where FILE is a document", NULL},
+	{"--out", "FILE", "sign: where the signed act goes; default: standard output", NULL},
 	{0},
 };
 static const struct cli_option key_options[] = {
@@ -77,6 +106,7 @@ static const struct cli_option bench_options[] = {
 	{"--counties", "N", "spread over this many (47)", NULL},
 	{"--rate", "N", "reports a second in all; 0: as fast as it goes", NULL},
 	{"--timeout", "S", "without progress (30)", NULL},
+	{"--events", "N", "decide: made-up events for each desk (2000)", NULL},
 	{"--desk-key", "FILE", "deliver: the key of the desk that watches", NULL},
 	{"--keys", "FOLDER", "storm: the keys of its desks, NAME.key", NULL},
 	{"--desks", "N", "storm: sessions that come at once (1000)", NULL},
@@ -96,6 +126,7 @@ const struct cli_command cli_commands[] = {
 		"A JSON file holds one report, an array, or one a line. Publishing again is harmless.\n\n"
 		"  jukwaa publish --county 047 alert.cap.xml\n"
 		"  jukwaa publish --check reports.jsonl\n"
+		"  jukwaa publish --dry-run alert.json\n"
 		"  jukwaa publish --map ma3route.map crashes.csv\n"
 		"  jukwaa publish --outbox /var/lib/agency/outbox.db alert.json",
 		false},
@@ -106,32 +137,60 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
 		false},
-	{"case", "list [OPTIONS] | show ID", "the cases opened for incidents", cli_case, case_options, "list show",
-		"  jukwaa case list --county 047 --state NEW\n"
-		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
+		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
+		"comes; jukwaa admin access list shows it to auditors.\n\n"
+		"  jukwaa case list --purpose response --county 047 --state NEW\n"
+		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
 	{"status", "", "services, database, feed and desks on one screen", cli_status, NULL, NULL,
 		"Asks the services named in JUKWAA_HTTP (blanks between; default http://127.0.0.1:9101 to 9104)\n"
 		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
 		"with 1 when one is not ready.",
 		false},
-	{"explain", "INCIDENT --desk DESK", "may this desk have this incident, and why", cli_explain, explain_options, NULL,
+	{"explain", "INCIDENT --desk DESK [--at TIME]", "may this desk have this incident, and why", cli_explain, explain_options,
+		NULL,
 		"Asks the decision function, with the registry as it is now (needs JUKWAA_DATABASE).\n"
-		"Ends with 0 when some county's copy is allowed, with 1 when none is.",
+		"Ends with 0 when some county's copy is allowed, with 1 when none is.\n"
+		"With --at nothing is decided again: the records of what was reserved and sent answer.",
+		false},
+	{"disclosures", "INCIDENT", "who got what of this incident, and who has not confirmed its newest change", cli_disclosures,
+		NULL, NULL,
+		"For the operator, who may tell the owner (needs JUKWAA_DATABASE): it names every desk, those of\n"
+		"task forces too. Of each copy: under which agreement, version and profile, when it was reserved,\n"
+		"sent and acknowledged; what is only possibly disclosed. Ends with 1 while somebody that had a\n"
+		"copy has not confirmed the newest update or cancellation.",
+		false},
+	{"evidence", "head | export | prove RECEIPT | verify PROOF | verify --export FILE | verify --database",
+		"prove that history was not changed", cli_evidence, evidence_options, "head export prove verify",
+		"A proof needs nothing but the exchange's public key to be checked. verify ends with 1 when something was\n"
+		"changed, and says which number of which stream comes first.\n\n"
+		"  jukwaa --json publish alert.json > receipt.json\n"
+		"  jukwaa evidence prove receipt.json --out proof.json\n"
+		"  jukwaa evidence verify proof.json --receipt receipt.json --public-key exchange.pub\n"
+		"  jukwaa evidence verify --database --heads witnessed.jsonl --public-key exchange.pub",
 		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",
 		"A dead letter is a report that was refused for good. When the reason is gone, send it again\n"
 		"with retry, then jukwaa publish --outbox FILE.",
 		false},
+	{"agreement", "sign FILE --act ACT --agency CODE [OPTIONS] | show FILE", "sign an agreement's act away from the exchange",
+		cli_agreement, agreement_options, "sign show",
+		"FILE is a document (JSON), or an act that the operator exported or the other side signed: it carries\n"
+		"the document. The operator submits what was signed: jukwaa admin agreement submit FILE.\n\n"
+		"  jukwaa agreement show kps-krcs.json\n"
+		"  jukwaa agreement sign kps-krcs.json --act propose --agency KPS --key police.key --out proposed.json\n"
+		"  jukwaa agreement sign proposed.json --act accept --agency KRCS --key krcs.key --out accepted.json",
+		false},
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key allow rule dead epoch retention notify", NULL, true},
+		"migrate agency desk key agreement taskforce allow rule dead epoch retention access notify", NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
-	{"bench", "publish|deliver|latency|storm [OPTIONS]", "load for a trial exchange, and figures", cli_bench, bench_options,
-		"publish deliver latency storm", "The reports are made up, and real to the exchange: use it on a trial system.",
-		false},
+	{"bench", "publish|deliver|latency|storm|decide [OPTIONS]", "load for a trial exchange, and figures", cli_bench,
+		bench_options, "publish deliver latency storm decide",
+		"The reports are made up, and real to the exchange: use it on a trial system.", false},
 	{"completion", "bash", "a script for the shell: . <(jukwaa completion bash)", cli_completion, NULL, "bash", NULL, false},
 	{"help", "[COMMAND]", "help on a command", cli_help, NULL, NULL, NULL, false},
 	{0},

@@ -1,5 +1,6 @@
-/* jukwaa explain INCIDENT --desk DESK: may this desk have it, and why: asked of the decision function that feeds and case
- * queries ask, with the registry as it stands now. */
+/* jukwaa explain INCIDENT --desk DESK [--at TIME]. Without --at: may this desk have it, and why: asked of the decision function
+ * that feeds and case queries ask, with the registry as it stands now. With --at: what the records say that had been reserved and
+ * sent by then, and under what; nothing is decided again. */
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +12,7 @@
 #include "feed/feed_body.h"
 #include "registry/registry.h"
 #include "services/cli/cli_commands.h"
+#include "services/cli/disclosures_show.h"
 #include "services/cli/explain_store_pg.h"
 #include "json/json_map.h"
 
@@ -22,6 +24,33 @@ struct explaining {
 	const struct jk_desk *desk;
 	int allowed;
 };
+
+/* By number, as in GroupTag. */
+static const char *const group_names[] = {"", "identity", "classification", "times", "place", "narrative", "resources",
+	"references", "handling", "reporter", "persons", "registration", "position", "words"};
+enum { GROUPS = sizeof group_names / sizeof group_names[0] };
+
+static void append_withheld(struct jk_buffer *line, uint32_t withheld, const char *quote)
+{
+	const char *comma = "";
+
+	for (int group = 1; group < GROUPS; group++) {
+		if ((withheld & 1U << group) == 0)
+			continue;
+		jk_buffer_printf(line, "%s%s%s%s", comma, quote, group_names[group], quote);
+		comma = *quote ? "," : ", ";
+	}
+}
+
+/* The agreement, or nothing. */
+static void append_term(struct jk_buffer *line, const struct jk_term *term)
+{
+	if (!term)
+		return;
+	if (term->pact_id != 0)
+		jk_buffer_printf(line, ",\"agreement\":\"%s\",\"version\":%" PRIu32, term->code, term->version);
+	jk_buffer_printf(line, ",\"profile\":\"%s\"", jk_profile_name(term->profile));
+}
 
 static void show_json(const struct explain_event *event, const struct jk_event_label *label, const struct jk_decision *decision)
 {
@@ -39,6 +68,10 @@ static void show_json(const struct explain_event *event, const struct jk_event_l
 		jk_words_name(&jk_tlps, (int)label->label.tlp), jk_words_name(&jk_scopes, (int)label->label.scope),
 		jk_words_name(&jk_categories, label->category));
 	jk_json_quote(&line, decision->reason);
+	append_term(&line, decision->term);
+	jk_buffer_printf(&line, ",\"withheld\":[");
+	append_withheld(&line, decision->withheld, "\"");
+	jk_buffer_printf(&line, "]");
 	printf("%s}\n", line.data ? line.data : "{");
 	jk_buffer_done(&line);
 }
@@ -57,13 +90,18 @@ static void show_human(const struct cli *cli, const struct explain_event *event,
 	else if (allowed && decision->term)
 		printf("  under agreement %s, version %" PRIu32 ", profile %s\n", decision->term->code, decision->term->version,
 			jk_profile_name(decision->term->profile));
-	if (allowed)
-		printf("  reporter and persons are withheld, as on every feed\n");
-	else if (label->label.scope == JK_SCOPE_PUBLIC && label->label.tlp != JK_TLP_RED)
+	if (allowed) {
+		struct jk_buffer groups = {0};
+
+		append_withheld(&groups, decision->withheld, "");
+		printf("  withheld: %s\n", groups.data ? groups.data : "nothing");
+		jk_buffer_done(&groups);
+	} else if (label->label.scope == JK_SCOPE_PUBLIC && label->label.tlp != JK_TLP_RED) {
 		printf("  a row that would allow it: jukwaa admin allow add --desk … --county %s --category %s --tlp-ceiling "
 		       "%s\n",
 			event->stream, jk_words_name(&jk_categories, label->category),
 			jk_words_name(&jk_tlps, (int)label->label.tlp));
+	}
 }
 
 static void explain_event(void *arg, const struct explain_event *event)
@@ -161,14 +199,47 @@ static int explain_with_registry(const struct cli *cli, const char *desk, const 
 	return status;
 }
 
+/* ---- by the records ---- */
+
+static void show_recorded(void *arg, const struct disclosed_copy *copy)
+{
+	const struct cli *cli = arg;
+
+	if (cli->json) {
+		disclosures_print_copy_json(copy, "record");
+		return;
+	}
+	printf("%s#%" PRId64 " %s  ", copy->stream, copy->seq, jk_words_name(&jk_event_kinds, copy->kind));
+	disclosures_print_copy(cli, copy);
+}
+
+static int explain_recorded(
+	const struct cli *cli, const char *desk, const struct jk_id *incident_id, const char *at, int64_t at_us)
+{
+	char reason[256] = "no memory";
+	struct disclosures_store *store = disclosures_store_open(cli->database, reason);
+	int count;
+
+	if (!store)
+		return cli_fail(CLI_UNREACHABLE, "the connection string in JUKWAA_DATABASE", "the database: %s", reason);
+	count = disclosures_store_copies(store, incident_id, desk, at_us, show_recorded, (void *)cli, reason);
+	disclosures_store_close(&store);
+	if (count < 0)
+		return cli_fail(CLI_NOT_PERMITTED, "the connection string of the operator in JUKWAA_DATABASE", "%s", reason);
+	if (count == 0)
+		return cli_fail(CLI_REFUSED, NULL, "no record says that desk %s had anything of this incident by %s", desk, at);
+	return CLI_OK;
+}
+
 int cli_explain(const struct cli *cli, int argc, char **argv)
 {
 	struct cli_args args = {.argc = argc, .argv = argv, .at = 1};
-	const char *incident = NULL, *desk = NULL, *word;
+	const char *incident = NULL, *desk = NULL, *at = NULL, *word;
 	struct jk_id incident_id;
+	int64_t at_us = 0;
 
 	while (cli_args_peek(&args)) {
-		if (cli_args_take(&args, "--desk", &desk))
+		if (cli_args_take(&args, "--desk", &desk) || cli_args_take(&args, "--at", &at))
 			continue;
 		word = cli_args_word(&args);
 		if (!word || incident)
@@ -177,10 +248,12 @@ int cli_explain(const struct cli *cli, int argc, char **argv)
 	}
 	if (!incident || !desk)
 		return cli_usage("explain", "say which incident and which desk: explain INCIDENT --desk DESK");
+	if (at && !jk_time_parse(at, &at_us))
+		return cli_usage("explain", "--at is a time such as 2026-03-01T08:15:30Z, not '%s'", at);
 	if (!jk_id_parse(incident, &incident_id))
 		return cli_usage("explain", "an incident's id has the form 8-4-4-4-12 hex digits, not '%s'", incident);
 	if (!cli->database)
 		return cli_fail(
 			CLI_USAGE, "set JUKWAA_DATABASE (quickstart: . STATE/admin.env)", "do not know which database to ask");
-	return explain_with_registry(cli, desk, &incident_id);
+	return at ? explain_recorded(cli, desk, &incident_id, at, at_us) : explain_with_registry(cli, desk, &incident_id);
 }

@@ -8,17 +8,19 @@
 
 static void print_public(const struct cli *cli, const char *path, const uint8_t curve[32], const uint8_t sign[32])
 {
-	char curve_hex[JK_KEY_HEX_BYTES], sign_hex[JK_KEY_HEX_BYTES];
+	char curve_hex[JK_KEY_HEX_BYTES], sign_hex[JK_KEY_HEX_BYTES], fingerprint[JK_FINGERPRINT_BYTES];
+	jk_key_fingerprint(fingerprint, curve);
 	jk_hex_encode(curve_hex, curve, JK_KEY_BYTES);
 	jk_hex_encode(sign_hex, sign, JK_KEY_BYTES);
 	if (cli->json) {
 		struct jk_buffer file = {0};
 		jk_json_quote(&file, path);
-		printf("{\"file\":%s,\"curve_public\":\"%s\",\"sign_public\":\"%s\"}\n", file.failed ? "null" : file.data,
-			curve_hex, sign_hex);
+		printf("{\"file\":%s,\"curve_public\":\"%s\",\"sign_public\":\"%s\",\"fingerprint\":\"%s\"}\n",
+			file.failed ? "null" : file.data, curve_hex, sign_hex, fingerprint);
 		jk_buffer_done(&file);
 	} else {
-		printf("%s\n  CURVE public    %s\n  Ed25519 public  %s\n", path, curve_hex, sign_hex);
+		printf("%s\n  CURVE public    %s\n  Ed25519 public  %s\n  fingerprint     %s\n", path, curve_hex, sign_hex,
+			fingerprint);
 	}
 }
 

@@ -27,6 +27,7 @@ struct publishing {
 	struct publish_options input;
 	const char *county;
 	bool strict, check, dry_run;
+	bool print;    /* send nothing */
 	int timeout_s; /* 0: as above */
 	struct publish_tally tally;
 	bool heard; /* some receipt came */
@@ -109,6 +110,7 @@ static bool send_item(void *arg, const struct publish_item *item)
 		.county = p->county,
 		.strict = p->strict,
 		.check = p->check,
+		.dry_run = p->dry_run,
 		.label = item->file,
 	};
 	int status;
@@ -134,7 +136,7 @@ static bool send_item(void *arg, const struct publish_item *item)
 	return !p->failed;
 }
 
-static bool dry_run_item(void *arg, const struct publish_item *item)
+static bool print_item(void *arg, const struct publish_item *item)
 {
 	struct publishing *p = arg;
 	const ProtobufCMessageDescriptor *type = &jukwaa__v1__incident__descriptor;
@@ -176,7 +178,7 @@ static void read_files(struct publishing *p, int count, char **files)
 	struct jk_refusal refusal = {0};
 
 	for (int i = 0; i < count && !p->failed; i++) {
-		switch (publish_read_file(files[i], &p->input, p->dry_run ? dry_run_item : send_item, p, &refusal)) {
+		switch (publish_read_file(files[i], &p->input, p->print ? print_item : send_item, p, &refusal)) {
 		case PUBLISH_READ:
 		case PUBLISH_STOPPED:
 			break;
@@ -202,7 +204,7 @@ static int publish_files(struct publishing *p, int count, char **files)
 {
 	char reason[256];
 
-	if (!p->dry_run) {
+	if (!p->print) {
 		int status;
 
 		if (!cli_link_connection(p->cli, "JUKWAA_INTAKE", &p->options.connection))
@@ -212,6 +214,7 @@ static int publish_files(struct publishing *p, int count, char **files)
 			return cli_link_fail(&p->options.connection, status, "", "", reason);
 	}
 	p->progress_ms = jk_time_mono_ms();
+	p->tally.dry_run = p->dry_run;
 	read_files(p, count, files);
 	if (p->publisher) {
 		await_receipts(p);
@@ -257,12 +260,16 @@ static int read_arguments(struct publishing *p, struct cli_args *args, char **re
 	while (cli_args_peek(args)) {
 		if (take_option(p, args, &format, &window, &timeout))
 			continue;
-		if (cli_args_take(args, "--strict", NULL))
+		if (cli_args_take(args, "--sign", NULL))
+			p->options.sign = true;
+		else if (cli_args_take(args, "--strict", NULL))
 			p->strict = true;
 		else if (cli_args_take(args, "--check", NULL))
 			p->check = true;
 		else if (cli_args_take(args, "--dry-run", NULL))
 			p->dry_run = true;
+		else if (cli_args_take(args, "--print", NULL))
+			p->print = true;
 		else if ((word = cli_args_word(args)))
 			ret_files[(*ret_count)++] = (char *)word;
 		else if (cli_args_peek(args))

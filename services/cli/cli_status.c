@@ -5,6 +5,7 @@
 #include "services/cli/cli_commands.h"
 #include "services/cli/status_desks.h"
 #include "services/cli/status_http.h"
+#include "services/cli/status_pacts.h"
 #include "services/cli/status_store_pg.h"
 #include "json/json_map.h"
 
@@ -22,14 +23,17 @@ static const struct figure {
 	{"intake", "jukwaa_intake_reports_total", "CONFLICT", "conflict"},
 	{"intake", "jukwaa_intake_reports_total", "REJECTED", "rejected"},
 	{"intake", "jukwaa_intake_queue_reports", "", "queued"},
+	{"intake", "jukwaa_port_handshakes_total", "revoked", "revoked tries"},
 	{"dispatch", "jukwaa_dispatch_sessions", "", "sessions"},
 	{"dispatch", "jukwaa_dispatch_deliveries_total", "", "delivered"},
 	{"dispatch", "jukwaa_dispatch_acknowledged_total", "", "acknowledged"},
 	{"dispatch", "jukwaa_dispatch_desk_lag", "measure=\"events\"", "behind"},
 	{"dispatch", "jukwaa_dispatch_heads_signed_total", "", "heads signed"},
+	{"dispatch", "jukwaa_port_handshakes_total", "revoked", "revoked tries"},
 	{"cases", "jukwaa_cases_opened_total", "", "opened"},
 	{"cases", "jukwaa_cases_revised_total", "", "revised"},
 	{"cases", "jukwaa_cases_lag_events", "", "behind"},
+	{"cases", "jukwaa_port_handshakes_total", "revoked", "revoked tries"},
 	{"notify", "jukwaa_notify_attempts_total", "", "attempts"},
 	{"notify", "jukwaa_notify_accepted_total", "", "accepted"},
 	{"notify", "jukwaa_notify_dead_total", "", "dead"},
@@ -144,7 +148,7 @@ static int show_services(const struct cli *cli, const char *urls)
 
 struct shown_rows {
 	const struct cli *cli;
-	char part[16], subject[64];
+	char part[16], subject[128];
 	int column;
 	int desks; /* shown */
 	bool failed;
@@ -179,6 +183,14 @@ static void print_json_text(const char *name, const char *text)
 	jk_buffer_done(&quoted);
 }
 
+/* Of a warning. */
+static enum cli_tone level_tone(const char *level)
+{
+	if (strcmp(level, "ALARM") == 0)
+		return CLI_BAD;
+	return strcmp(level, "WARN") == 0 ? CLI_WARN : CLI_PLAIN;
+}
+
 static void show_value(void *arg, const char *part, const char *subject, const char *name, const char *value)
 {
 	struct shown_rows *shown = arg;
@@ -203,6 +215,9 @@ static void show_value(void *arg, const char *part, const char *subject, const c
 	shown->failed = shown->failed || strcmp(name, "error") == 0;
 	if (shown->cli->json)
 		print_json_text(name, value);
+	else if (strcmp(name, "level") == 0)
+		shown->column +=
+			printf("  %s%s%s", cli_tone(shown->cli, level_tone(value)), value, cli_tone(shown->cli, CLI_PLAIN));
 	else if (*value)
 		cli_print_figure(&shown->column, name, value);
 }
@@ -212,6 +227,7 @@ static int show_database(const struct cli *cli)
 	struct shown_rows shown = {.cli = cli};
 	const char *code;
 	char reason[256];
+	int pacts;
 
 	if (!status_store_read(cli->database, show_value, &shown, &code, reason)) {
 		if (cli->json) {
@@ -224,7 +240,8 @@ static int show_database(const struct cli *cli)
 		return CLI_UNREACHABLE;
 	}
 	end_row(&shown);
-	return shown.failed ? CLI_REFUSED : CLI_OK;
+	pacts = status_pacts_show(cli);
+	return shown.failed ? CLI_REFUSED : pacts;
 }
 
 int cli_status(const struct cli *cli, int argc, char **argv)

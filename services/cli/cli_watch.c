@@ -77,6 +77,8 @@ static const char *mark_of(const struct jukwaa_event *event)
 		return " CHAIN BROKEN";
 	if (!event->copy_verified)
 		return " COPY DOES NOT ADD UP";
+	if (strcmp(event->origin, "bad") == 0)
+		return " NOT THE AGENCY'S OWN SIGNATURE";
 	return "";
 }
 
@@ -120,6 +122,20 @@ static void show_mail(const struct cli *cli, const struct jukwaa_event *event)
 	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
 }
 
+/* The desk had an earlier copy of the incident, and may not have this one. */
+static void show_recall(const struct cli *cli, const struct jukwaa_event *event)
+{
+	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
+
+	printf("%sRECALLED", cli_tone(cli, CLI_WARN));
+	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED) {
+		printf(" ");
+		cli_print_text(stdout, deliver->recalled->reason, 0);
+	}
+	printf("%s  your copy of incident %s no longer holds\n", cli_tone(cli, CLI_PLAIN), event->incident_id);
+	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
+}
+
 /* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
 static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 {
@@ -127,9 +143,13 @@ static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 	int columns = cli_columns(), left = columns;
 	char clock[16], place[64];
 
-	format_clock(clock, event->recorded_at_us);
+	format_clock(clock, event->recorded_at_us > 0 ? event->recorded_at_us : jk_time_now_us());
 	(void)jk_text_format(place, sizeof place, "%s#%" PRIu64, event->stream, event->seq);
 	left -= printf("%s %-*s ", clock, PLACE_COLUMNS, place);
+	if (strcmp(event->kind, "RECALLED") == 0) {
+		show_recall(cli, event);
+		return;
+	}
 	if (!is_mail(event)) {
 		printf("%s", cli_tone(cli, tone_of(event->severity)));
 		left -= printf("%-*s ", WORD_COLUMNS, event->severity);
@@ -300,7 +320,7 @@ static size_t split_list(char *text, const char **ret)
 }
 
 struct watch_texts {
-	const char *county, *category, *minimum, *from, *cursor, *resume, *count, *timeout, *window;
+	const char *county, *category, *minimum, *from, *cursor, *resume, *heads, *count, *timeout, *window;
 };
 
 static bool take_option(struct cli_args *args, struct watch_texts *texts)
@@ -308,8 +328,8 @@ static bool take_option(struct cli_args *args, struct watch_texts *texts)
 	return cli_args_take(args, "--county", &texts->county) || cli_args_take(args, "--category", &texts->category) ||
 	       cli_args_take(args, "--min-severity", &texts->minimum) || cli_args_take(args, "--from", &texts->from) ||
 	       cli_args_take(args, "--cursor", &texts->cursor) || cli_args_take(args, "--resume", &texts->resume) ||
-	       cli_args_take(args, "--count", &texts->count) || cli_args_take(args, "--timeout", &texts->timeout) ||
-	       cli_args_take(args, "--window", &texts->window);
+	       cli_args_take(args, "--heads", &texts->heads) || cli_args_take(args, "--count", &texts->count) ||
+	       cli_args_take(args, "--timeout", &texts->timeout) || cli_args_take(args, "--window", &texts->window);
 }
 
 static bool take_switch(struct cli_args *args, struct watching *w)
@@ -394,6 +414,7 @@ static int read_arguments(struct watching *w, struct cli_args *args)
 	s->from = texts.from;
 	s->cursor = texts.cursor;
 	s->resume_file = texts.resume;
+	s->heads_file = texts.heads;
 	if (status == CLI_OK && !s->all && !s->mailbox && s->county_count == 0)
 		return cli_usage("watch", "say what to watch: --county 047, --all or --mailbox");
 	return status;

@@ -13,8 +13,8 @@ struct globals {
 	bool json, help, version;
 };
 
-/* True when the argument at hand was a global option. */
-static bool take_global(struct cli_args *args, struct globals *globals)
+/* True when the argument at hand was a global option. Behind a command --version is the command's own. */
+static bool take_global(struct cli_args *args, bool has_command, struct globals *globals)
 {
 	const struct {
 		const char *name;
@@ -34,7 +34,7 @@ static bool take_global(struct cli_args *args, struct globals *globals)
 		return globals->json = true;
 	if (cli_args_take(args, "--help", NULL) || cli_args_take(args, "-h", NULL))
 		return globals->help = true;
-	if (cli_args_take(args, "--version", NULL))
+	if (!has_command && cli_args_take(args, "--version", NULL))
 		return globals->version = true;
 	return false;
 }
@@ -48,7 +48,7 @@ static int split_arguments(int argc, char **argv, char **ret_rest, struct global
 	while (cli_args_peek(&args)) {
 		if (strcmp(cli_args_peek(&args), "--") == 0)
 			args.plain = true;
-		if (!args.plain && take_global(&args, globals))
+		if (!args.plain && take_global(&args, count > 0, globals))
 			continue;
 		ret_rest[count++] = argv[args.at++];
 	}

@@ -63,7 +63,30 @@ static void append_refusal(struct jk_buffer *line, const char *code, const char 
 	append_text(line, "reason", reason);
 }
 
-static void show_json(const struct jukwaa_receipt *receipt)
+static void append_audience(struct jk_buffer *line, const struct jukwaa_receipt *receipt)
+{
+	jk_buffer_printf(line, ",\"audience\":[");
+	for (size_t i = 0; i < receipt->audience_count; i++) {
+		const struct jukwaa_reader *reader = &receipt->audience[i];
+
+		jk_buffer_printf(line, i ? ",{" : "{");
+		append_text(line, "county", reader->county);
+		jk_buffer_printf(line, ",");
+		append_text(line, "desk", reader->desk);
+		jk_buffer_printf(line, ",");
+		append_text(line, "agency", reader->agency);
+		jk_buffer_printf(line, ",\"hidden_desks\":%" PRIu32 ",\"effect\":\"%s\",", reader->hidden_desks, reader->effect);
+		append_text(line, "agreement", reader->agreement);
+		jk_buffer_printf(line, ",\"version\":%" PRIu32 ",", reader->version);
+		append_text(line, "profile", reader->profile);
+		jk_buffer_printf(line, ",");
+		append_text(line, "reason", reader->reason);
+		jk_buffer_printf(line, "}");
+	}
+	jk_buffer_printf(line, "],\"audience_more\":%zu", receipt->audience_more);
+}
+
+static void show_json(const struct jukwaa_receipt *receipt, bool dry_run)
 {
 	static struct jk_buffer line; /* grows to the longest receipt */
 
@@ -83,6 +106,8 @@ static void show_json(const struct jukwaa_receipt *receipt)
 	}
 	jk_buffer_printf(&line, "],");
 	append_refusal(&line, receipt->code, receipt->field, receipt->reason);
+	if (dry_run)
+		append_audience(&line, receipt);
 	jk_buffer_printf(&line, "}\n");
 	if (line.failed)
 		cli_fail(CLI_REFUSED, NULL, "no memory for a receipt");
@@ -107,8 +132,36 @@ static void print_detail(const struct cli *cli, const char *mark, const char *co
 	printf("\n");
 }
 
+/*           047  KRCS-OPS (KRCS)         COARSE_PLACE@1   KPS-KRCS@2  allowed by an agreement */
+static void print_audience(const struct cli *cli, const struct jukwaa_receipt *receipt)
+{
+	enum { DESK_COLUMNS = 28, PROFILE_COLUMNS = 18 };
+
+	if (receipt->audience_count == 0)
+		printf("          no desk would see it\n");
+	for (size_t i = 0; i < receipt->audience_count; i++) {
+		const struct jukwaa_reader *reader = &receipt->audience[i];
+		char who[96], under[64] = "";
+
+		if (reader->hidden_desks > 0)
+			(void)jk_text_format(who, sizeof who, "%" PRIu32 " of a task force", reader->hidden_desks);
+		else
+			(void)jk_text_format(who, sizeof who, "%s (%s)", reader->desk, reader->agency);
+		if (*reader->agreement)
+			(void)jk_text_format(under, sizeof under, "%s@%" PRIu32 "  ", reader->agreement, reader->version);
+		printf("          %s  ", reader->county);
+		print_padded(who, DESK_COLUMNS);
+		print_padded(*reader->profile ? reader->profile : "everything", PROFILE_COLUMNS);
+		printf("%s", under);
+		cli_print_text(stdout, reader->reason, 0);
+		printf("\n");
+	}
+	if (receipt->audience_more > 0)
+		printf("          %sand %zu more%s\n", cli_tone(cli, CLI_WARN), receipt->audience_more, cli_tone(cli, CLI_PLAIN));
+}
+
 /* STORED    fire-nairobi-1       047#12 022#3     fire-nairobi.cap.xml */
-static void show_human(const struct cli *cli, const struct jukwaa_receipt *receipt)
+static void show_human(const struct cli *cli, const struct jukwaa_receipt *receipt, bool dry_run)
 {
 	enum { VERDICT_COLUMNS = 9, PLACE_COLUMNS = 16, FILE_COLUMNS_MIN = 12 };
 	bool good = *receipt->verdict == 'S' || *receipt->verdict == 'D' || *receipt->verdict == 'V';
@@ -135,15 +188,17 @@ static void show_human(const struct cli *cli, const struct jukwaa_receipt *recei
 		print_detail(cli, "x", receipt->code, receipt->field, receipt->reason);
 	for (size_t i = 0; i < receipt->warning_count; i++)
 		print_detail(cli, "!", receipt->warnings[i].code, receipt->warnings[i].field, receipt->warnings[i].reason);
+	if (dry_run && *receipt->verdict == 'V')
+		print_audience(cli, receipt);
 }
 
 void publish_show(const struct cli *cli, const struct jukwaa_receipt *receipt, struct publish_tally *tally)
 {
 	++*count_of(tally, receipt->verdict);
 	if (cli->json)
-		show_json(receipt);
+		show_json(receipt, tally->dry_run);
 	else
-		show_human(cli, receipt);
+		show_human(cli, receipt, tally->dry_run);
 }
 
 void publish_show_tally(const struct publish_tally *tally)

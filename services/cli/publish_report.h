@@ -7,6 +7,7 @@
 struct publish_tally {
 	size_t stored, duplicate, conflict, rejected, valid;
 	size_t unreadable; /* files */
+	bool dry_run;      /* receipts say who would see it */
 };
 
 /* One line on standard output, flushed when a person is looking. */

@@ -40,19 +40,27 @@ static void read_mailbox_label(struct dispatch_event *event, const char *stream)
 /* Names outlive the arena: pointers and texts in one block, which is label.named. */
 static bool keep_names(struct dispatch_event *event)
 {
-	size_t count = event->label.named_count, bytes = names_bytes(event);
-	const char **named = count == 0 ? NULL : malloc(bytes);
-	char *text = named == NULL ? NULL : (char *)(named + count);
+	const char *const *from = event->label.named;
+	size_t count = event->label.named_count;
+	const char **named;
+	char *text;
 
-	for (size_t i = 0; named != NULL && i < count; i++) {
-		size_t size = strlen(event->label.named[i]) + 1;
+	named = count == 0 ? NULL : malloc(names_bytes(event));
+	event->label.named = named;
+	if (count == 0)
+		return true;
+	if (named == NULL) {
+		event->label.named_count = 0;
+		return false;
+	}
+	text = (char *)(named + count);
+	for (size_t i = 0; i < count; i++) {
+		size_t size = strlen(from[i]) + 1;
 
-		named[i] = memcpy(text, event->label.named[i], size);
+		named[i] = memcpy(text, from[i], size);
 		text += size;
 	}
-	event->label.named = named;
-	event->label.named_count = named == NULL ? 0 : count;
-	return named != NULL || count == 0;
+	return true;
 }
 
 static void read_county_label(struct dispatch_event *event, const char *stream, struct jk_arena *scratch)

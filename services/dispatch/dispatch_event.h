@@ -27,9 +27,10 @@ struct dispatch_event {
 	uint8_t commitment[32], chain[32];
 	bool mailbox;          /* the body is a mailbox message, not groups */
 	bool readable;         /* false: not a body of ours; nobody gets it */
-	struct jk_label label; /* owner_agency_id stays -1 until somebody has looked up agency; its names are the event's own */
+	struct jk_label label; /* the owner's fields are of owner_version; its names are the event's own */
 	size_t group_count;    /* of the body: see jk_body_withheld */
 	char agency[33];       /* code of the owner */
+	int64_t owner_version; /* of the registry in which it was looked up; 0: not yet */
 	struct dispatch_projection projection;
 	struct dispatch_copy *copies;
 	size_t label_size;             /* of stored: the fields before the body */

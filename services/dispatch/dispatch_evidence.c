@@ -4,6 +4,7 @@
 #include "base/jk_time.h"
 #include "dispatch_heads.h"
 #include "dispatch_internal.h"
+#include "evidence/evidence_witness.h"
 
 #include <string.h>
 
@@ -134,6 +135,14 @@ static bool load_heads(struct dispatch *dispatch)
 	return writing->heads.count > 0;
 }
 
+static void on_head_number(void *arg, size_t index, int64_t head_no)
+{
+	struct dispatch *dispatch = arg;
+
+	(void)index;
+	dispatch->writing.head_flying.head_no = (uint64_t)head_no;
+}
+
 enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct dispatch_store_done *done)
 {
 	struct dispatch_writing *writing = &dispatch->writing;
@@ -143,7 +152,8 @@ enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct di
 	writing->head_flying_total = dispatch->feed.total_seq;
 	dispatch_heads_sign(writing->heads.items, writing->heads.count, dispatch->around.key, jk_time_now_us(),
 		writing->leaves.items, &writing->head_flying);
-	return dispatch_store_add_head(dispatch->store, &writing->head_flying, writing->heads.items, writing->heads.count, done);
+	return dispatch_store_add_head(
+		dispatch->store, &writing->head_flying, writing->heads.items, writing->heads.count, on_head_number, done);
 }
 
 void dispatch_evidence_signed(struct dispatch *dispatch)
@@ -155,4 +165,20 @@ void dispatch_evidence_signed(struct dispatch *dispatch)
 	writing->head_at_ms = jk_time_mono_ms();
 	writing->head_number++;
 	jk_metric_add(dispatch->metrics.heads_signed, 1);
+}
+
+/* It waits for the disk, so not at each of a hundred heads a second: the newest holds all before it. */
+void dispatch_evidence_publish(struct dispatch *dispatch, int64_t now_ms)
+{
+	struct dispatch_writing *writing = &dispatch->writing;
+	struct jk_refusal why;
+
+	if (dispatch->around.head_file[0] == '\0' || writing->published_number == writing->head_number ||
+		now_ms < writing->publish_at_ms)
+		return;
+	writing->publish_at_ms = now_ms + DISPATCH_HEAD_BEAT_MS;
+	if (jk_witness_append(dispatch->around.head_file, &writing->head, &why) == JK_OK)
+		writing->published_number = writing->head_number;
+	else
+		jk_log_limited(60000, JK_LOG_WARN, "head_not_published", "why=%s", why.reason);
 }

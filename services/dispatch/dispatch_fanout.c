@@ -41,6 +41,7 @@ struct visit {
 	int deliveries, steps; /* left */
 	int stream_deliveries; /* of one stream before the next one has its turn */
 	int waits;
+	uint32_t term; /* under which the next delivery is noted */
 };
 
 static struct dispatch_position position_of(const struct dispatch_event *event)
@@ -51,16 +52,14 @@ static struct dispatch_position position_of(const struct dispatch_event *event)
 	return position;
 }
 
-/* The owner is looked up once for all sessions; a snapshot that does not know it yet denies. */
-static void find_owner(const struct visit *visit, struct dispatch_event *event)
+/* The owner and its policy are looked up once for all sessions, and again when the registry has changed; a snapshot that does not
+ * know the owner denies. */
+void dispatch_fanout_find_owner(struct dispatch_event *event, const struct jk_registry *registry)
 {
-	const struct jk_agency *agency;
-
-	if (event->label.owner_agency_id >= 0 || !event->readable)
+	if (event->owner_version == registry->version || !event->readable)
 		return;
-	agency = jk_registry_find_agency(visit->registry, event->agency);
-	if (agency != NULL)
-		jk_registry_label_owner(&event->label, agency);
+	jk_registry_label_owner(&event->label, jk_registry_find_agency(registry, event->agency));
+	event->owner_version = registry->version;
 }
 
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */
@@ -68,11 +67,12 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 {
 	struct dispatch_metrics *metrics = &visit->dispatch->metrics;
 
+	*ret_decision = (struct jk_decision){.effect = JK_DENY, .withheld = UINT32_MAX};
 	if (!event->readable) {
 		jk_metric_add(metrics->unreadable, 1);
 		return false;
 	}
-	find_owner(visit, event);
+	dispatch_fanout_find_owner(event, visit->registry);
 	*ret_decision = jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
 	if (ret_decision->effect == JK_DENY) {
 		jk_metric_add(metrics->denied, 1);
@@ -155,12 +155,13 @@ static enum step put_in_parcel(struct visit *visit, const struct dispatch_delive
 		return STEP_STOP;
 	noted->size = (uint32_t)(dispatch->parcel.size - before);
 	dispatch_subscription_sent(subscription, noted, joins);
+	dispatch_subscription_note(&subscription->places[noted->place], noted->position.seq, visit->term);
 	dispatch->flight_bytes += noted->size;
 	visit->deliveries--;
 	return STEP_DONE;
 }
 
-/* Puts the copy on its way and moves on; STEP_STOP: not now, or never again. */
+/* Puts the copy on its way and moves on; STEP_STOP: not now, or never again. decision: DENY recalls an earlier copy. */
 static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
 	const struct jk_decision *decision)
 {
@@ -175,12 +176,16 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 	struct dispatch_delivery delivery = {
 		.delivery_no = subscription->delivery_no + 1, .stream = stream, .seal = seal, .term = decision->term};
 
-	delivery.copy = dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
+	delivery.recalls = decision->effect == JK_DENY;
+	delivery.copy = delivery.recalls
+				? dispatch_wire_recall_copy(event, stream, dispatch->scratch)
+				: dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
 	if (delivery.copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
 		return pass_undeliverable(visit, place_no, event);
 	if (!fits_parcel(visit, &delivery) && (!send_parcel(visit) || !has_room(visit)))
 		return STEP_STOP;
 	dispatch_seal_write(seal, dispatch->seal_key, &subscription->holder, stream, &noted.position);
+	jk_metric_add(dispatch->metrics.recalled, delivery.recalls);
 	return put_in_parcel(visit, &delivery, &noted);
 }
 
@@ -205,13 +210,34 @@ static struct dispatch_block *block_for(struct visit *visit, struct dispatch_pla
 	return block;
 }
 
+/* The desk may not have it, or does not want it; it may have had an earlier copy. STEP_STOP: it is to be told. */
+static enum step pass_over(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
+	const struct jk_decision *decision)
+{
+	const struct dispatch_recall_case recall = {.subscription = visit->subscription,
+		.stream = visit->subscription->places[place_no].stream,
+		.registry = visit->registry,
+		.key = visit->key,
+		.now_us = visit->now_us};
+	struct dispatch_position position = position_of(event);
+
+	if (decision->effect == JK_DENY) {
+		enum dispatch_recall_state state = dispatch_recall_decide(visit->dispatch, &recall, block, event);
+
+		if (state != DISPATCH_RECALL_NO)
+			return state == DISPATCH_RECALL_YES ? STEP_STOP : STEP_WAIT;
+	}
+	dispatch_subscription_passed(visit->subscription, place_no, &position);
+	return STEP_DONE;
+}
+
 /* The next number of one stream. */
 static enum step take_next(struct visit *visit, size_t place_no)
 {
 	struct dispatch_subscription *subscription = visit->subscription;
 	struct dispatch_place *place = &subscription->places[place_no];
 	struct dispatch_block *block = block_for(visit, place);
-	struct dispatch_position next = {.seq = place->at.seq + 1};
+	const struct dispatch_position next = {.seq = place->at.seq + 1};
 	struct dispatch_event *event;
 	struct jk_decision decision;
 
@@ -224,14 +250,14 @@ static enum step take_next(struct visit *visit, size_t place_no)
 		return STEP_STOP;
 	}
 	if (!is_for(visit, event, &decision)) {
-		next = position_of(event);
-		dispatch_subscription_passed(subscription, place_no, &next);
-		return STEP_DONE;
+		enum step step = pass_over(visit, place_no, block, event, &decision);
+
+		if (step != STEP_STOP)
+			return step;
 	}
 	jk_metric_add(visit->dispatch->metrics.hits, 1);
-	if (dispatch_rules_should_reserve(next.seq, place->reserved_to))
-		dispatch_writing_reserve(visit->dispatch, subscription, place_no);
-	if (next.seq > place->reserved_to)
+	visit->term = dispatch_terms_number(&visit->dispatch->terms, &decision);
+	if (!dispatch_writing_covers(visit->dispatch, subscription, place_no, next.seq, visit->term))
 		return STEP_WAIT;
 	return deliver(visit, place_no, block, event, &decision);
 }
@@ -346,7 +372,7 @@ static void visit_session(void *arg, struct jk_session *session)
 	if (subscription->catching_up && !has_turn(round, subscription))
 		return;
 	visit.key = jk_registry_find_key(round->registry, session->curve_key);
-	if (visit.key == NULL || visit.key->revoked)
+	if (visit.key == NULL || jk_registry_key_standing(visit.key, round->now_us) != JK_STANDING_GOOD)
 		return;
 	if (subscription->policy_version != round->registry->version)
 		dispatch_subscription_revoke_ranges(subscription, round->registry->version);

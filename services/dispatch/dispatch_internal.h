@@ -7,6 +7,8 @@
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
+ *   dispatch_closing.c    writing lane: what was sent of each range, and how far
+ *   dispatch_recall.c     reading lane: RECALLED to those that had an earlier copy
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind
  *   dispatch_lagging.c    publishers are told which desks lag
@@ -57,7 +59,7 @@ struct dispatch_pending {
 	enum dispatch_start start;
 	char cursor[DISPATCH_CURSOR_BYTES];
 	uint32_t window, batch_max_bytes;
-	bool lagging;
+	bool lagging, recalled;
 	struct dispatch_streams streams;
 	bool sealed[DISPATCH_STREAMS_MAX];
 	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
@@ -88,17 +90,21 @@ struct dispatch_writing {
 	struct dispatch_list renewed, renewed_flying;   /* struct dispatch_cursor_row */
 	struct dispatch_list cursors, cursors_flying;   /* struct dispatch_cursor_row */
 	struct dispatch_list closings, closings_flying; /* struct dispatch_closing */
+	struct dispatch_list settled;                   /* committed during a look-up of dispatch_recall.c */
+	unsigned notes;                                 /* of rows that stay open, for the next job */
 	struct dispatch_receipts *receipts;
 	struct dispatch_list notices;       /* struct dispatch_mail, the next ones beside the receipts */
 	struct dispatch_list mails;         /* struct dispatch_mail, flying */
 	struct dispatch_list heads, leaves; /* struct jk_head, hashes */
-	struct dispatch_signed_head head, head_flying;
+	struct jk_signed_head head, head_flying;
 	uint64_t head_number; /* of head; 0: none yet */
+	uint64_t published_number;
+	int64_t publish_at_ms;
 	uint64_t head_total, head_flying_total;
 };
 
 struct dispatch_metrics {
-	struct jk_metric *delivered, *batches, *denied, *filtered, *unreadable, *acked;
+	struct jk_metric *delivered, *batches, *denied, *recalled, *filtered, *unreadable, *acked;
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
 	struct jk_metric *sessions, *flight_bytes, *registry_version;
 	struct jk_metric *heads_signed, *receipts, *notices, *reservations, *failures;
@@ -129,6 +135,39 @@ struct dispatch_lagging_desks {        /* dispatch_lagging.c */
 	size_t next; /* where the looking through goes on */
 };
 
+enum dispatch_recall_state {
+	DISPATCH_RECALL_UNKNOWN,
+	DISPATCH_RECALL_ASKED,
+	DISPATCH_RECALL_NO,
+	DISPATCH_RECALL_YES,
+};
+enum { DISPATCH_RECALL_ANSWERS = 4096, DISPATCH_RECALL_QUESTIONS = 256 };
+
+/* Had this desk a copy of the event's incident, earlier in the stream? */
+struct dispatch_recall_answer {
+	int32_t desk_id;
+	enum dispatch_recall_state state;
+	bool seen; /* by whom it was for */
+	const struct dispatch_stream *stream;
+	uint64_t seq;
+	int64_t policy_version, until_ms;
+};
+
+/* The event at hand: who is not to have it. */
+struct dispatch_recall_case {
+	const struct dispatch_subscription *subscription;
+	const struct dispatch_stream *stream;
+	const struct jk_registry *registry;
+	const struct jk_registry_key *key;
+	int64_t now_us;
+};
+
+struct dispatch_recall {                                                /* dispatch_recall.c */
+	struct dispatch_recall_answer answers[DISPATCH_RECALL_ANSWERS]; /* by what they answer; the newest wins */
+	struct dispatch_list asking, flying;                            /* struct dispatch_recall_question */
+	bool looking, turn;
+};
+
 struct dispatch {
 	struct dispatch_surroundings around;
 	struct jk_sessions *sessions;
@@ -152,6 +191,8 @@ struct dispatch {
 	struct dispatch_metrics metrics;
 	struct dispatch_lag lag;
 	struct dispatch_lagging_desks lagging;
+	struct dispatch_terms terms; /* of records */
+	struct dispatch_recall recall;
 };
 
 /* dispatch_ask.c */
@@ -181,9 +222,14 @@ void dispatch_feed_turn(struct dispatch *dispatch);
 /* dispatch_fanout.c */
 /* Goes round the sessions once; true when more could be done at once. */
 bool dispatch_fanout_turn(struct dispatch *dispatch);
+/* The owner is looked up once for all sessions; a snapshot that does not know it yet denies. */
+void dispatch_fanout_find_owner(struct dispatch_event *event, const struct jk_registry *registry);
 
 /* dispatch_writing.c */
-void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place);
+/* Is the next number covered by a range that is written down, and can it be noted there as sent under this term? False: not yet;
+ * what is missing is asked for. */
+bool dispatch_writing_covers(
+	struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place, uint64_t seq, uint32_t term);
 /* Notes the cursor's positions that moved, and the ranges that ended (all of them, when the subscription ends). */
 void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends);
 /* The cursor starts anew: nothing noted for it so far counts. */
@@ -192,6 +238,34 @@ void dispatch_writing_turn(struct dispatch *dispatch);
 /* Nothing is left to be written before the end. */
 bool dispatch_writing_is_clear(const struct dispatch *dispatch);
 void dispatch_writing_done(struct dispatch *dispatch);
+
+/* dispatch_closing.c */
+/* Nothing of the range was sent, nor will be. */
+void dispatch_closing_unused(struct dispatch *dispatch, const struct dispatch_range *range);
+/* What was sent of it so far is all that this process will know; ends: all that was sent at all. Takes the record. */
+void dispatch_closing_add(struct dispatch *dispatch, const struct dispatch_subscription *subscription,
+	const struct dispatch_place *place, struct dispatch_range *range, bool ends);
+/* Notes the place's ranges that moved some time ago and stay open. */
+void dispatch_closing_note_open(
+	struct dispatch *dispatch, const struct dispatch_subscription *subscription, struct dispatch_place *place);
+/* The next ones get ready to fly, unless some still do. */
+void dispatch_closing_fly(struct dispatch_writing *writing);
+/* Those that flew are committed. */
+void dispatch_closing_written(struct dispatch *dispatch);
+/* No look-up is under way any more. */
+void dispatch_closing_settle(struct dispatch *dispatch);
+/* Does something that is not sure to be found in the database say that the desk got content with this number? */
+bool dispatch_closing_has_copy(
+	const struct dispatch_writing *writing, int32_t desk_id, const struct dispatch_stream *stream, uint64_t seq);
+void dispatch_closing_done(struct dispatch_writing *writing);
+
+/* dispatch_recall.c */
+/* The event was denied: is the desk to be told that its earlier copy is recalled? ASKED: wait. */
+enum dispatch_recall_state dispatch_recall_decide(struct dispatch *dispatch, const struct dispatch_recall_case *of,
+	struct dispatch_block *block, const struct dispatch_event *event);
+/* Starts the reading job that answers, when something is asked. */
+bool dispatch_recall_look(struct dispatch *dispatch);
+void dispatch_recall_done(struct dispatch *dispatch);
 
 /* dispatch_lag.c */
 void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);
@@ -217,3 +291,5 @@ void dispatch_evidence_appended(struct dispatch *dispatch);
 bool dispatch_evidence_head_is_due(const struct dispatch *dispatch, int64_t now_ms);
 enum jk_status dispatch_evidence_sign(struct dispatch *dispatch, const struct dispatch_store_done *done) JK_MUST_CHECK;
 void dispatch_evidence_signed(struct dispatch *dispatch);
+/* Adds the newest head to the file where they are published, if it is due. */
+void dispatch_evidence_publish(struct dispatch *dispatch, int64_t now_ms);

@@ -206,9 +206,15 @@ static struct lag_agency *agency_of(struct laggard *laggard, int32_t agency_id)
 /* Any key of the desk stands for it; NULL: it has none that is good, and may see nothing. */
 static const struct jk_registry_key *key_of(const struct jk_registry *registry, int32_t desk_id)
 {
-	for (size_t i = 0; i < registry->key_count; i++)
-		if (registry->keys[i].desk != NULL && registry->keys[i].desk->desk_id == desk_id && !registry->keys[i].revoked)
-			return &registry->keys[i];
+	int64_t now_us = jk_time_now_us();
+
+	for (size_t i = 0; i < registry->key_count; i++) {
+		const struct jk_registry_key *key = &registry->keys[i];
+
+		if (key->desk != NULL && key->desk->desk_id == desk_id &&
+			jk_registry_key_standing(key, now_us) == JK_STANDING_GOOD)
+			return key;
+	}
 	return NULL;
 }
 

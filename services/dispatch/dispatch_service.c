@@ -177,6 +177,7 @@ static void on_tick(void *arg)
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
+	dispatch_evidence_publish(dispatch, jk_time_mono_ms());
 	if (dispatch->has_secret && !dispatch->draining)
 		jk_sessions_each(dispatch->sessions, beat_session, dispatch);
 }
@@ -234,6 +235,7 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->batches = jk_metric_counter("jukwaa_dispatch_batches_total", "", "Messages with more than one copy.");
 	m->acked = jk_metric_counter("jukwaa_dispatch_acknowledged_total", "", "Copies acknowledged.");
 	m->denied = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"denied\"", "Events passed over for a session.");
+	m->recalled = jk_metric_counter("jukwaa_dispatch_recalled_total", "", "Earlier copies recalled from desks.");
 	m->filtered = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"filtered\"", "Events passed over for a session.");
 	m->unreadable =
 		jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"unreadable\"", "Events passed over for a session.");
@@ -318,6 +320,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	if (dispatch == NULL)
 		return;
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
+	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
 	dispatch_subscribe_done(dispatch);
@@ -326,6 +329,8 @@ void dispatch_close(struct dispatch **dispatch_p)
 	jk_arena_free(&dispatch->scratch);
 	dispatch_lag_done(dispatch);
 	dispatch_lagging_done(dispatch);
+	dispatch_recall_done(dispatch);
+	dispatch_terms_done(&dispatch->terms);
 	dispatch_parcel_done(&dispatch->parcel);
 	free(dispatch);
 	*dispatch_p = NULL;

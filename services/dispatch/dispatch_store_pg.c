@@ -84,6 +84,7 @@ void dispatch_store_close(struct dispatch_store **store_p)
 	if (store->write_db != NULL)
 		jk_db_close(&store->write_db);
 	arrays_done(store->read_arrays, sizeof store->read_arrays / sizeof store->read_arrays[0]);
+	arrays_done(store->recall_arrays, sizeof store->recall_arrays / sizeof store->recall_arrays[0]);
 	arrays_done(store->arrays, DISPATCH_STORE_ARRAYS);
 	arrays_done(store->cursor_arrays, sizeof store->cursor_arrays / sizeof store->cursor_arrays[0]);
 	free(store);

@@ -6,6 +6,7 @@
 
 #include "bus/bus_loop.h"
 #include "dispatch_heads.h"
+#include "dispatch_record.h"
 #include "dispatch_seal.h"
 #include "feed/feed_reader.h"
 
@@ -65,6 +66,23 @@ enum jk_status dispatch_store_read_cursors(struct dispatch_store *store, const s
 	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor),
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
+/* Did this desk get content of the incident, with a lower number in this stream? */
+struct dispatch_recall_question {
+	int32_t desk_id;
+	struct dispatch_holder holder;
+	const char *stream;
+	uint64_t seq;
+	struct jk_id incident_id;
+	uint32_t answer; /* for dispatch_recall.c, as is had */
+	bool had;
+};
+/* on_earlier comes for each earlier number of the incident (the newest 64), in any order; had: by what is written down of it. Of
+ * a row that is silent (left open by a crash) it says no: what nobody knows to be sent, nobody is told to have. Takes the reading
+ * lane. */
+enum jk_status dispatch_store_recall(struct dispatch_store *store, const struct dispatch_recall_question *questions, size_t count,
+	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
+
 /* ---- writing lane ---- */
 
 /* Key of the seals, and the feed's epoch (0: not confirmed). */
@@ -83,13 +101,19 @@ struct dispatch_cursor_batch {
 	const struct dispatch_cursor_row *renewed, *rows;
 	size_t renewed_count, row_count;
 };
-/* A disclosure row's end. */
+/* What a disclosure row is to say; of several for one row the last counts. */
 struct dispatch_closing {
 	int64_t disclosure_id;
-	uint64_t sent_seq, acked_seq;
+	uint64_t from_seq, sent_seq, acked_seq;
+	uint64_t seen_seq;              /* sent or passed over up to here: the record written down ends here */
+	bool ends;                      /* nothing more will be sent */
+	struct dispatch_record *record; /* NULL: nothing was sent */
+	int32_t desk_id;                /* for dispatch_closing.c, as is stream; -1: none */
+	const struct dispatch_stream *stream;
 };
 enum jk_status dispatch_store_save(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
-	const struct dispatch_closing *closings, size_t closing_count, const struct dispatch_store_done *done) JK_MUST_CHECK;
+	const struct dispatch_terms *terms, const struct dispatch_closing *closings, size_t closing_count,
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* What a subscription asks about one of its streams. */
 struct dispatch_question {
@@ -125,8 +149,10 @@ struct dispatch_reservation {
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,
 	void (*on_id)(void *arg, size_t index, int64_t disclosure_id), const struct dispatch_store_done *done) JK_MUST_CHECK;
 
-enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct dispatch_signed_head *head,
-	const struct jk_head *streams, size_t count, const struct dispatch_store_done *done) JK_MUST_CHECK;
+/* on_number: the head's number, before done. */
+enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct jk_signed_head *head,
+	const struct jk_head *streams, size_t count, void (*on_number)(void *arg, size_t index, int64_t head_no),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* An event for a mailbox. */
 struct dispatch_mail {

@@ -34,10 +34,13 @@ static const struct jk_db_statement cursor_save_statement = {
 
 static const struct jk_db_statement close_statement = {
 	.name = "dispatch_close",
-	.sql = "UPDATE dispatch.disclosure AS d SET sent_seq = r.sent_seq, acked_seq = r.acked_seq, closed_at = now()"
-	       " FROM unnest($1::int8[], $2::int8[], $3::int8[]) AS r (disclosure_id, sent_seq, acked_seq)"
+	.sql = "UPDATE dispatch.disclosure AS d SET sent_seq = r.sent_seq, acked_seq = r.acked_seq, record = r.record,"
+	       " terms = string_to_array(r.terms, E'\\n'), noted_at = now(), closed_at = CASE WHEN r.ends THEN now() END"
+	       " FROM (SELECT DISTINCT ON (u.disclosure_id) u.* FROM"
+	       " unnest($1::int8[], $2::int8[], $3::int8[], $4::bytea[], $5::text[], $6::int4[]::bool[]) WITH ORDINALITY"
+	       " AS u (disclosure_id, sent_seq, acked_seq, record, terms, ends, ord) ORDER BY u.disclosure_id, u.ord DESC) AS r"
 	       " WHERE d.disclosure_id = r.disclosure_id",
-	.params = 3,
+	.params = 6,
 };
 
 /* What counts as removed is not looked at, though its rows may still be there: a position is kept when its event is, or when what
@@ -73,7 +76,7 @@ static const struct jk_db_statement reserve_statement = {
 static const struct jk_db_statement head_statement = {
 	.name = "dispatch_head",
 	.sql = "INSERT INTO evidence.head (signed_at, root, streams, seqs, chains, public_key, signature)"
-	       " VALUES ($1::timestamptz, $2, $3::text[], $4::int8[], $5::bytea[], $6, $7)",
+	       " VALUES ($1::timestamptz, $2, $3::text[], $4::int8[], $5::bytea[], $6, $7) RETURNING head_no",
 	.params = 7,
 };
 
@@ -214,24 +217,55 @@ enum jk_status dispatch_store_read_secret(struct dispatch_store *store,
 	return start_job(store);
 }
 
-enum jk_status dispatch_store_save(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
-	const struct dispatch_closing *closings, size_t closing_count, const struct dispatch_store_done *done)
+/* Nothing was sent of a number that the record does not name, up to seen_seq. */
+static void add_record(struct jk_db_array *records, const struct dispatch_closing *closing)
 {
-	static const unsigned oids[] = {JK_OID_INT8, JK_OID_INT8, JK_OID_INT8};
+	uint8_t bytes[DISPATCH_RESERVE_MAX] = {0};
+	size_t size = (size_t)(closing->seen_seq + 1 - closing->from_seq);
+
+	if (size == 0 || size > sizeof bytes || dispatch_record_bytes(closing->record) > size) {
+		jk_db_array_add(records, NULL, 0);
+		return;
+	}
+	if (closing->record != NULL)
+		dispatch_record_write(closing->record, bytes);
+	jk_db_array_add(records, bytes, (int)size);
+}
+
+/* One a line. */
+static void add_terms(struct jk_db_array *texts, const struct dispatch_terms *terms, const struct dispatch_record *record)
+{
+	struct jk_buffer lines = {0};
+
+	for (uint8_t i = 0; record != NULL && i < record->term_count; i++)
+		jk_buffer_printf(&lines, "%s%s", i > 0 ? "\n" : "", dispatch_terms_text(terms, record->terms[i]));
+	jk_db_array_add(texts, lines.data, (int)lines.size);
+	jk_buffer_done(&lines);
+}
+
+enum jk_status dispatch_store_save(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors,
+	const struct dispatch_terms *terms, const struct dispatch_closing *closings, size_t closing_count,
+	const struct dispatch_store_done *done)
+{
+	static const unsigned oids[] = {JK_OID_INT8, JK_OID_INT8, JK_OID_INT8, JK_OID_BYTEA, JK_OID_TEXT, JK_OID_INT4};
+	enum { ARRAYS = sizeof oids / sizeof oids[0] };
 
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
 	begin_job(store, done);
 	(void)add_step(store, &no_wait_statement);
 	cursor_steps(store, cursors);
-	reset_arrays(store->arrays, oids, 3);
+	reset_arrays(store->arrays, oids, ARRAYS);
 	for (size_t i = 0; i < closing_count; i++) {
 		jk_db_array_add_int(&store->arrays[0], closings[i].disclosure_id);
 		jk_db_array_add_int(&store->arrays[1], (int64_t)closings[i].sent_seq);
 		jk_db_array_add_int(&store->arrays[2], (int64_t)closings[i].acked_seq);
+		add_record(&store->arrays[3], &closings[i]);
+		add_terms(&store->arrays[4], terms, closings[i].record);
+		jk_db_array_add_int(&store->arrays[5], closings[i].ends);
 	}
 	if (closing_count > 0)
-		bind_arrays(add_step(store, &close_statement), store->arrays, 3);
+		bind_arrays(add_step(store, &close_statement), store->arrays, ARRAYS);
 	return start_job(store);
 }
 
@@ -291,8 +325,9 @@ enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct
 	return start_job(store);
 }
 
-enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct dispatch_signed_head *head,
-	const struct jk_head *streams, size_t count, const struct dispatch_store_done *done)
+enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struct jk_signed_head *head,
+	const struct jk_head *streams, size_t count, void (*on_number)(void *arg, size_t index, int64_t head_no),
+	const struct dispatch_store_done *done)
 {
 	static const unsigned oids[] = {JK_OID_TEXT, JK_OID_INT8, JK_OID_BYTEA};
 	static const int64_t pg_epoch_us = INT64_C(946684800000000); /* 2000-01-01, PostgreSQL's epoch */
@@ -302,6 +337,7 @@ enum jk_status dispatch_store_add_head(struct dispatch_store *store, const struc
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
 	begin_job(store, done);
+	store->job.on_id = on_number;
 	reset_arrays(arrays, oids, 3);
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_text(&arrays[0], streams[i].stream);

@@ -39,6 +39,9 @@ void dispatch_subscription_free(struct dispatch_subscription **subscription_p)
 {
 	if (*subscription_p == NULL)
 		return;
+	for (size_t i = 0; i < (*subscription_p)->place_count; i++)
+		for (uint8_t n = 0; n < (*subscription_p)->places[i].range_count; n++)
+			dispatch_record_free(&(*subscription_p)->places[i].ranges[n].record);
 	free((*subscription_p)->unacked);
 	free(*subscription_p);
 	*subscription_p = NULL;
@@ -151,10 +154,38 @@ void dispatch_subscription_revoke_ranges(struct dispatch_subscription *subscript
 		subscription->places[i].reserved_to = subscription->places[i].at.seq;
 }
 
+static struct dispatch_range *range_of(struct dispatch_place *place, uint64_t seq)
+{
+	for (uint8_t i = place->range_count; i > 0; i--)
+		if (seq >= place->ranges[i - 1].from_seq && seq <= place->ranges[i - 1].to_seq)
+			return &place->ranges[i - 1];
+	return NULL;
+}
+
+bool dispatch_subscription_can_note(struct dispatch_place *place, uint64_t seq, uint32_t term)
+{
+	struct dispatch_range *range = range_of(place, seq);
+
+	if (range == NULL || term == 0)
+		return false;
+	if (range->record == NULL)
+		range->record = dispatch_record_new(range->from_seq);
+	return range->record != NULL && dispatch_record_make_room(range->record, term);
+}
+
+void dispatch_subscription_note(struct dispatch_place *place, uint64_t seq, uint32_t term)
+{
+	struct dispatch_range *range = range_of(place, seq);
+
+	if (range != NULL && range->record != NULL)
+		dispatch_record_add(range->record, seq, term);
+}
+
 void dispatch_subscription_grant(struct dispatch_place *place, const struct dispatch_range *range)
 {
 	/* The oldest leaves memory only: its row stays "possibly disclosed". */
 	if (place->range_count == DISPATCH_RANGES_MAX) {
+		dispatch_record_free(&place->ranges[0].record);
 		place->range_count--;
 		memmove(place->ranges, place->ranges + 1, place->range_count * sizeof place->ranges[0]);
 	}

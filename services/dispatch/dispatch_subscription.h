@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dispatch_cache.h"
+#include "dispatch_record.h"
 #include "dispatch_seal.h"
 
 enum {
@@ -16,6 +17,9 @@ enum {
 struct dispatch_range {
 	int64_t disclosure_id;
 	uint64_t from_seq, to_seq;
+	struct dispatch_record *record;   /* NULL: nothing of it was sent */
+	uint64_t noted_seen, noted_acked; /* as written down last */
+	int64_t noted_ms;
 };
 
 /* One stream of the subscription. */
@@ -60,6 +64,7 @@ struct dispatch_subscription {
 	uint32_t window;
 	uint32_t batch_max_bytes; /* 0: one event a message */
 	bool lagging;             /* knows EVENT_KIND_LAGGING */
+	bool recalled;            /* knows EVENT_KIND_RECALLED */
 	bool catching_up;         /* the last visit ended before it had all there is */
 	uint64_t lap;             /* of those that catch up: in which it was visited last */
 	uint32_t messages;        /* unacknowledged, wholly or in part */
@@ -98,9 +103,15 @@ bool dispatch_subscription_ack(struct dispatch_subscription *subscription, uint6
 
 /* Nothing may be sent under ranges reserved so far (the policy is another one now). */
 void dispatch_subscription_revoke_ranges(struct dispatch_subscription *subscription, int64_t policy_version);
+/* Can the number be noted as sent under this term, in the range that covers it? False: there is none, its record is full, or
+ * there is no memory. */
+bool dispatch_subscription_can_note(struct dispatch_place *place, uint64_t seq, uint32_t term);
+/* It was sent; could be noted. */
+void dispatch_subscription_note(struct dispatch_place *place, uint64_t seq, uint32_t term);
 /* The range is written down. A range before it ends where this one begins. */
 void dispatch_subscription_grant(struct dispatch_place *place, const struct dispatch_range *range);
-/* Takes out a range of which all that was sent is acknowledged (or any, when `all`); false when there is none. */
+/* Takes out a range of which all that was sent is acknowledged (or any, when `all`), with its record; false when there is none.
+ */
 bool dispatch_subscription_take_closed(struct dispatch_place *place, bool all, struct dispatch_range *ret_range);
 
 /* Numbers of its streams that are not with the client. */

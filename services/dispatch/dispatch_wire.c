@@ -7,6 +7,7 @@
 #include "base/jk_text.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "wire/wire_body.h"
 #include "wire/wire_field.h"
 #include "wire/wire_frame.h"
 
@@ -41,6 +42,7 @@ bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispa
 		.window = message->window,
 		.batch_max_bytes = message->batch_max_bytes,
 		.lagging = message->lagging,
+		.recalled = message->recalled,
 		.positions = positions,
 		.position_count = message->n_positions,
 	};
@@ -179,9 +181,11 @@ static size_t write_nonzero(uint8_t *ret, unsigned tag, uint64_t value)
 	return value == 0 ? 0 : write_number(ret, tag, value);
 }
 
-static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term)
+static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term, bool recalls)
 {
-	if (term == NULL)
+	if (recalls)
+		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "recall");
+	else if (term == NULL)
 		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "owner");
 	else if (term->pact_id == 0)
 		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "allow:%d", term->allow_id);
@@ -190,12 +194,12 @@ static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *t
 }
 
 /* What allowed the copy, and what it may be used for. */
-static size_t write_term(uint8_t ret[TERM_FIELDS_MAX_BYTES], const struct jk_term *term)
+static size_t write_term(uint8_t ret[TERM_FIELDS_MAX_BYTES], const struct jk_term *term, bool recalls)
 {
 	char allowed_by[ALLOWED_BY_BYTES];
 	size_t size;
 
-	write_allowed_by(allowed_by, term);
+	write_allowed_by(allowed_by, term, recalls);
 	size = write_text(ret, TAG_ALLOWED_BY, allowed_by, sizeof allowed_by);
 	if (term == NULL)
 		return size;
@@ -215,7 +219,7 @@ static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct d
 	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
 	number_size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
 	size = number_size + write_bytes(ret + number_size, TAG_POSITION, position, size);
-	return size + write_term(ret + size, delivery->term);
+	return size + write_term(ret + size, delivery->term, delivery->recalls);
 }
 
 size_t dispatch_wire_delivery_bytes(const struct dispatch_delivery *delivery)
@@ -285,7 +289,7 @@ enum jk_status dispatch_wire_send_parcel(struct jk_sessions *sessions, struct jk
 }
 
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
-	const struct dispatch_told *told, const struct dispatch_signed_head *head)
+	const struct dispatch_told *told, const struct jk_signed_head *head)
 {
 	Jukwaa__V1__Beat message = JUKWAA__V1__BEAT__INIT;
 	struct position_list list;
@@ -328,4 +332,50 @@ size_t dispatch_wire_write_lagging(uint8_t *ret, size_t capacity, const struct d
 	if (jukwaa__v1__lagging__get_packed_size(&message) > capacity)
 		return 0;
 	return jukwaa__v1__lagging__pack(&message, ret);
+}
+
+/* ---- recall ---- */
+
+const char *dispatch_wire_recall_reason(int kind)
+{
+	enum { ERASED = 8 };
+
+	switch (kind) {
+	case JK_EVENT_CANCEL:
+		return "CANCELLED";
+	case JK_EVENT_UPDATE:
+	case JK_EVENT_MOVED_AWAY:
+		return "OUTDATED";
+	case ERASED:
+		return "ERASED";
+	default:
+		return NULL;
+	}
+}
+
+const struct dispatch_copy *dispatch_wire_recall_copy(
+	const struct dispatch_event *event, const char *stream, struct jk_arena *scratch)
+{
+	Jukwaa__V1__Deliver message = JUKWAA__V1__DELIVER__INIT;
+	Jukwaa__V1__Recalled recalled = JUKWAA__V1__RECALLED__INIT;
+	struct dispatch_copy *copy;
+	const uint8_t *packed;
+
+	message.stream = (char *)stream;
+	message.seq = event->seq;
+	message.epoch = event->epoch;
+	message.event_id = borrow(event->event_id.bytes, sizeof event->event_id.bytes);
+	message.incident_id = borrow(event->incident_id.bytes, sizeof event->incident_id.bytes);
+	message.kind = JUKWAA__V1__EVENT_KIND__EVENT_KIND_RECALLED;
+	message.body_case = JUKWAA__V1__DELIVER__BODY_RECALLED;
+	message.recalled = &recalled;
+	recalled.reason = (char *)dispatch_wire_recall_reason(event->kind);
+	jk_arena_reset(scratch);
+	copy = jk_arena_alloc(scratch, sizeof *copy);
+	if (copy == NULL)
+		return NULL;
+	*copy = (struct dispatch_copy){.withheld = UINT32_MAX};
+	packed = jk_body_pack(&message.base, scratch, &copy->size);
+	copy->bytes = packed;
+	return packed == NULL ? NULL : copy;
 }

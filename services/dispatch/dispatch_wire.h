@@ -17,7 +17,7 @@ struct dispatch_ask {
 	enum dispatch_start start;
 	const char *cursor;
 	uint32_t window, batch_max_bytes;
-	bool lagging;
+	bool lagging, recalled;
 	const struct dispatch_sealed *positions;
 	size_t position_count;
 };
@@ -46,6 +46,7 @@ struct dispatch_delivery {
 	const uint8_t *seal; /* DISPATCH_SEAL_BYTES */
 	const struct dispatch_copy *copy;
 	const struct jk_term *term; /* NULL: the owner's own */
+	bool recalls;               /* ids alone */
 };
 
 /* Deliveries of one session that leave in one message. Zero-initialise; the memory serves one message after the other. */
@@ -66,7 +67,7 @@ enum jk_status dispatch_wire_send_parcel(
 
 /* head NULL: none signed yet. */
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
-	const struct dispatch_told *told, const struct dispatch_signed_head *head) JK_MUST_CHECK;
+	const struct dispatch_told *told, const struct jk_signed_head *head) JK_MUST_CHECK;
 
 /* Packs jukwaa.v1.Delivered; returns its size, 0 when it does not fit. */
 size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *desk, const char *stream, uint64_t up_to_seq);
@@ -77,5 +78,11 @@ struct dispatch_lagging {
 	int64_t since_us;
 	bool cleared;
 };
+/* Why an event of this kind recalls an earlier copy; NULL: it does not. */
+const char *dispatch_wire_recall_reason(int kind);
+/* What a desk that may not see the event is told in its place; made in scratch, which is reset. NULL: no room. */
+const struct dispatch_copy *dispatch_wire_recall_copy(
+	const struct dispatch_event *event, const char *stream, struct jk_arena *scratch);
+
 /* Packs jukwaa.v1.Lagging likewise. */
 size_t dispatch_wire_write_lagging(uint8_t *ret, size_t capacity, const struct dispatch_lagging *lagging);

@@ -11,7 +11,7 @@ enum { ROWS_MAX = 2048, SAVE_SOON_MS = 200 };
 
 /* ---- collecting ---- */
 
-void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
+static void reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
 {
 	struct dispatch_place *place = &subscription->places[place_no];
 	struct dispatch_reservation *reservation;
@@ -35,23 +35,23 @@ void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscri
 		reservation->from_seq + dispatch_rules_reserve_count(place->stream->last_seq + 1 - reservation->from_seq) - 1;
 }
 
-static uint64_t within(const struct dispatch_range *range, uint64_t seq)
+bool dispatch_writing_covers(
+	struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no, uint64_t seq, uint32_t term)
 {
-	if (seq < range->from_seq)
-		return range->from_seq - 1;
-	return seq < range->to_seq ? seq : range->to_seq;
-}
+	struct dispatch_place *place = &subscription->places[place_no];
 
-/* place NULL: nothing of the range was sent. */
-static void note_closing(struct dispatch *dispatch, const struct dispatch_place *place, const struct dispatch_range *range)
-{
-	struct dispatch_closing *closing = dispatch_list_add(&dispatch->writing.closings, sizeof *closing);
-
-	if (closing == NULL)
-		return;
-	closing->disclosure_id = range->disclosure_id;
-	closing->sent_seq = within(range, place == NULL ? 0 : place->sent_seq);
-	closing->acked_seq = within(range, place == NULL ? 0 : place->acked.seq);
+	if (dispatch_rules_should_reserve(seq, place->reserved_to))
+		reserve(dispatch, subscription, place_no);
+	if (seq > place->reserved_to)
+		return false;
+	if (dispatch_subscription_can_note(place, seq, term))
+		return true;
+	/* The record is full: the range ends here, unless the next one comes already. */
+	if (!place->reserving) {
+		place->reserved_to = seq - 1;
+		reserve(dispatch, subscription, place_no);
+	}
+	return false;
 }
 
 static void note_cursor(struct dispatch *dispatch, const struct dispatch_subscription *subscription, struct dispatch_place *place)
@@ -77,7 +77,8 @@ void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscri
 		if (subscription->cursor[0] != '\0' && place->unsaved)
 			note_cursor(dispatch, subscription, place);
 		while (dispatch_subscription_take_closed(place, ends, &range))
-			note_closing(dispatch, place, &range);
+			dispatch_closing_add(dispatch, subscription, place, &range, true);
+		dispatch_closing_note_open(dispatch, subscription, place);
 	}
 }
 
@@ -144,10 +145,21 @@ static struct dispatch_cursor_batch load_cursors(struct dispatch *dispatch)
 
 /* ---- jobs ---- */
 
+/* Positions are saved without waiting for the disk: those saved last may be lost with the database that has come back. */
+static void save_again(void *arg, struct jk_session *session)
+{
+	struct dispatch_subscription *subscription = session->user;
+
+	(void)arg;
+	for (size_t i = 0; subscription != NULL && i < subscription->place_count; i++)
+		subscription->places[i].unsaved = true;
+}
+
 static void on_secret(void *arg, const uint8_t *key, uint32_t epoch)
 {
 	struct dispatch *dispatch = arg;
 
+	jk_sessions_each(dispatch->sessions, save_again, NULL);
 	memcpy(dispatch->seal_key, key, sizeof dispatch->seal_key);
 	dispatch->has_secret = true;
 	dispatch->writing.secret_due = false;
@@ -171,17 +183,20 @@ static void on_id(void *arg, size_t index, int64_t disclosure_id)
 	struct dispatch_place *place;
 
 	if (subscription == NULL || subscription->serial != r->serial) {
-		note_closing(dispatch, NULL, &range);
+		dispatch_closing_unused(dispatch, &range);
 		return;
 	}
 	place = &subscription->places[r->place];
 	if (subscription->policy_version != r->policy_version) {
 		place->reserving = false;
-		note_closing(dispatch, NULL, &range);
+		dispatch_closing_unused(dispatch, &range);
 		return;
 	}
 	while (dispatch_subscription_take_closed(place, false, &closed))
-		note_closing(dispatch, place, &closed);
+		dispatch_closing_add(dispatch, subscription, place, &closed, true);
+	/* The oldest leaves memory: its row stays "possibly disclosed" beyond what is acknowledged now. */
+	if (place->range_count == DISPATCH_RANGES_MAX && dispatch_subscription_take_closed(place, true, &closed))
+		dispatch_closing_add(dispatch, subscription, place, &closed, false);
 	dispatch_subscription_grant(place, &range);
 }
 
@@ -206,7 +221,7 @@ static void on_committed(struct dispatch *dispatch, enum dispatch_job job)
 		break;
 	case DISPATCH_JOB_SAVE:
 		forget_flying(writing);
-		dispatch_list_clear(&writing->closings_flying);
+		dispatch_closing_written(dispatch);
 		break;
 	case DISPATCH_JOB_APPEND:
 		dispatch_evidence_appended(dispatch);
@@ -258,14 +273,12 @@ static enum jk_status start_save(struct dispatch *dispatch, const struct dispatc
 	jk_sessions_each(dispatch->sessions, collect_session, dispatch);
 	much = writing->cursors.count + writing->closings.count >= ROWS_MAX;
 	cursors = load_cursors(dispatch);
-	if (writing->closings_flying.count == 0)
-		(void)dispatch_list_move_some(
-			&writing->closings_flying, &writing->closings, ROWS_MAX, sizeof(struct dispatch_closing));
+	dispatch_closing_fly(writing);
 	writing->save_at_ms = jk_time_mono_ms() + (much ? SAVE_SOON_MS : DISPATCH_SAVE_MS);
 	if (cursors.row_count == 0 && cursors.renewed_count == 0 && writing->closings_flying.count == 0)
 		return JK_RETRY;
-	return dispatch_store_save(
-		dispatch->store, &cursors, writing->closings_flying.items, writing->closings_flying.count, done);
+	return dispatch_store_save(dispatch->store, &cursors, &dispatch->terms, writing->closings_flying.items,
+		writing->closings_flying.count, done);
 }
 
 static enum jk_status start_find(struct dispatch *dispatch, const struct dispatch_store_done *done)
@@ -391,9 +404,10 @@ void dispatch_writing_done(struct dispatch *dispatch)
 {
 	struct dispatch_writing *writing = &dispatch->writing;
 	struct dispatch_list *lists[] = {&writing->reserve, &writing->reserve_flying, &writing->renewed, &writing->renewed_flying,
-		&writing->cursors, &writing->cursors_flying, &writing->closings, &writing->closings_flying, &writing->mails,
-		&writing->notices, &writing->heads, &writing->leaves};
+		&writing->cursors, &writing->cursors_flying, &writing->mails, &writing->notices, &writing->heads,
+		&writing->leaves};
 
+	dispatch_closing_done(writing);
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		dispatch_list_done(lists[i]);
 	dispatch_receipts_free(&writing->receipts);

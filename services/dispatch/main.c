@@ -9,7 +9,7 @@
 
 struct settings {
 	struct jk_daemon_settings daemon;
-	const char *listen, *database, *key_file, *hint_sockets;
+	const char *listen, *database, *key_file, *hint_sockets, *head_file;
 	enum jk_realm realm;
 	int64_t cache_mib, lag_after_s, lag_again_s;
 };
@@ -24,6 +24,8 @@ static const struct jk_setting table[] = {
 	{"realm", JK_CONF_REALM, offsetof(struct settings, realm), NULL, 0, 0, false, "LIVE or EXERCISE; must be the database's"},
 	{"hint-sockets", JK_CONF_TEXT, offsetof(struct settings, hint_sockets), "", 0, 0, false,
 		"sockets of those who append to the feed, separated by commas; empty: look every 250 ms"},
+	{"head-file", JK_CONF_PATH, offsetof(struct settings, head_file), "", 0, 0, false,
+		"signed heads are added to this file, one a line, for whoever wants to hold the exchange to them"},
 	{"cache-mib", JK_CONF_INT, offsetof(struct settings, cache_mib), "16", 1, 65536, false,
 		"memory for events that sessions share"},
 	{"lag-after-s", JK_CONF_INT, offsetof(struct settings, lag_after_s), "300", 0, 86400, false,
@@ -51,6 +53,7 @@ static bool open_house(const struct settings *settings, struct house *house)
 	around->key = &house->key;
 	around->conninfo = settings->database;
 	around->cache_max_bytes = (size_t)settings->cache_mib << 20;
+	around->head_file = settings->head_file;
 	around->lag_after_s = settings->lag_after_s;
 	around->lag_again_s = settings->lag_again_s;
 	if (jk_crypt_init() != JK_OK || jk_key_read(settings->key_file, &house->key, why) != JK_OK)

@@ -33,7 +33,8 @@ struct intake_batch {
 	struct jk_arena *arenas[2], *arena;
 	struct intake_ledger *ledger;
 	struct intake_assume assume;
-	bool assumes; /* the part under way was decided without loading */
+	bool assumes;  /* the part under way was decided without loading */
+	size_t stored; /* of the part under way: decided to be */
 	int64_t started_ms, again_ms, commit_us;
 	int64_t down_since_ms;           /* 0: the database is up */
 	struct intake_warnings warnings; /* scratch */
@@ -241,6 +242,7 @@ static struct tally decide_all(struct intake_batch *batch)
 		tally.refused += !stored && !repeated;
 		tally.met_known = tally.met_known || repeated || (stored && !item->decision.opens);
 	}
+	batch->stored = tally.stored;
 	return tally;
 }
 
@@ -269,14 +271,11 @@ static void on_committed(void *arg, enum intake_outcome outcome, const char *why
 		give_up(batch, why);
 		return;
 	}
-	size_t stored = 0;
-	for (size_t i = 0; i < batch->span; i++)
-		stored += batch->items[batch->from + i]->verdict == JK_VERDICT_STORED;
 	if (batch->assumes) {
 		intake_assume_was_right(&batch->assume);
 		intake_meter_assumed(true);
 	}
-	batch->options.on_stored(batch->options.arg, stored, jk_time_now_us() - batch->commit_us);
+	batch->options.on_stored(batch->options.arg, batch->stored, jk_time_now_us() - batch->commit_us);
 	finish(batch);
 }
 

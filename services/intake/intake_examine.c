@@ -58,6 +58,28 @@ static bool seal_early(struct intake_item *item)
 	return !item->stands_alone || intake_wire_seal(item, &filling, item->arena) == JK_OK;
 }
 
+/* Signed with the key that the session runs under, for its agency; wanted where the agency's policy says so. */
+static bool check_origin(const struct jk_registry_key *key, const struct intake_publish *publish, struct intake_item *item,
+	struct jk_refusal *ret_refusal)
+{
+	struct jk_origin *origin = &item->origin.origin;
+
+	if (publish->origin_salt.size == 0 && publish->origin_signature.size == 0)
+		return !key->agency->require_signature || jk_refuse(ret_refusal, JK_CODE_BAD_SIGNATURE, "origin_signature",
+								  "%s signs its reports; this one is not signed", item->agency);
+	if (publish->origin_salt.size != sizeof item->origin.salt || publish->origin_signature.size != sizeof origin->signature)
+		return jk_refuse(ret_refusal, JK_CODE_BAD_SIGNATURE, "origin_signature", "a salt has 16 bytes, a signature 64");
+	memcpy(item->origin.salt, publish->origin_salt.data, sizeof item->origin.salt);
+	memcpy(origin->signature, publish->origin_signature.data, sizeof origin->signature);
+	memcpy(origin->sign_key, key->sign_key, sizeof origin->sign_key);
+	origin->format = (uint32_t)item->format;
+	jk_origin_digest(origin->digest, item->origin.salt, publish->payload, publish->payload_size);
+	if (!jk_origin_is_signed(origin, item->agency))
+		return jk_refuse(ret_refusal, JK_CODE_BAD_SIGNATURE, "origin_signature",
+			"it is not a signature over this report by the registered key of %s", item->agency);
+	return item->origin.given = true;
+}
+
 bool intake_examine(struct intake_examiner *examiner, const struct jk_request *request, const struct intake_publish *publish,
 	struct intake_item *item, struct jk_refusal *ret_refusal)
 {
@@ -74,7 +96,8 @@ bool intake_examine(struct intake_examiner *examiner, const struct jk_request *r
 
 	decoded->warnings.count = 0;
 	memset(decoded, 0, offsetof(struct intake_decoded, warnings));
-	if (!intake_wire_read(examiner->cap, publish, item->arena, decoded, ret_refusal) ||
+	if (!check_origin(key, publish, item, ret_refusal) ||
+		!intake_wire_read(examiner->cap, publish, item->arena, decoded, ret_refusal) ||
 		!intake_wire_report(decoded, publish->county, item->arena, &item->report, &item->message, ret_refusal) ||
 		!intake_rules_admit(&item->report, &policy, ret_refusal))
 		return false;

@@ -1,9 +1,11 @@
 /* intake_item.h: one report on its way through intake, from arrival to receipt. It and all it points to live in its arena. */
 #pragma once
 
+#include "authz/authz.h"
 #include "base/jk_arena.h"
 #include "base/jk_id.h"
 #include "crypt/crypt.h"
+#include "evidence/evidence_origin.h"
 #include "services/intake/intake_ledger.h"
 #include "services/intake/intake_report.h"
 #include "services/intake/intake_rules.h"
@@ -41,6 +43,26 @@ struct intake_sealed {
 	struct intake_protected reporter, persons;
 };
 
+/* Who would get a copy (intake_audience.h). Texts are the registry's. */
+enum { INTAKE_AUDIENCE_MAX = 512 };
+struct intake_reader {
+	char county[JK_COUNTY_BYTES];
+	const char *desk, *agency; /* "": hidden */
+	uint32_t hidden_desks;
+	struct jk_decision decision;
+};
+struct intake_audience {
+	struct intake_reader *readers; /* by county and desk */
+	size_t count, more;
+};
+
+/* The publisher's signature over its report, verified. */
+struct intake_origin {
+	bool given;
+	uint8_t salt[JK_SALT_BYTES];
+	struct jk_origin origin;
+};
+
 struct intake_message; /* the incident in its protobuf form, known to intake_wire.c alone */
 
 struct intake_item {
@@ -53,12 +75,13 @@ struct intake_item {
 	uint64_t session, request;
 	int32_t key_id;
 	char agency[33];
-	bool refuse_expired, check;
+	bool refuse_expired, check, dry_run;
 
 	/* What. */
 	enum jk_format format;
 	const uint8_t *bytes; /* as received */
 	size_t size;
+	struct intake_origin origin;
 	struct intake_report report;
 	struct intake_candidate candidate;
 	const struct intake_message *message;
@@ -71,5 +94,6 @@ struct intake_item {
 	struct jk_refusal *refusal; /* REJECTED */
 	struct intake_decision decision;
 	struct intake_sealed sealed;
-	struct intake_answer *answer; /* NULL: refused before it was decided */
+	struct intake_answer *answer;    /* NULL: refused before it was decided */
+	struct intake_audience audience; /* of a dry run */
 };

@@ -9,6 +9,7 @@
 #include "base/jk_time.h"
 #include "jukwaa/v1/intake.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "services/intake/intake_audience.h"
 #include "services/intake/intake_batch.h"
 #include "services/intake/intake_examine.h"
 #include "services/intake/intake_meter.h"
@@ -60,6 +61,7 @@ static struct intake_item *item_new(
 	jk_text_copy(item->agency, sizeof item->agency, agency->code);
 	item->refuse_expired = agency->refuse_expired;
 	item->check = publish->check;
+	item->dry_run = publish->dry_run;
 	item->format = publish->format;
 	return item;
 }
@@ -77,32 +79,38 @@ static void item_free(struct intake_service *service, struct intake_item **item_
 	service->spare[service->spare_count++] = arena;
 }
 
-/* Sends the receipt and frees the item. A receipt that cannot be sent is lost: the publisher hears nothing, repeats the report
- * and is answered DUPLICATE. */
-static void item_answer(struct intake_service *service, struct intake_item *item)
-{
-	struct jk_session *session = jk_session_find(service->sessions, item->session);
-	const ProtobufCMessage *receipt = session ? intake_wire_receipt(item) : NULL;
-
-	JK_CRASH_POINT("intake_before_receipt", NULL);
-	intake_meter_receipt(item);
-	if (!receipt || jk_session_send(service->sessions, session, JUKWAA__V1__KIND__KIND_RECEIPT, receipt) != JK_OK)
-		intake_meter_receipt_lost();
-	item_free(service, &item);
-}
-
 /* For the log. What has not our shape has names of the publisher's own making: text of a report, which no log repeats. */
 static const char *loggable_field(const struct jk_refusal *refusal)
 {
 	return refusal->code == JK_CODE_INVALID_SCHEMA || refusal->code == JK_CODE_NOT_AN_ALERT ? "" : refusal->field;
 }
 
+/* Sends the receipt and frees the item. A receipt that cannot be sent is lost: the publisher hears nothing, repeats the report
+ * and is answered DUPLICATE. */
+static void item_answer(struct intake_service *service, struct intake_item *item)
+{
+	struct jk_session *session = jk_session_find(service->sessions, item->session);
+	const struct jk_registry *registry = jk_sessions_registry(service->sessions);
+	const ProtobufCMessage *receipt;
+
+	if (item->dry_run && item->verdict == JK_VERDICT_VALID && registry &&
+		!intake_audience_fill(item, registry, jk_time_now_us()))
+		item->verdict = JK_VERDICT_BUSY;
+	receipt = session ? intake_wire_receipt(item) : NULL;
+
+	JK_CRASH_POINT("intake_before_receipt", NULL);
+	intake_meter_receipt(item);
+	if (session && item->verdict == JK_VERDICT_REJECTED && item->refusal)
+		jk_session_log(service->sessions, session, "report_refused", item->refusal->code, loggable_field(item->refusal));
+	if (!receipt || jk_session_send(service->sessions, session, JUKWAA__V1__KIND__KIND_RECEIPT, receipt) != JK_OK)
+		intake_meter_receipt_lost();
+	item_free(service, &item);
+}
+
 static void item_reject(struct intake_service *service, struct intake_item *item, const struct jk_refusal *refusal)
 {
 	item->verdict = JK_VERDICT_REJECTED;
 	item->refusal = (struct jk_refusal *)refusal;
-	jk_log_limited(100, JK_LOG_INFO, "report_refused", "agency=%s key=%d code=%s field=%s", item->agency, item->key_id,
-		jk_words_name(&jk_codes, refusal->code), loggable_field(refusal));
 	item_answer(service, item);
 }
 
@@ -253,17 +261,24 @@ static void tell_ready(struct intake_service *service)
 	jk_daemon_set_ready(service->parts.daemon, reason);
 }
 
+/* The next of all that waits, whatever draw it belongs to; NULL: nothing waits. */
+static struct intake_item *take_waiting(struct intake_service *service)
+{
+	struct intake_item *item = NULL;
+
+	while (!item && intake_queue_count(service->queue))
+		item = intake_queue_take(service->queue);
+	if (item)
+		intake_queue_done(service->queue, item);
+	return item;
+}
+
 /* Whoever waits behind a batch that gets no answer is told to come again; the batch itself stays as it is, for its commit may
  * still happen. */
 static void turn_away_waiting(struct intake_service *service)
 {
-	while (intake_queue_count(service->queue)) {
-		struct intake_item *item = intake_queue_take(service->queue);
-		if (!item)
-			continue; /* a draw is over */
-		intake_queue_done(service->queue, item);
+	for (struct intake_item *item = take_waiting(service); item; item = take_waiting(service))
 		item_busy(service, item);
-	}
 }
 
 static void on_tick(void *arg)
@@ -381,13 +396,8 @@ enum jk_status intake_service_open(const struct intake_parts *parts, struct inta
 static void drop_items(struct intake_service *service)
 {
 	intake_batch_close(&service->batch);
-	while (intake_queue_count(service->queue)) {
-		struct intake_item *item = intake_queue_take(service->queue);
-		if (!item)
-			continue; /* a draw is over */
-		intake_queue_done(service->queue, item);
+	for (struct intake_item *item = take_waiting(service); item; item = take_waiting(service))
 		item_free(service, &item);
-	}
 }
 
 void intake_service_close(struct intake_service **service_p)

@@ -7,14 +7,14 @@
 
 /* Columns of sql_append. */
 enum { A_ORD, A_SEQ, A_CHAIN, A_EPOCH };
-enum { DEDUP = 7, REPORT = 8, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, TOUCH = 1, APPEND = 9, STEPS_MAX = 10 };
+enum { DEDUP = 7, REPORT = 11, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, TOUCH = 1, APPEND = 9, STEPS_MAX = 10 };
 
 static void reset_all(struct intake_store *store)
 {
 	static const unsigned dedup[DEDUP] = {
 		JK_OID_BYTEA, JK_OID_INT8, JK_OID_BYTEA, JK_OID_UUID, JK_OID_UUID, JK_OID_BYTEA, JK_OID_BOOL};
-	static const unsigned report[REPORT] = {
-		JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_TEXT, JK_OID_INT8, JK_OID_BYTEA};
+	static const unsigned report[REPORT] = {JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_TEXT,
+		JK_OID_INT8, JK_OID_BYTEA, JK_OID_BYTEA, JK_OID_BYTEA, JK_OID_BYTEA};
 	static const unsigned protected[PROTECTED] = {JK_OID_UUID, JK_OID_BYTEA, JK_OID_BYTEA, JK_OID_BYTEA, JK_OID_BYTEA};
 	static const unsigned opened[OPEN] = {JK_OID_UUID, JK_OID_INT8, JK_OID_UUID, JK_OID_TEXT, JK_OID_INT2, JK_OID_INT2,
 		JK_OID_INT2, JK_OID_BOOL, JK_OID_BOOL, JK_OID_INT4};
@@ -62,6 +62,9 @@ static void add_report(struct intake_store *store, const struct intake_item *ite
 	jk_db_array_add_text(&of[5], item->report.external_id);
 	jk_db_array_add_int(&of[6], item->report.revision);
 	jk_db_array_add(&of[7], item->bytes, (int)item->size);
+	jk_db_array_add(&of[8], item->origin.given ? item->origin.salt : NULL, sizeof item->origin.salt);
+	jk_db_array_add(&of[9], item->origin.given ? item->origin.origin.sign_key : NULL, sizeof item->origin.origin.sign_key);
+	jk_db_array_add(&of[10], item->origin.given ? item->origin.origin.signature : NULL, sizeof item->origin.origin.signature);
 }
 
 static void add_protected(struct intake_store *store, const struct intake_item *item)

@@ -58,10 +58,11 @@ static const struct jk_db_statement sql_dedup = {
 };
 static const struct jk_db_statement sql_report = {
 	.name = "intake_report",
-	.sql = "INSERT INTO intake.report (event_id, incident_id, agency_id, key_id, format, external_id, revision, bytes)"
+	.sql = "INSERT INTO intake.report (event_id, incident_id, agency_id, key_id, format, external_id, revision, bytes,"
+	       " origin_salt, origin_key, origin_signature)"
 	       " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::smallint[], $6::text[],"
-	       "                      $7::bigint[], $8::bytea[])",
-	.params = 8,
+	       "                      $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])",
+	.params = 11,
 };
 static const struct jk_db_statement sql_protected = {
 	.name = "intake_protected",

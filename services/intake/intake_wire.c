@@ -17,7 +17,10 @@ void intake_wire_publish(const ProtobufCMessage *message, struct intake_publish 
 		.payload_size = publish->payload.len,
 		.county = publish->county,
 		.strict = publish->strict,
-		.check = publish->check,
+		.check = publish->check || publish->dry_run,
+		.dry_run = publish->dry_run,
+		.origin_salt = {publish->origin_salt.data, publish->origin_salt.len},
+		.origin_signature = {publish->origin_signature.data, publish->origin_signature.len},
 	};
 }
 

@@ -16,7 +16,8 @@ struct intake_publish {
 	const uint8_t *payload;
 	size_t payload_size;
 	const char *county;
-	bool strict, check;
+	bool strict, check, dry_run;
+	struct jk_span origin_salt, origin_signature; /* empty: not signed */
 };
 void intake_wire_publish(const ProtobufCMessage *message, struct intake_publish *ret);
 
@@ -52,6 +53,9 @@ struct intake_filling {
  * decided more than once. JK_BROKEN: it is full. */
 enum jk_status intake_wire_seal(
 	struct intake_item *item, const struct intake_filling *filling, struct jk_arena *arena) JK_MUST_CHECK;
+
+/* What decisions look at, of a report that was decided on; owner and county are left open. Borrows from the item. */
+void intake_wire_label(const struct intake_item *item, struct jk_label *ret);
 
 /* Warnings as they are kept with the first answer; NULL with size 0 when there are none or the arena is full. */
 const uint8_t *intake_wire_pack_warnings(const struct intake_warnings *warnings, struct jk_arena *arena, size_t *ret_size);

@@ -52,6 +52,8 @@ static bool check_identity(const struct check *check, Jukwaa__V1__Identity *iden
 		return invalid(check, "identity", "it is required");
 	if (!check_external_id(check, identity->external_id, "identity.external_id"))
 		return false;
+	if (identity->origin)
+		return invalid(check, "identity.origin", "it is filled by the exchange, from the signature beside the report");
 	if (identity->revision < 0)
 		return invalid(check, "identity.revision", "it must not be negative");
 	if ((int)identity->status == JK_CAP_STATUS_NONE)

@@ -83,6 +83,43 @@ static bool receipt_answer(Jukwaa__V1__Receipt *receipt, const struct intake_ans
 	return receipt_positions(receipt, answer, arena) && receipt_warnings(receipt, answer, arena);
 }
 
+static void receipt_reader(Jukwaa__V1__Audience *ret, const struct intake_reader *reader)
+{
+	const struct jk_term *term = reader->decision.term;
+
+	jukwaa__v1__audience__init(ret);
+	ret->county = (char *)reader->county;
+	ret->desk = (char *)reader->desk;
+	ret->agency = (char *)reader->agency;
+	ret->hidden_desks = reader->hidden_desks;
+	ret->effect = reader->decision.effect == JK_ALLOW ? (char *)"ALLOW" : (char *)"ALLOW_REDACTED";
+	ret->reason = reader->hidden_desks > 0 ? (char *)"a task force under an agreement" : (char *)reader->decision.reason;
+	if (term == NULL)
+		return;
+	ret->agreement = (char *)term->code;
+	ret->version = term->version;
+	ret->profile = (char *)jk_profile_name(term->profile);
+}
+
+static bool receipt_audience(Jukwaa__V1__Receipt *receipt, const struct intake_audience *audience, struct jk_arena *arena)
+{
+	Jukwaa__V1__Audience *list = jk_arena_alloc(arena, audience->count * sizeof *list);
+	Jukwaa__V1__Audience **pointers = jk_arena_alloc(arena, audience->count * sizeof *pointers);
+
+	if (audience->count == 0)
+		return true;
+	if (!list || !pointers)
+		return false;
+	for (size_t i = 0; i < audience->count; i++) {
+		receipt_reader(&list[i], &audience->readers[i]);
+		pointers[i] = &list[i];
+	}
+	receipt->n_audience = audience->count;
+	receipt->audience = pointers;
+	receipt->audience_more = (uint32_t)audience->more;
+	return true;
+}
+
 const ProtobufCMessage *intake_wire_receipt(const struct intake_item *item)
 {
 	Jukwaa__V1__Receipt *receipt = intake_wire_message(item->arena, &jukwaa__v1__receipt__descriptor);
@@ -101,7 +138,8 @@ const ProtobufCMessage *intake_wire_receipt(const struct intake_item *item)
 	} else if (item->verdict == JK_VERDICT_DUPLICATE) {
 		whole = receipt_answer(receipt, item->decision.first, item->arena);
 	} else if (item->verdict == JK_VERDICT_VALID) {
-		whole = receipt_warnings(receipt, item->answer, item->arena);
+		whole = receipt_warnings(receipt, item->answer, item->arena) &&
+			receipt_audience(receipt, &item->audience, item->arena);
 	} else if (item->verdict == JK_VERDICT_CONFLICT) {
 		receipt_ids(receipt, item->decision.first);
 		receipt->reason = (char *)"the same report came before with other content; the first stands";

@@ -51,10 +51,33 @@ static bool fill_classification(
 	return true;
 }
 
+static bool fill_origin(Jukwaa__V1__Identity *identity, const struct intake_item *item, struct jk_arena *arena)
+{
+	const struct jk_origin *from = &item->origin.origin;
+	Jukwaa__V1__Origin *origin;
+
+	identity->origin = NULL;
+	if (!item->origin.given)
+		return true;
+	origin = intake_wire_message(arena, &jukwaa__v1__origin__descriptor);
+	if (!origin)
+		return false;
+	origin->format = from->format;
+	origin->digest = (ProtobufCBinaryData){sizeof from->digest, jk_arena_copy(arena, from->digest, sizeof from->digest)};
+	origin->sign_key =
+		(ProtobufCBinaryData){sizeof from->sign_key, jk_arena_copy(arena, from->sign_key, sizeof from->sign_key)};
+	origin->signature =
+		(ProtobufCBinaryData){sizeof from->signature, jk_arena_copy(arena, from->signature, sizeof from->signature)};
+	identity->origin = origin;
+	return origin->digest.data && origin->sign_key.data && origin->signature.data;
+}
+
 static bool fill(
 	struct intake_item *item, Jukwaa__V1__Incident *incident, const struct intake_filling *filling, struct jk_arena *arena)
 {
 	incident->identity->agency = item->agency;
+	if (!fill_origin(incident->identity, item, arena))
+		return false;
 	if (incident->references)
 		incident->references->orphan = filling->orphan;
 	if (!fill_counties(incident->place, filling->counties, arena))
@@ -69,6 +92,24 @@ static bool pack_group(struct jk_group *group, const ProtobufCMessage *message, 
 		return true;
 	group->content = jk_body_pack(message, arena, &group->content_size);
 	return group->content != NULL;
+}
+
+void intake_wire_label(const struct intake_item *item, struct jk_label *ret)
+{
+	const Jukwaa__V1__Handling *handling = incident_of(item)->handling;
+	const struct intake_report *report = &item->report;
+	const struct intake_incident *after = &item->decision.after;
+
+	*ret = (struct jk_label){
+		.owner_agency_id = -1,
+		.categories = report->categories ? report->categories : after->categories,
+		.severity = (uint8_t)(report->categories ? report->severity : after->severity),
+		.tlp = report->tlp,
+		.scope = (enum jk_scope)handling->scope,
+		.status = report->status,
+		.named = (const char *const *)handling->addresses,
+		.named_count = handling->n_addresses,
+	};
 }
 
 static void keep_apart(struct intake_protected *ret, const struct jk_group *group)

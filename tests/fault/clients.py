@@ -188,7 +188,8 @@ class Desk(threading.Thread):
         self.deliveries, self.seen, self.acked, self.positions = [], set(), {}, {}
         self.sessions, self.gaps, self.endings, self.error, self.halt = 0, 0, [], None, False
         # Under a cursor what was acknowledged in the last seconds of the session before may come again; ended_at: its last delivery.
-        self.forgets_s, self.ended_at = None, float("inf")
+        # Where PostgreSQL crashed and dispatch had no more than these seconds to save again, the seconds before the crash as well.
+        self.forgets_s, self.ended_at, self.outages = None, float("inf"), []
 
     def entitled(self, report, stream):
         """The rule as an agreement says it: PUBLIC up to AMBER, in the counties named."""
@@ -267,10 +268,15 @@ class Desk(threading.Thread):
     def take(self, session, message, at):
         key = (message.stream, message.seq)
         acked_at = self.acked.get(key)
-        forgiven = acked_at is not None and self.forgets_s is not None and acked_at > self.ended_at - self.forgets_s
+        forgiven = acked_at is not None and self.forgets_s is not None and acked_at > self.safe_until()
         self.seen.add(key)
         self.deliveries.append(Delivery(session, message.delivery_no, *key, message.event_id.hex(), message.chain.hex(),
                                         acked_at is not None and not forgiven, at))
+
+    def safe_until(self):
+        """What was acknowledged until then is saved for good."""
+        crashes = [down for down, up in self.outages if down <= self.ended_at < up + self.forgets_s]
+        return min([self.ended_at, *crashes]) - self.forgets_s
 
     def acknowledge(self, peer, pending):
         if not pending:

@@ -166,6 +166,7 @@ class World:
         key = self.stack.add_desk(name, allow=allow)
         desk = Desk(name, self.stack.endpoints["dispatch"], key, f"{self.stack.server_key}.pub", counties, cursor)
         desk.forgets_s = 3.0 if cursor else None  # a cursor is saved once a second, without waiting for the disk
+        desk.outages = self.cluster.outages
         self.desks.append(desk)
         return desk
 

@@ -1,5 +1,8 @@
 /* What desks and publishers ask of dispatch and cases: Subscribe with its sealed positions, CaseList, CaseShow. First byte:
  * which. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "cases_wire.h"
 #include "dispatch_wire.h"
 #include "fuzz.h"
@@ -31,17 +34,25 @@ static void ask_dispatch(const struct jk_request *request)
 static void ask_cases(const struct jk_request *request)
 {
 	struct cases_filter filter;
+	struct cases_reading reading;
+	char query[CASES_QUERY_BYTES];
 	struct jk_id id;
 	struct jk_refusal refusal = {0};
 	bool good;
 
 	(void)cases_wire_request(request);
 	if (request->message->descriptor == &jukwaa__v1__case_list__descriptor)
-		good = cases_wire_read_list(request, &filter, &refusal);
+		good = cases_wire_read_list(request, &filter, &reading, &refusal);
 	else
-		good = cases_wire_read_show(request, &id, &refusal);
-	if (!good)
+		good = cases_wire_read_show(request, &id, &reading, &refusal);
+	if (!good) {
 		fuzz_must_say_why(&refusal);
+		return;
+	}
+	if (request->message->descriptor == &jukwaa__v1__case_list__descriptor)
+		cases_wire_write_query(&filter, query);
+	if (!*reading.purpose || strlen(reading.note) > CASES_NOTE_MAX_BYTES)
+		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

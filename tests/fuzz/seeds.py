@@ -96,7 +96,7 @@ def session_inputs(messages):
     hello = messages.types["Hello"](client="fuzz", window=4)
     publish = messages.types["Publish"](request=1, format=1, payload=b"x", county="047")
     ping, ack = messages.types["Ping"](), messages.types["Ack"](delivery_no=3)
-    show = messages.types["CaseShow"](request=2, case_id=bytes(16))
+    show = messages.types["CaseShow"](request=2, case_id=bytes(16), purpose=1, purpose_note="asked by phone")
     yield one(0, 1, hello) + one(0x80, 3, ping) + one(0x80, 16, publish) + one(0x80, 16, publish) + one(0x80, 99, ping)
     yield one(1, 1, hello) + one(0x81, 50, show) + one(0x81, 35, ack) + one(0x80, 16, publish)
     yield one(2, 1, hello) + one(3, 1, hello) + one(0x40, 1, hello) + one(0x85, 3, ping)
@@ -125,6 +125,8 @@ def text_inputs():
         for line in text.splitlines() if path.suffix == ".jsonl" else [text]:
             yield "json", line
             yield "incident", b"\1" + line
+    for path in (ROOT / "deploy" / "samples" / "agreements").glob("*.json"):
+        yield "agreement", (b"\1" if "taskforce" in path.name else b"\0") + path.read_bytes()
     rows = b"crash_id,crash_datetime,latitude,longitude,n_crash_reports,contains_fatality_words,contains_pedestrian_words," \
            b"contains_matatu_words,contains_motorcycle_words\n1,06/06/2018 20:39,-1.26,36.76,1,0,0,\"1\",0\n"
     for path in (ROOT / "deploy" / "maps").glob("*.map"):
@@ -140,6 +142,16 @@ def text_inputs():
     metrics = b"# HELP x y\njukwaa_intake_reports_total{verdict=\"STORED\"} 7\njukwaa_dispatch_desk_lag{desk=\"A\",measure=\"events\"} 1e3\n"
     yield "http", b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nready\n\x1eHTTP/1.1 200 OK\r\n\r\n" + metrics
     yield "http", b"HTTP/1.0 503 No\r\n\r\nno connection\n\x1eHTTP/1.1 200 OK\r\n\r\n"
+    head = '{{"head_no":7,"signed_at_us":1764190684123456,"signed_at":"2025-11-26T20:58:04Z","root":"{0}","public_key":"{1}","signature":"{0}{0}"}}'.format(
+        "ab" * 32, "01" + "00" * 31)
+    link = '{"seq":2,"epoch":1,"recorded_at_us":5,"event_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","kind":1,' \
+           '"incident_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","revision":3,"tlp":2,"category":9,"commitment":"' + "cd" * 32 + '"}'
+    yield "evidence", ('\0{"form":"jukwaa-proof-1","event_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","streams":[{"stream":"047","previous_chain":"'
+                       + "ef" * 32 + '","links":[' + link + '],"audit":[{"digest":"' + "ab" * 32 + '","left":true}]}],"head":' + head + "}").encode()
+    yield "evidence", ("\1jukwaa-evidence-1\nstreams all\nbegin 047 1 {0} 7\nend 047 2 {0} whole\nhead 7 5 {0} {1} {0}{0} 1\nleaf 047 1 {0}\n"
+                       "event 047 2 1 5 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 1 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 3 2 9 - {0}\ndone 7\n").format(
+                           "ab" * 32, "01" + "00" * 31).encode()
+    yield "evidence", b"\2" + head.encode() + b"\n\n" + head.encode()[:50] + b"\n" + head.encode()
     for number, words in enumerate([["https://u:p@example.ke:8443/a?b#c", "http://[::1]/"], ["\x7f\0\0\1", "\x08\x08\x08\x08"],
                                     ["2024-03-01T08:15:30.123456+03:00", "04/03/2016 10:00"], ["yyyy-mm-dd HH:MM:SSzone\t2020-1-2 3:04:05Z"],
                                     ["0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "-17", "1.5e-3", "AQIDBA"]]):
@@ -168,13 +180,15 @@ def dictionaries():
     yield "cap", sorted(set(re.findall(r'(?:name|value)\s*=\s*"([\w. ]+)"', schema))) + ["<![CDATA[", "<!DOCTYPE", "<!ENTITY", "&#x0;", "xmlns="]
     protos = "".join(p.read_text() for p in (ROOT / "proto" / "jukwaa" / "v1").glob("*.proto"))
     names = sorted(set(re.findall(r"\b([a-z_]+) = \d+", protos)) | set(re.findall(r"\b[A-Z]+_([A-Z_]+) = \d+", protos)))
-    for target in ("json", "incident", "publish"):
+    for target in ("json", "incident", "publish", "agreement"):
         yield target, [f'\\"{name}\\"' for name in names]
     yield "csv", names + ["column ", "constant ", "template ", "table ", "time ", "zone ", "rfc3339", "yyyy", "\\x1e"]
     yield "boundaries", ["Polygon", "MultiPolygon", "FeatureCollection", "Feature", "coordinates", "geometry", "properties",
                          "county_code", "1e308", "null", "[[[", "]]]"]
     yield "files", ["JUKWAA_", "export ", "curve-public = ", "curve-secret = ", "sign-public = ", "sign-secret = ", "jukwaa-resume-1 "]
     yield "settings", ["listen", "key-file", "database", "cache-mib", "allow", "realm", "LIVE", "EXERCISE", "\\x0a    "]
+    yield "evidence", [f'\\"{name}\\"' for name in names] + ["jukwaa-evidence-1", "jukwaa-proof-1", "begin ", "end ", "head ", "leaf ", "event ", "done ",
+                                                          " whole", " part", "streams all", "\\x0a"]
     yield "http", ["HTTP/1.", "\\x0d\\x0a\\x0d\\x0a", "jukwaa_intake_", "jukwaa_dispatch_desk_lag", "measure=\\\"events\\\"", "\\x1e"]
     yield "text", ["https://", "http://", "[::ffff:", "@", "%00", "yyyy", "mon", "zone", "rfc3339", "T", "Z", "+03:00", "e308"]
 

@@ -2,13 +2,15 @@
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import time
 
+from many_agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
 from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
-from jukwaa_harness import BIN, Cluster, Stack
+from jukwaa_harness import BIN, Cluster, Stack, wait_until
 
 
 def machine():
@@ -85,6 +87,9 @@ def bench_publish(cluster, options):
 
 
 def bench_deliver(cluster, options):
+    if options.agreements:
+        bench_agreements(cluster, options)
+        return
     rates, p50s, p99s, lags = [], [], [], []
     for _ in range(options.rounds):
         stack, publisher, desk = make(cluster, ALL)
@@ -101,6 +106,62 @@ def bench_deliver(cluster, options):
     sent, got = jukwaa_bench(stack, publisher, "deliver", "--reports", 4000, "--rate", 400, "--clients", 1, desk=desk)
     print(f"deliver, at 400/s: publish to desk p50 {got['p50_ms']:.2f} ms, p99 {got['p99_ms']:.2f} ms", flush=True)
     stack.stop()
+
+
+def bench_decide(cluster, options):
+    stack = Stack(services=(), cluster=cluster)
+    stack.parties = add_parties(stack, PARTIES, DESKS_EACH)
+    count = fill(stack, AGREEMENTS + 2 * PARTIES)
+    stack.services["dispatch"].env["JUKWAA_LOG_LEVEL"] = "debug"
+    dispatch = stack.services["dispatch"].start()
+    for _ in range(10):
+        before = dispatch.log().count("registry_loaded")
+        stack.sql("UPDATE registry.agency SET name = name WHERE code = 'A0'")
+        wait_until(lambda: dispatch.log().count("registry_loaded") > before, 20, "the registry loaded again")
+    loads = [dict(re.findall(r'"?(\w+)"?[=:]"?(\w+)', line)) for line in dispatch.log().splitlines() if "registry_loaded" in line]
+    done = subprocess.run([BIN / "jukwaa", "--json", "bench", "decide"], capture_output=True, text=True, env={**os.environ, **stack.admin_env})
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    got = json.loads(done.stdout.splitlines()[-1])
+    print(f"decide, {count} agreements, {got['desks']} desks, {got['terms']} terms ({got['closed']} closed): {got['mean_ns']} ns a decision, "
+          f"{got['worst_desk_ns']} ns at the slowest desk, {got['allowed'] / got['decisions']:.1%} allowed; registry: first load "
+          f"{loads[0]['load_ms']} ms, again {statistics.median(int(load['load_ms']) for load in loads[1:]):.0f} ms, "
+          f"{int(loads[-1]['bytes']) / 1024 / 1024:.1f} MiB", flush=True)
+    stack.stop()
+
+
+def deliver_under(cluster, options, others):
+    """Events a second at a desk that gets everything under one agreement, with so many others beside it."""
+    stack = Stack(services=(), cluster=cluster)
+    publisher = stack.add_publisher("BENCH")
+    desk = stack.add_desk("BENCH-DESK", allow=())
+    owner, recipient = add_signer(stack, "BENCH"), add_signer(stack, "DESKS")
+    add_agreements(stack, [(owner, recipient, {})])
+    if others:
+        stack.parties = add_parties(stack, PARTIES, DESKS_EACH)
+        # A third of them are the desk's own: of other owners, and of this one for less.
+        own = [(party, recipient, {"counties": COUNTIES[i % 40:i % 40 + 7], "profile": "COARSE_PLACE@1"})
+               for i, party in enumerate(5 * stack.parties + 80 * [owner])]
+        add_agreements(stack, own)
+        fill(stack, others - 1 - len(own))
+    for name in ALL:
+        stack.services[name].start()
+    got = jukwaa_bench(stack, publisher, "deliver", "--reports", options.reports, desk=desk)[1]
+    stack.stop()
+    return got["per_second"]
+
+
+def bench_agreements(cluster, options):
+    ratios, rates = [], ([], [])
+    for number in range(options.rounds):
+        pair = [0, 0]
+        for which in (0, 1) if number % 2 == 0 else (1, 0):
+            pair[which] = deliver_under(cluster, options, AGREEMENTS * which)
+            rates[which].append(pair[which])
+        ratios.append(pair[1] / pair[0])
+        print(f"  round: {pair[0]}/s with one agreement, {pair[1]}/s with {AGREEMENTS}: {ratios[-1]:.2f}", flush=True)
+    print(f"deliver, {AGREEMENTS} agreements against one that allows all: {statistics.median(ratios):.2f} "
+          f"({statistics.median(rates[1]):.0f}/s and {statistics.median(rates[0]):.0f}/s, medians of {options.rounds} pairs)", flush=True)
 
 
 def bench_latency(cluster, options):
@@ -126,7 +187,7 @@ def bench_memory(cluster, options):
     stack.stop()
 
 
-BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "latency": bench_latency, "memory": bench_memory,
+BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "decide": bench_decide, "latency": bench_latency, "memory": bench_memory,
            "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "storm": bench_storm}
 
 
@@ -134,6 +195,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/bench")
     parser.add_argument("what", nargs="?", default="all", choices=[*BENCHES, "all"])
     parser.add_argument("--reports", type=int, default=150000)
+    parser.add_argument("--agreements", action="store_true", help="deliver: 1,000 agreements against one, in pairs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--desks", type=int, default=1000, help="storm: sessions")
     parser.add_argument("--backlog", type=int, default=10000, help="storm: events each has to catch up")

@@ -127,6 +127,8 @@ class Cluster:
         lines += [f"*:*:*:jukwaa_{role}:{secrets.token_hex(16)}" for role in roles]
         self.passfile.write_text("\n".join(lines) + "\n")
         self.passfile.chmod(0o600)
+        # [stopped, back] each, by the monotonic clock: what was not on the disk yet is lost then.
+        self.outages = []
         self.start()
         atexit.register(self.stop)
 
@@ -137,8 +139,11 @@ class Cluster:
 
     def start(self):
         self._run("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "start")
+        for outage in self.outages:
+            outage[1] = min(outage[1], time.monotonic())
 
     def stop(self, mode="immediate"):
+        self.outages.append([time.monotonic(), float("inf")])
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop", check=False)
 
     def conninfo(self, database, role=None):
@@ -310,7 +315,7 @@ class Stack:
 
     def env(self, key):
         """Environment for `jukwaa` acting with this key."""
-        env = {"JUKWAA_KEY": str(key), "JUKWAA_SERVER_KEY": f"{self.server_key}.pub",
+        env = {"JUKWAA_KEY": str(key), "JUKWAA_SERVER_KEY": f"{self.server_key}.pub", "JUKWAA_PURPOSE": "response",
                "JUKWAA_HTTP": " ".join(f"http://127.0.0.1:{s.http_port}" for s in self.services.values())}
         env.update({f"JUKWAA_{name.upper()}": endpoint for name, endpoint in self.endpoints.items()})
         return env

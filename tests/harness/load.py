@@ -139,11 +139,12 @@ class Load(threading.Thread):
 
 
 class SteadyDesk(threading.Thread):
-    """Watches all streams, acknowledges each event, and begins anew where it was whenever its session ends."""
+    """Watches all streams, acknowledges each event (or so many at once; 0: none), and begins anew where it was whenever its session
+    ends."""
 
-    def __init__(self, stack, key, acknowledges=True):
+    def __init__(self, stack, key, window=64, ack_every=1):
         super().__init__(daemon=True)
-        self.stack, self.key, self.pb, self.acknowledges = stack, key, protos(), acknowledges
+        self.stack, self.key, self.pb, self.window, self.ack_every = stack, key, protos(), window, ack_every
         self.acked, self.again, self.seen, self.positions = set(), [], {}, {}
         self.at, self.sessions, self.stopping, self.error = [], 0, False, None
         self.start()
@@ -161,7 +162,8 @@ class SteadyDesk(threading.Thread):
             if peer.hello(timeout=1) is None:
                 return
             self.sessions += 1
-            subscribe = self.pb.Subscribe(request=1, all=True, window=64, start_at=self.pb.START_AT_BEGINNING)
+            self.pending = []
+            subscribe = self.pb.Subscribe(request=1, all=True, window=self.window, start_at=self.pb.START_AT_BEGINNING)
             if self.positions:
                 subscribe.start_at = self.pb.START_AT_TOKEN
                 subscribe.positions.extend(self.positions.values())
@@ -193,10 +195,14 @@ class SteadyDesk(threading.Thread):
             self.again.append((message.stream, message.seq))
         self.seen[message.stream, message.seq] = str(uuid.UUID(bytes=message.event_id))
         self.at.append(time.monotonic())
-        if self.acknowledges:
-            peer.send("ACK", self.pb.Ack(delivery_no=message.delivery_no))
-            self.acked.add((message.stream, message.seq))
-            self.positions[message.stream] = message.position
+        self.pending.append(message)
+        if not self.ack_every or len(self.pending) < self.ack_every:
+            return
+        peer.send("ACK", self.pb.Ack(delivery_no=message.delivery_no))
+        for one in self.pending:
+            self.acked.add((one.stream, one.seq))
+            self.positions[one.stream] = one.position
+        self.pending = []
 
     def end(self, events, timeout=30):
         try:

@@ -22,10 +22,11 @@ PARTS = {
     "agreement": ({"base", "authz", "crypt", "json", "proto"}, {"protobuf-c"}),
     "registry": ({"base", "authz", "agreement", "db", "bus", "crypt"}, {"libpq-fe.h"}),
     "feed": ({"base", "authz", "wire", "crypt", "db", "proto"}, {"libpq-fe.h", "protobuf-c"}),
+    "evidence": ({"base", "crypt", "feed", "json", "proto"}, set()),
     "session": ({"base", "wire", "bus", "registry", "authz", "crypt", "proto"}, {"protobuf-c"}),
     "daemon": ({"base", "bus", "conf"}, {"microhttpd.h"}),
     "retain": ({"base", "bus", "db", "daemon"}, {"libpq-fe.h"}),
-    "client": ({"base", "wire", "crypt", "json", "bus", "feed", "proto", "jukwaa", "authz"}, {"sqlite3.h", "protobuf-c", "zmq.h"}),
+    "client": ({"base", "wire", "crypt", "json", "bus", "feed", "evidence", "proto", "jukwaa", "authz"}, {"sqlite3.h", "protobuf-c", "zmq.h"}),
 }
 # Libraries of which each has exactly one home (or a named few), and who that is.
 OUTSIDE = {

@@ -4,70 +4,12 @@ import json
 import os
 import random
 import subprocess
-import threading
-import time
 import unittest
 
-from jukwaa_harness import BIN, Stack, protos, wait_until
+from jukwaa_harness import BIN, Stack, wait_until
+from load import SteadyDesk
 
 REPORTS = 20000
-
-
-class Desk(threading.Thread):
-    """Acknowledges as it goes; after a lost session it says Hello again and resumes with its newest sealed positions."""
-
-    def __init__(self, stack, key):
-        super().__init__(daemon=True)
-        self.stack, self.key, self.pb = stack, key, protos()
-        self.acked, self.again, self.seen, self.positions = set(), [], {}, {}
-        self.stop, self.sessions, self.error = False, 0, None
-
-    def run(self):
-        try:
-            while not self.stop:
-                self.session()
-        except Exception as e:  # the test looks at it
-            self.error = e
-
-    def session(self):
-        peer = self.stack.peer("dispatch", self.key)
-        try:
-            if peer.hello(timeout=2) is None:
-                return
-            self.sessions += 1
-            subscribe = self.pb.Subscribe(request=1, all=True, window=128, start_at=self.pb.START_AT_BEGINNING)
-            if self.positions:
-                subscribe.start_at = self.pb.START_AT_TOKEN
-                subscribe.positions.extend(self.positions.values())
-            peer.send("SUBSCRIBE", subscribe)
-            pending, quiet, pinged = [], time.monotonic(), time.monotonic()
-            while not self.stop:
-                if time.monotonic() - pinged > 0.5:
-                    peer.send("PING", self.pb.Ping())
-                    pinged = time.monotonic()
-                got = peer.receive(0.1)
-                if got is None:
-                    if time.monotonic() - quiet > 2:
-                        return
-                    continue
-                quiet = time.monotonic()
-                kind, message = got
-                if kind in ("BAD_SESSION", "BYE", "REFUSED"):
-                    return
-                if kind != "DELIVER" or message.stream.startswith("@"):
-                    continue
-                if message.event_id in self.acked:
-                    self.again.append((message.stream, message.seq))
-                self.seen[message.stream, message.seq] = message.event_id
-                pending.append(message)
-                if len(pending) >= 32:
-                    peer.send("ACK", self.pb.Ack(delivery_no=pending[-1].delivery_no))
-                    for one in pending:
-                        self.acked.add(one.event_id)
-                        self.positions[one.stream] = one.position
-                    pending = []
-        finally:
-            peer.close()
 
 
 class KillTest(unittest.TestCase):
@@ -103,8 +45,7 @@ class KillTest(unittest.TestCase):
         stack = Stack()
         publisher, desk_key = stack.add_publisher("KILL"), stack.add_desk("ALL")
         stack.wait_known(desk_key, "dispatch")
-        desk = Desk(stack, desk_key)
-        desk.start()
+        desk = SteadyDesk(stack, desk_key, window=128, ack_every=32)
         receipts, kill_after = self.publish(stack, publisher, stack.services[name])
         stack.services[name].wait_ready()
 
@@ -117,14 +58,11 @@ class KillTest(unittest.TestCase):
                 "SELECT stream, min(seq), max(seq), count(*) FROM feed.event WHERE stream !~ '^@' GROUP BY 1"):
             self.assertEqual((least, most), (1, count), stream)
         try:
-            wait_until(lambda: desk.error or len(desk.seen) == REPORTS, 60, "the desk has everything")
-        except AssertionError:
+            desk.end(REPORTS, 60)
+        except AssertionError as e:
             dispatch = stack.services["dispatch"]
             print(dispatch.http("/metrics")[1], dispatch.log()[-3000:], sep="\n")
-            raise AssertionError(f"desk has {len(desk.seen)} of {REPORTS}, {desk.sessions} sessions; killed {name} after {kill_after}")
-        desk.stop = True
-        desk.join()
-        self.assertIsNone(desk.error)
+            raise AssertionError(f"{e}; killed {name} after {kill_after}") from None
         self.assertEqual(desk.again, [], "an acknowledged event came again")
         self.assertEqual(len(set(desk.seen.values())), REPORTS)
         if name == "dispatch":

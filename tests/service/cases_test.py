@@ -61,10 +61,11 @@ class CasesTest(unittest.TestCase):
         return answer
 
     def list(self, key, **fields):
-        return self.ask(self.peer(key), "CASE_LIST", self.pb.CaseList(**fields))
+        return self.ask(self.peer(key), "CASE_LIST", self.pb.CaseList(**{"purpose": self.pb.CASE_PURPOSE_RESPONSE, **fields}))
 
-    def show(self, key, incident):
-        return self.ask(self.peer(key), "CASE_SHOW", self.pb.CaseShow(case_id=uuid.UUID(str(incident)).bytes))
+    def show(self, key, incident, **fields):
+        return self.ask(self.peer(key), "CASE_SHOW", self.pb.CaseShow(
+            case_id=uuid.UUID(str(incident)).bytes, **{"purpose": self.pb.CASE_PURPOSE_RESPONSE, **fields}))
 
     def listed(self, key, **fields):
         return {uuid.UUID(bytes=case.case_id) for case in self.list(key, limit=500, **fields).cases}
@@ -231,13 +232,13 @@ class ExactlyOnceTest(CasesTest):
         try:
             wait_until(lambda: service.http("/readyz")[0] == 503, what="not ready")
             self.assertEqual(service.http("/healthz")[0], 200)
-            self.refused_as(self.ask(peer, "CASE_LIST", self.pb.CaseList()), "UNAVAILABLE")
+            self.refused_as(self.ask(peer, "CASE_LIST", self.pb.CaseList(purpose=1)), "UNAVAILABLE")
         finally:
             stack.cluster.start()
         incidents = self.fill(500)
         self.check(incidents)
         service.wait_ready()
-        wait_until(lambda: self.ask(peer, "CASE_LIST", self.pb.CaseList()).DESCRIPTOR.name == "CaseListed", what="an answer")
+        wait_until(lambda: self.ask(peer, "CASE_LIST", self.pb.CaseList(purpose=1)).DESCRIPTOR.name == "CaseListed", what="an answer")
 
 
 class QueryTest(CasesTest):
@@ -289,7 +290,7 @@ class QueryTest(CasesTest):
         self.refused_as(self.list(desk, after=b"123"), "INVALID_SCHEMA")
         self.refused_as(self.list(desk, after=b"\xff" * 24), "INVALID_SCHEMA")
         self.refused_as(self.list(desk, after=b"\x7f" + b"\xff" * 23), "INVALID_SCHEMA")
-        self.refused_as(self.ask(self.peer(desk), "CASE_SHOW", self.pb.CaseShow(case_id=b"short")), "INVALID_SCHEMA")
+        self.refused_as(self.ask(self.peer(desk), "CASE_SHOW", self.pb.CaseShow(case_id=b"short", purpose=1)), "INVALID_SCHEMA")
 
     def test_who_may_not_see_a_case_does_not_learn_of_it(self):
         event = self.incidents[0]

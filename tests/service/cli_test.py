@@ -61,6 +61,9 @@ class Bare(unittest.TestCase):
                 (("watch", "--all", "--category", "PIRATES"), "PIRATES"), (("watch", "--all", "--min-severity", "BAD"), "EXTREME"),
                 (("watch", "--all", "--count", "0"), "--count"), (("watch", "--all", "--count"), "--count wants a value"),
                 (("case",), "case list"), (("case", "show"), "id"), (("case", "show", "x", "y"), "one id"),
+                (("case", "list"), "--purpose (or JUKWAA_PURPOSE) RESPONSE, INVESTIGATION"),
+                (("case", "show", "x", "--purpose", "fun"), "'fun' is no purpose"), (("case", "list", "--purpose"), "wants a value"),
+                (("case", "list", "--purpose", "audit", "--note", "x" * 201), "200 bytes"),
                 (("explain", "x"), "--desk"), (("explain", "x", "--desk", "D"), "hex"), (("outbox", "list"), "outbox list FILE"),
                 (("--color", "blue", "status"), "auto, always or never"), (("--endpoint",), "--endpoint wants a value"),
                 (("completion", "fish"), "bash"), (("status", "x"), "takes no"), (("admin", "nonsense"), "nonsense"),
@@ -112,37 +115,37 @@ class Bare(unittest.TestCase):
             self.assertIn(said, done.stderr)
         self.assertEqual(self.run_bare("--config", "/nowhere", "status").returncode, 2)
 
-    def test_dry_run_of_every_form_of_json(self):
+    def test_print_of_every_form_of_json(self):
         forms = {"one": json.dumps(REPORT), "array": json.dumps([REPORT, report("r2")], indent=1),
                  "lines": "\n".join(map(json.dumps, [REPORT, report("r2"), report("r3")])) + "\n\n",
                  "after another": json.dumps(REPORT, indent=1) + json.dumps(report("r2"), indent=1)}
         for (name, text), count in zip(forms.items(), (1, 2, 3, 2)):
-            done = self.run_bare("publish", "--dry-run", "-", input=text)
+            done = self.run_bare("publish", "--print", "-", input=text)
             self.assertEqual((done.returncode, len(lines(done))), (0, count), (name, done))
             self.assertEqual([one["incident"]["identity"]["external_id"] for one in lines(done)], ["r1", "r2", "r3"][:count])
             self.assertEqual(done.stderr, f"{count} VALID\n")
 
-    def test_dry_run_tells_what_is_wrong(self):
+    def test_print_tells_what_is_wrong(self):
         for text, code in (('{"identity": }', "NOT_WELL_FORMED"), ('{"identity": {"nonsense": 1}}', "INVALID_SCHEMA"),
                            ('{"identity": {', "NOT_WELL_FORMED"), ('[{"identity": {}}, {"x": 1}]', "INVALID_SCHEMA"),
                            ('{"identity": {}}\n{"broken\n{"identity": {}}\n', "NOT_WELL_FORMED")):
-            done = self.run_bare("--json", "publish", "--dry-run", "--format", "json", "-", input=text)
+            done = self.run_bare("--json", "publish", "--print", "--format", "json", "-", input=text)
             self.assertEqual(done.returncode, 1, (text, done))
             refused = [one for one in lines(done) if one.get("verdict")]
             self.assertEqual([one["code"] for one in refused], [code], text)
         big = json.dumps({**REPORT, "handling": {"note": "x" * (2 * 1024 * 1024)}})
-        done = self.run_bare("--json", "publish", "--dry-run", "-", input=big)
+        done = self.run_bare("--json", "publish", "--print", "-", input=big)
         self.assertEqual((done.returncode, lines(done)[0]["verdict"], lines(done)[0]["code"]), (1, "REJECTED", "OVERSIZE"))
 
     def test_files_that_cannot_be_read_do_not_stop_the_others(self):
-        done = self.run_bare("--json", "publish", "--dry-run", "/nowhere.json", write("notes.txt", "words"), write("one.json", [REPORT]))
+        done = self.run_bare("--json", "publish", "--print", "/nowhere.json", write("notes.txt", "words"), write("one.json", [REPORT]))
         self.assertEqual((done.returncode, len(lines(done))), (1, 1))
         self.assertIn("/nowhere.json", done.stderr)
         self.assertIn("--format", done.stderr)
         self.assertIn("1 VALID, 2 files not read", done.stderr)
 
     def test_csv_wants_a_map(self):
-        done = self.run_bare("publish", "--dry-run", write("x.csv", "a,b\n1,2\n"))
+        done = self.run_bare("publish", "--print", write("x.csv", "a,b\n1,2\n"))
         self.assertEqual(done.returncode, 2)
         self.assertIn("--map", done.stderr)
 
@@ -622,6 +625,11 @@ class Real(unittest.TestCase):
         self.assertIn(done.returncode, (1, 4))
         self.assertEqual(lines(self.stack.cli(self.narrow, "--json", "case", "list", "--county", "043")), [])
         self.assertEqual(self.stack.cli(self.desk, "case", "list", "--state", "NONSENSE", check=False).returncode, 2)
+        self.stack.cli(self.desk, "case", "show", incident, "--purpose", "subject-request", "--note", "letter 17")
+        read = lines(self.stack.admin("access", "list", "--case", incident, "--agency", "DESKS", "--json"))
+        self.assertEqual([(r["asked"], r["purpose"], r["note"], r["granted"], r["shown"], r["case"]) for r in read][-2:],
+                         [("SHOW", "RESPONSE", "", True, 1, incident), ("SHOW", "SUBJECT_REQUEST", "letter 17", True, 1, incident)])
+        self.assertEqual({(r["desk"], r["under"].split(":")[0]) for r in read}, {("NBO", "allow")})
 
     def test_pages_of_cases(self):
         self.publish(*(report(f"page-{i}", "046") for i in range(7)))

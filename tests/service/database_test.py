@@ -108,7 +108,7 @@ class AwayTest(DatabaseTest):
         end = gone + GONE_S
         while time.monotonic() < end:
             asked = time.monotonic()
-            asker.send("CASE_LIST", pb.CaseList(request=1))
+            asker.send("CASE_LIST", pb.CaseList(request=1, purpose=pb.CASE_PURPOSE_RESPONSE))
             refused = asker.expect("REFUSED")
             self.assertEqual(refused.code, pb.CODE_UNAVAILABLE)
             self.assertLess(time.monotonic() - asked, 1, "cases answers at once")
@@ -126,6 +126,28 @@ class AwayTest(DatabaseTest):
         self.assertEqual((desk.again, desk.sessions), ([], sessions))
         rows, exit_status, _ = status(self.stack)
         self.assertEqual((exit_status, rows["database"]["state"]), (0, "READ_WRITE"))
+
+    def test_positions_are_saved_again(self):
+        """A cursor is saved without waiting for the disk: what a crash of PostgreSQL takes away is written again, also where the
+        desk acknowledges nothing more."""
+        self.start_all()
+        load = self.load()
+        load.end()
+        desk = self.stack.peer("dispatch", self.desk_key)
+        self.addCleanup(desk.close)
+        desk.hello()
+        desk.send("SUBSCRIBE", pb.Subscribe(request=1, all=True, start_at=pb.START_AT_CURSOR, cursor="kept"))
+        desk.expect("SUBSCRIBED")
+        last = desk.expect("DELIVER")
+        desk.send("ACK", pb.Ack(delivery_no=last.delivery_no))
+
+        def kept():
+            return self.stack.sql("SELECT seq FROM dispatch.cursor WHERE name = 'kept' AND stream = %s", last.stream)
+        wait_until(lambda: kept() and kept()[0][0] >= last.seq, 5, "the cursor is saved")
+        self.stack.sql("UPDATE dispatch.cursor SET seq = 0 WHERE name = 'kept'")  # as a crash before the disk had it
+        self.cluster.stop("immediate")
+        self.cluster.start()
+        wait_until(lambda: kept()[0][0] >= last.seq, 10, "the cursor is saved again")
 
     def test_a_wrong_password_is_named(self):
         self.start_all()

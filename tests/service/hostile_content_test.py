@@ -202,7 +202,7 @@ class ContentTest(unittest.TestCase):
         cases.hello()
 
         def shown():
-            cases.send("CASE_SHOW", pb.CaseShow(request=1, case_id=receipt.incident_id))
+            cases.send("CASE_SHOW", pb.CaseShow(request=1, case_id=receipt.incident_id, purpose=pb.CASE_PURPOSE_AUDIT))
             got = cases.receive(10)
             return got[1] if got[0] == "CASE_SHOWN" else None
         self.assertNotIn(MARKER[:8], wait_until(shown, 10, "the case is open").SerializeToString())

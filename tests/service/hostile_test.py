@@ -65,7 +65,7 @@ class Honest(threading.Thread):
             peer.send("PING", pb.Ping())
             assert peer.receive(ANSWER_S)[0] == "PONG"
         else:
-            peer.send("CASE_LIST", pb.CaseList(request=1, limit=5))
+            peer.send("CASE_LIST", pb.CaseList(request=1, limit=5, purpose=pb.CASE_PURPOSE_AUDIT))
             peer.expect("CASE_LISTED", timeout=ANSWER_S)
 
     def run(self):

@@ -111,7 +111,7 @@ class DispatchTest(StopTest):
         self.start("intake", "dispatch")
         self.stack.wait_known(self.desk_key, "dispatch")
         load = Load(self.stack, self.publisher, "desk", rate=500)
-        good, deaf = SteadyDesk(self.stack, self.desk_key), SteadyDesk(self.stack, self.desk_key, acknowledges=False)
+        good, deaf = SteadyDesk(self.stack, self.desk_key), SteadyDesk(self.stack, self.desk_key, ack_every=0)
         wait_until(lambda: len(deaf.seen) >= 64 and len(good.seen) > 200, 20, "deliveries under way")
         took, left = self.stop("dispatch")
         self.assertLess(took, 2)

@@ -92,11 +92,11 @@ class LaterClientTest(unittest.TestCase):
         shown = None
         end = time.monotonic() + 10
         while shown is None and time.monotonic() < end:
-            peer.send("CASE_SHOW", peer.pb.CaseShow(request=1, case_id=receipt.incident_id))
+            peer.send("CASE_SHOW", peer.pb.CaseShow(request=1, case_id=receipt.incident_id, purpose=1))
             kind, message = peer.receive()
             shown = message if kind == "CASE_SHOWN" else None
         self.assertIsNotNone(shown, "no case within 10 s")
-        peer.send("CASE_LIST", peer.pb.CaseList(request=2))
+        peer.send("CASE_LIST", peer.pb.CaseList(request=2, purpose=1))
         self.assertGreaterEqual(len(peer.expect("CASE_LISTED").cases), 1)
         self.assertFalse(any(map(is_marked, peer.raw)))
 

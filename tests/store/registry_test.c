@@ -203,7 +203,7 @@ static void a_revoked_agency_shuts_the_door_within_a_second(void **state)
 	registry = wait_for_newer(version, IN_FORCE_MS);
 	assert_true(jk_registry_find_key(registry, publisher_key)->revoked);
 	jk_registry_release(watch, &registry);
-	assert_int_equal(jk_registry_zap(watch, publisher_key, ""), JK_ZAP_REFUSE);
+	assert_int_equal(jk_registry_zap(watch, publisher_key, ""), JK_ZAP_REVOKED);
 }
 
 /* Last: it spoils the database. */

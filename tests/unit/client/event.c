@@ -216,7 +216,9 @@ static void the_line_holds_what_is_shown(void **state)
 		"\"kind\":\"INCIDENT\"", "\"event_id\":\"01000000-0000-0000-0000-000000000000\"",
 		"\"recorded_at\":\"2026-03-01T08:15:30Z\"", "\"tlp\":\"GREEN\",\"category\":\"FIRE\",\"severity\":\"SEVERE\"",
 		"\"agency\":\"KPS\",\"headline\":\"Moto \\\"sokoni\\\"\"", "\"copy_verified\":true,\"chain_verified\":true",
-		"\"allowed_by\":\"allow:1\"",
+		"\"allowed_by\":\"allow:1\",\"agreement\":\"\",\"agreement_version\":0,\"profile\":\"FULL@1\",\"retention_days\":"
+		"30,"
+		"\"redistribution\":true",
 		/* Put together from their groups, in the order of their fields. */
 		"\"incident\":{\"identity\":{\"agency\":\"KPS\",\"external_id\":\"OB "
 		"7\",\"status\":\"ACTUAL\",\"sender_name\":\"Gikomba\"},"
@@ -230,7 +232,11 @@ static void the_line_holds_what_is_shown(void **state)
 
 	(void)state;
 	make_sample(&s, 1, NULL);
+	s.deliver.profile = (char[]){"FULL@1"};
+	s.deliver.retention_days = 30;
+	s.deliver.redistribution = true;
 	assert_true(client_event_read(&s.link, &s.deliver, 7, &chains, &json, &event));
+	assert_string_equal(event.profile, "FULL@1");
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		if (!strstr(event.json, parts[i]))
 			fail_msg("%s is not in %s", parts[i], event.json);

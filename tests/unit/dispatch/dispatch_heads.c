@@ -24,7 +24,7 @@ static void test_signature(void **state)
 	const struct jk_head streams[] = {{.stream = "001", .last_seq = 5, .last_chain = {1}}, {.stream = "@P", .last_seq = 6}};
 	static const uint8_t leaf[] = {0, 0, 0, 3, '0', '0', '1', 0, 0, 0, 0, 0, 0, 0, 5, 1};
 	uint8_t leaves[2][32], expected[2][32], whole[sizeof leaf + 31] = {0}, root[32], text[9 + 32 + 8] = "jk-head-1";
-	struct dispatch_signed_head head;
+	struct jk_signed_head head;
 	struct jk_key key;
 	(void)state;
 

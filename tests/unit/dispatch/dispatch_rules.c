@@ -43,6 +43,9 @@ static void test_filter(void **state)
 		{{.categories = BIT(6)}, {BIT(6) | BIT(7), 6, 2, 1}, CLASSIFICATION_WITHHELD, true},
 		{{.minimum_severity = 2}, {BIT(6), 6, 1, 1}, CLASSIFICATION_WITHHELD, false},
 		{{0}, {BIT(6), 6, 1, JK_CAP_STATUS_TEST}, CLASSIFICATION_WITHHELD, false},
+		/* nor by what is missing: this one does not say whether it is a test */
+		{{0}, {BIT(6), 6, 1, JK_CAP_STATUS_TEST}, 1 << JK_GROUP_IDENTITY, true},
+		{{0}, {BIT(6), 6, 1, JK_CAP_STATUS_ACTUAL}, 1 << JK_GROUP_IDENTITY, true},
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)

@@ -164,18 +164,25 @@ static void test_acknowledged_position(void **state)
 	assert_int_equal(subscription->places[1].acked.seq, 10);
 }
 
+static void grant(struct dispatch_place *place, int64_t disclosure_id, uint64_t from_seq, uint64_t to_seq)
+{
+	const struct dispatch_range range = {.disclosure_id = disclosure_id, .from_seq = from_seq, .to_seq = to_seq};
+
+	dispatch_subscription_grant(place, &range);
+}
+
 static void test_ranges(void **state)
 {
 	struct dispatch_place *place = &subscription->places[0];
 	struct dispatch_range range;
 	(void)state;
 
-	dispatch_subscription_grant(place, &(struct dispatch_range){1, 11, 12});
+	grant(place, 1, 11, 12);
 	assert_int_equal(place->reserved_to, 12);
 	assert_false(dispatch_subscription_take_closed(place, false, &range));
 	send(0, 11);
 	send(0, 12);
-	dispatch_subscription_grant(place, &(struct dispatch_range){2, 13, 20});
+	grant(place, 2, 13, 20);
 	assert_true(ack(2));
 	assert_true(dispatch_subscription_take_closed(place, false, &range));
 	assert_int_equal(range.disclosure_id, 1);
@@ -184,7 +191,7 @@ static void test_ranges(void **state)
 	/* Another policy: the range ends where its successor begins. */
 	dispatch_subscription_revoke_ranges(subscription, 5);
 	assert_int_equal(place->reserved_to, 13);
-	dispatch_subscription_grant(place, &(struct dispatch_range){3, 14, 30});
+	grant(place, 3, 14, 30);
 	assert_true(ack(3));
 	assert_true(dispatch_subscription_take_closed(place, false, &range));
 	assert_int_equal(range.disclosure_id, 2);
@@ -194,6 +201,30 @@ static void test_ranges(void **state)
 	assert_false(dispatch_subscription_take_closed(place, true, &range));
 }
 
+/* What was sent is noted in the range that covers it, and leaves with it. */
+static void test_records(void **state)
+{
+	struct dispatch_place *place = &subscription->places[0];
+	struct dispatch_range range;
+	(void)state;
+
+	assert_false(dispatch_subscription_can_note(place, 11, 2)); /* no range */
+	grant(place, 1, 11, 12);
+	grant(place, 2, 13, 20);
+	assert_false(dispatch_subscription_can_note(place, 21, 2));
+	assert_false(dispatch_subscription_can_note(place, 12, 0)); /* no term */
+	assert_true(dispatch_subscription_can_note(place, 12, 2));
+	dispatch_subscription_note(place, 12, 2);
+	assert_true(dispatch_subscription_can_note(place, 13, 3));
+	dispatch_subscription_note(place, 13, 3);
+	assert_true(dispatch_subscription_take_closed(place, true, &range));
+	assert_int_equal(dispatch_record_find(range.record, 11), 0);
+	assert_int_equal(dispatch_record_find(range.record, 12), 2);
+	assert_int_equal(dispatch_record_find(range.record, 13), 0);
+	dispatch_record_free(&range.record);
+	assert_int_equal(dispatch_record_find(place->ranges[0].record, 13), 3); /* freed with the subscription */
+}
+
 static void test_ranges_are_bounded(void **state)
 {
 	struct dispatch_place *place = &subscription->places[0];
@@ -201,7 +232,7 @@ static void test_ranges_are_bounded(void **state)
 	(void)state;
 
 	for (int i = 0; i < DISPATCH_RANGES_MAX + 3; i++)
-		dispatch_subscription_grant(place, &(struct dispatch_range){i, 11 + (uint64_t)i * 2, 12 + (uint64_t)i * 2});
+		grant(place, i, 11 + (uint64_t)i * 2, 12 + (uint64_t)i * 2);
 	assert_int_equal(place->range_count, DISPATCH_RANGES_MAX);
 	assert_true(dispatch_subscription_take_closed(place, true, &range));
 	assert_int_equal(range.disclosure_id, 3);
@@ -229,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deliveries_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_acknowledged_position, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_behind, set_up, tear_down),
 	};

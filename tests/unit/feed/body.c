@@ -186,6 +186,7 @@ static void the_label_is_what_was_packed(void **state)
 							 BIT(JUKWAA__V1__CATEGORY__CATEGORY_GEO));
 	assert_int_equal(label.category, JUKWAA__V1__CATEGORY__CATEGORY_RESCUE);
 	assert_int_equal(label.severity, JK_SEVERITY_SEVERE);
+	assert_int_equal(label.label.severity, JK_SEVERITY_SEVERE);
 	assert_int_equal(label.status, JK_CAP_STATUS_TEST);
 	assert_int_equal(label.label.status, JK_CAP_STATUS_TEST);
 	assert_int_equal(label.msg_type, JK_MSG_TYPE_CANCEL);
@@ -194,6 +195,53 @@ static void the_label_is_what_was_packed(void **state)
 	assert_true(label.expires_us == 1772352930000000);
 	assert_string_equal(label.headline, "Ajali ya barabarani, Thika");
 	jk_arena_free(&sealed.arena);
+}
+
+/* Names are words: they lie in that group, whatever Handling's own group says. */
+static struct jk_label label_of(Jukwaa__V1__Handling *handling, Jukwaa__V1__Incident *words, struct sealed *sealed)
+{
+	struct jk_event_label label;
+
+	sealed->arena = jk_arena_new(ARENA_BYTES);
+	memset(sealed->groups, 0, sizeof sealed->groups);
+	set_group(sealed, JK_GROUP_HANDLING, &handling->base);
+	set_group(sealed, JK_GROUP_WORDS, &words->base);
+	assert_int_equal(jk_body_seal(sealed->groups, sealed->arena, sealed->commitment, &sealed->body, &sealed->size), JK_OK);
+	assert_int_equal(jk_body_label(sealed->body, sealed->size, sealed->arena, &label), JK_OK);
+	return label.label;
+}
+
+static void names_are_read_where_they_count(void **state)
+{
+	(void)state;
+	static const struct {
+		Jukwaa__V1__Tlp tlp;
+		Jukwaa__V1__Scope scope;
+		size_t named;
+	} rows[] = {
+		{JUKWAA__V1__TLP__TLP_AMBER, JUKWAA__V1__SCOPE__SCOPE_PUBLIC, 0},
+		{JUKWAA__V1__TLP__TLP_RED, JUKWAA__V1__SCOPE__SCOPE_PUBLIC, 3},
+		{JUKWAA__V1__TLP__TLP_AMBER, JUKWAA__V1__SCOPE__SCOPE_RESTRICTED, 3},
+		{JUKWAA__V1__TLP__TLP_AMBER, JUKWAA__V1__SCOPE__SCOPE_PRIVATE, 3},
+	};
+	char *addresses[] = {(char[]){"KRCS-047"}, (char[]){"a name of thirty-three characters"}, (char[]){""}, (char[]){"NPS"}};
+	Jukwaa__V1__Handling handling = JUKWAA__V1__HANDLING__INIT, names = JUKWAA__V1__HANDLING__INIT;
+	Jukwaa__V1__Incident words = JUKWAA__V1__INCIDENT__INIT;
+	struct sealed sealed;
+	struct jk_label label;
+
+	names.addresses = addresses;
+	names.n_addresses = 4;
+	words.handling = &names;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		handling.tlp = rows[i].tlp;
+		handling.scope = rows[i].scope;
+		label = label_of(&handling, &words, &sealed);
+		assert_int_equal(label.named_count, rows[i].named);
+		for (size_t n = 0; n < label.named_count; n++)
+			assert_string_equal(label.named[n], ((const char *const[]){"KRCS-047", "", "NPS"})[n]);
+		jk_arena_free(&sealed.arena);
+	}
 }
 
 /* An empty incident has no owner, category, TLP label or scope: the decision function denies it. */
@@ -430,6 +478,7 @@ int main(void)
 		cmocka_unit_test(salts_are_fresh_for_every_group_and_report),
 		cmocka_unit_test(a_full_arena_is_told),
 		cmocka_unit_test(the_label_is_what_was_packed),
+		cmocka_unit_test(names_are_read_where_they_count),
 		cmocka_unit_test(an_empty_body_has_an_empty_label),
 		cmocka_unit_test(a_copy_shows_what_is_allowed_and_verifies),
 		cmocka_unit_test(a_copy_outlives_the_stored_bytes),

@@ -38,6 +38,7 @@ static void set_value(const ProtobufCFieldDescriptor *field, void *at)
 	const char *text = marker;
 	const ProtobufCMessage *message;
 	const double number = 1.5;
+	static uint8_t bytes[4] = {1, 2, 3, 4};
 
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:
@@ -52,6 +53,12 @@ static void set_value(const ProtobufCFieldDescriptor *field, void *at)
 		break;
 	case PROTOBUF_C_TYPE_INT64:
 		*(int64_t *)at = 1772352930000000;
+		break;
+	case PROTOBUF_C_TYPE_UINT32:
+		*(uint32_t *)at = 1;
+		break;
+	case PROTOBUF_C_TYPE_BYTES: /* digests and signatures: no free text */
+		*(ProtobufCBinaryData *)at = (ProtobufCBinaryData){sizeof bytes, bytes};
 		break;
 	case PROTOBUF_C_TYPE_BOOL:
 		*(protobuf_c_boolean *)at = 1;

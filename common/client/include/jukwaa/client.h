@@ -43,7 +43,7 @@ struct jukwaa_error {
 
 struct jukwaa_connection {
 	const char *endpoint;   /* "tcp://host:7101" */
-	const char *server_key; /* 64 hex digits, or path of a .pub file */
+	const char *server_key; /* 64 hex digits, or path of a .pub file; two with a comma while the exchange changes its key */
 	const char *key_file;   /* made by `jukwaa key new` */
 	const char *client;     /* what to call us in the service's log; NULL: "libjukwaa" */
 	const char *realm;      /* "LIVE", "EXERCISE", or NULL for the key's own */
@@ -59,6 +59,7 @@ struct jukwaa_publisher_options {
 	/* NULL: none. Else reports are first written durably to this SQLite file (one process at a time), then sent, and kept
 	 * until STORED or DUPLICATE; REJECTED and CONFLICT stay as dead letters. Reports left from an earlier run go first. */
 	const char *outbox;
+	bool sign;                 /* each report with the Ed25519 half of the key, so that receivers can check whose it is */
 	uint64_t outbox_max_bytes; /* 0: 1 GiB; beyond it, send fails with JUKWAA_E_STORAGE */
 };
 
@@ -69,6 +70,7 @@ struct jukwaa_report {
 	const char *county; /* "047" wins over any shape in the payload; NULL: none */
 	bool strict;        /* refuse what would only be warned of */
 	bool check;         /* ask what would happen; nothing is stored */
+	bool dry_run;       /* the same, and who would see it */
 	const char *label;  /* the caller's name for it (a file name), given back with the receipt; NULL: "" */
 };
 
@@ -79,6 +81,16 @@ struct jukwaa_position {
 };
 struct jukwaa_warning {
 	const char *code, *field, *reason;
+};
+/* Who would get a copy, from which county's stream, and under what. */
+struct jukwaa_reader {
+	const char *county;
+	const char *desk, *agency; /* "": members of a task force that the publisher is not in */
+	uint32_t hidden_desks;     /* how many those are */
+	const char *effect;        /* ALLOW ALLOW_REDACTED */
+	const char *agreement;     /* "": the owner's own, or the operator's rule */
+	uint32_t version;
+	const char *profile, *reason;
 };
 /* Valid until the next call on the publisher. */
 struct jukwaa_receipt {
@@ -93,8 +105,10 @@ struct jukwaa_receipt {
 	uint32_t epoch;
 	const struct jukwaa_warning *warnings;
 	size_t warning_count;
-	const char *code, *field, *reason; /* "" unless CONFLICT or REJECTED */
-	bool retried;                      /* BUSY or silence was met on the way */
+	const char *code, *field, *reason;    /* "" unless CONFLICT or REJECTED */
+	bool retried;                         /* BUSY or silence was met on the way */
+	const struct jukwaa_reader *audience; /* of a dry run that is VALID */
+	size_t audience_count, audience_more; /* more: not listed */
 };
 
 /* Opens; does not wait for the service. */
@@ -131,6 +145,9 @@ struct jukwaa_subscription {
 	/* Messages under way before an acknowledgement is due, 1 to 256; 0: 64. While it catches up a message holds many events,
 	 * else one. Acknowledge after so many events at the latest, and when none comes. */
 	uint32_t window;
+	/* File to which the signed heads that the exchange tells are added, one JSON object a line: whoever keeps it can later
+	 * show that history was not rewritten (jukwaa evidence verify --heads). NULL: none. */
+	const char *heads_file;
 	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
 };
 
@@ -140,11 +157,16 @@ struct jukwaa_event {
 	const char *stream;
 	uint64_t seq;
 	uint32_t epoch;
-	const char *kind; /* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR; in mailboxes DELIVERED LAGGING */
+	/* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR; in mailboxes DELIVERED LAGGING. RECALLED: the copy of the incident
+	 * held here no longer holds, and the desk may have no newer one; ids alone, labels and commitment are empty. */
+	const char *kind;
 	char event_id[37], incident_id[37];
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
 	uint8_t commitment[32], chain[32];
+	/* "verified": the publisher signed its report, as the agency and with the key that the copy names; "bad": the copy says
+	 * so, and it does not hold; "none": not signed, or not shown. That the key is the agency's is the exchange's word. */
+	const char *origin;
 	/* What is shown adds up to the commitment, is no more than the profile that the copy names, and lies where it belongs. */
 	bool copy_verified;
 	/* The chain of this stream adds up from the event before it in this session; false for the first event of a stream that
@@ -178,7 +200,15 @@ JUKWAA_API const struct jukwaa_error *jukwaa_subscriber_error(const struct jukwa
 
 /* ---- asking cases ----------------------------------------------------------------------------------------------- */
 
+/* What cases are read for. Every question is recorded with it, under the key that asks, before it is answered; without it the
+ * service refuses (field "purpose"). */
+struct jukwaa_purpose {
+	const char *word; /* RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP */
+	const char *note; /* for people, at most 200 bytes; NULL: none */
+};
+
 struct jukwaa_case_query {
+	struct jukwaa_purpose purpose;
 	const char *const *counties;
 	size_t county_count;
 	const char *state; /* "NEW"; NULL: all */
@@ -189,9 +219,9 @@ struct jukwaa_case_query {
 /* JSON text (one object), malloc'd; the caller frees it. */
 JUKWAA_API int jukwaa_case_list(const struct jukwaa_connection *connection, const struct jukwaa_case_query *query, int timeout_ms,
 	char **ret_json, char ret_reason[256]);
-/* Without "incident" where its events have been removed by age. */
-JUKWAA_API int jukwaa_case_show(
-	const struct jukwaa_connection *connection, const char *case_id, int timeout_ms, char **ret_json, char ret_reason[256]);
+/* Without "incident" where its events have been removed by age. Not as in 0.1.0: the purpose is a parameter. */
+JUKWAA_API int jukwaa_case_show(const struct jukwaa_connection *connection, const char *case_id,
+	const struct jukwaa_purpose *purpose, int timeout_ms, char **ret_json, char ret_reason[256]);
 
 /* "0.1.0" */
 JUKWAA_API const char *jukwaa_version(void);
