@@ -6,6 +6,7 @@
  *   dispatch_subscribe.c  SUBSCRIBE: from a sound ask to the first position
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
+ *   dispatch_protected.c  reading lane: protected groups for those who may have them
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind
@@ -16,6 +17,7 @@
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
 #include "dispatch_list.h"
+#include "dispatch_protected.h"
 #include "dispatch_receipts.h"
 #include "dispatch_service.h"
 #include "dispatch_store_pg.h"
@@ -42,6 +44,7 @@ struct dispatch_feed {
 	struct dispatch_wants wants;
 	struct dispatch_wanted *flying[DISPATCH_WANTS_MAX]; /* in wants, which stays as it is until the reading ends */
 	size_t flying_count;
+	int64_t erased_after; /* number of the newest erasure seen; < 0: none yet */
 	uint64_t total_seq; /* of all streams, as last read */
 	uint64_t sum_seq;   /* of the reading under way */
 	int64_t began_us;
@@ -102,6 +105,7 @@ struct dispatch_metrics {
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
 	struct jk_metric *sessions, *flight_bytes, *registry_version;
 	struct jk_metric *heads_signed, *receipts, *notices, *reservations, *failures;
+	struct jk_metric *protected_copies, *protected_refused, *erasures;
 };
 
 /* A stream of a durable cursor that no session holds. */
@@ -148,6 +152,7 @@ struct dispatch {
 	uint8_t seal_key[DISPATCH_SEAL_KEY_BYTES];
 	uint32_t epoch;
 	struct dispatch_feed feed;
+	struct dispatch_protected protected;
 	struct dispatch_writing writing;
 	struct dispatch_metrics metrics;
 	struct dispatch_lag lag;

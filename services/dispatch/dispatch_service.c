@@ -174,6 +174,7 @@ static void on_tick(void *arg)
 	dispatch->feed.heads_due = true;
 	dispatch->generation++;
 	look_at_database(dispatch, up);
+	dispatch_protected_tick(dispatch);
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
@@ -251,6 +252,11 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->receipts = jk_metric_counter("jukwaa_dispatch_receipts_total", "", "DELIVERED receipts appended to mailboxes.");
 	m->notices = jk_metric_counter("jukwaa_dispatch_lag_notices_total", "", "Messages to publishers about desks that lag.");
 	m->reservations = jk_metric_counter("jukwaa_dispatch_disclosures_total", "", "Ranges written down before sending.");
+	m->protected_copies =
+		jk_metric_counter("jukwaa_dispatch_protected_copies_total", "", "Copies made with protected groups.");
+	m->protected_refused = jk_metric_counter(
+		"jukwaa_dispatch_protected_refused_total", "", "Protected groups that the database did not give.");
+	m->erasures = jk_metric_counter("jukwaa_dispatch_erasures_total", "", "Erasures after which memory was cleared.");
 	m->failures = jk_metric_counter(
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
 }
@@ -301,6 +307,7 @@ enum jk_status dispatch_open(const struct dispatch_surroundings *surroundings, s
 	dispatch->around = *surroundings;
 	dispatch->generation = 1;
 	dispatch->writing.secret_due = true;
+	dispatch->feed.erased_after = -1;
 	register_metrics(&dispatch->metrics);
 	if (open_parts(dispatch) != JK_OK) {
 		dispatch_close(&dispatch);
@@ -324,6 +331,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_writing_done(dispatch);
 	dispatch_cache_free(&dispatch->cache);
 	jk_arena_free(&dispatch->scratch);
+	dispatch_protected_done(dispatch);
 	dispatch_lag_done(dispatch);
 	dispatch_lagging_done(dispatch);
 	dispatch_parcel_done(&dispatch->parcel);

@@ -35,6 +35,12 @@ static const struct jk_db_statement idle_cursors_statement = {
 	.params = 4,
 };
 
+static const struct jk_db_statement erased_statement = {
+	.name = "dispatch_erased",
+	.sql = "SELECT erasure_id, incident_id FROM dispatch.erased_since($1::int8)",
+	.params = 1,
+};
+
 static void on_timer(void *arg)
 {
 	struct dispatch_store *store = arg;
@@ -120,6 +126,15 @@ const char *dispatch_store_problem(const struct dispatch_store *store)
 
 /* ---- reading lane ---- */
 
+static void give_erased(struct dispatch_store *store, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct jk_id incident_id = jk_db_get_id(result, row, 1);
+
+		store->reader.on_erased(store->reader.done.arg, jk_db_get_int(result, row, 0), &incident_id);
+	}
+}
+
 static void give_read(struct dispatch_store *store, const struct jk_db_outcome *outcome)
 {
 	size_t step = 0;
@@ -133,6 +148,7 @@ static void give_read(struct dispatch_store *store, const struct jk_db_outcome *
 			jk_feed_head(heads, row, &head);
 			store->reader.on_head(store->reader.done.arg, &head);
 		}
+		give_erased(store, outcome->results[step++]);
 	}
 	if (store->read_events) {
 		const PGresult *events = outcome->results[step];
@@ -176,13 +192,16 @@ static void events_step(struct dispatch_store *store, struct jk_db_step *ret_ste
 enum jk_status dispatch_store_read(struct dispatch_store *store, bool heads, const struct dispatch_want *wants, size_t count,
 	const struct dispatch_reader *reader)
 {
-	struct jk_db_step steps[2];
+	struct jk_db_step steps[3] = {{0}};
 	size_t steps_count = 0;
 
 	if (!jk_db_is_idle(store->read_db))
 		return JK_RETRY;
-	if (heads)
+	if (heads) {
 		jk_feed_heads_step(&steps[steps_count++]);
+		steps[steps_count].statement = &erased_statement;
+		jk_db_bind_int8(&steps[steps_count++], 0, &store->read_erased, reader->erased_after);
+	}
 	if (count > 0)
 		events_step(store, &steps[steps_count++], wants, count, reader->max_bytes);
 	if (steps_count == 0)

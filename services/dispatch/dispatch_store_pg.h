@@ -5,6 +5,7 @@
 #pragma once
 
 #include "bus/bus_loop.h"
+#include "dispatch_apart.h"
 #include "dispatch_heads.h"
 #include "dispatch_seal.h"
 #include "feed/feed_reader.h"
@@ -40,6 +41,9 @@ enum { DISPATCH_READ_MAX_BYTES = 8 * 1024 * 1024, DISPATCH_WANTS_MAX = 64 };
 struct dispatch_reader {
 	void (*on_head)(void *arg, const struct jk_head *head);    /* ascending */
 	void (*on_event)(void *arg, const struct jk_event *event); /* by stream, then seq */
+	/* An erasure after number erased_after (< 0: the newest one, whichever), before the events; asked with the heads. */
+	void (*on_erased)(void *arg, int64_t erasure_id, const struct jk_id *incident_id);
+	int64_t erased_after;
 	struct dispatch_store_done done;
 	size_t max_bytes; /* of all bodies together; at most DISPATCH_READ_MAX_BYTES */
 };
@@ -63,6 +67,22 @@ enum { DISPATCH_CURSORS_A_PAGE = 2000 };
  * page: that was the last one. Takes the reading lane, as dispatch_store_read does. */
 enum jk_status dispatch_store_read_cursors(struct dispatch_store *store, const struct dispatch_idle_cursor *after,
 	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* Protected groups of an event, under a range that is written down and says that it may carry them. */
+struct dispatch_protected_want {
+	uint64_t session, serial, seq;
+	int64_t policy_version;
+	uint16_t place;
+	int64_t disclosure_id;
+	struct jk_id event_id;
+};
+enum { DISPATCH_FETCH_MAX = 64, DISPATCH_FETCH_MAX_BYTES = 4 * 1024 * 1024 };
+/* on_protected comes in the order of the wants, before done. refused: "" or why nothing is given; "LATER": the job was full. Takes
+ * the reading lane, as dispatch_store_read does. */
+enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, const struct dispatch_protected_want *wants,
+	size_t count,
+	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* ---- writing lane ---- */
@@ -120,6 +140,7 @@ struct dispatch_reservation {
 	const char *stream;
 	uint64_t from_seq, to_seq;
 	int64_t policy_version;
+	uint32_t groups; /* protected ones that its copies may carry */
 };
 /* on_id comes in the order of the reservations, before done. */
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,

@@ -21,8 +21,9 @@ struct dispatch_write_job {
 struct dispatch_store {
 	struct jk_db *read_db, *write_db;
 	struct jk_db_array read_arrays[2], arrays[DISPATCH_STORE_ARRAYS], cursor_arrays[8];
-	struct jk_db_int8 read_rows, read_bytes, head_time;
+	struct jk_db_int8 read_rows, read_bytes, read_erased, head_time;
 	struct dispatch_reader reader;
+	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart);
 	bool read_heads, read_events;
 	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor);
 	struct dispatch_write_job job;
