@@ -108,11 +108,20 @@ static const struct operation operations[] = {
 	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
 	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
 	{"retention", "set", ADMIN_RETENTION_SET,
-		{WORD("KIND", "event, report, dedup, spool, disclosure, message or head; see list"),
+		{WORD("KIND", "event, report, protected, dedup, spool, disclosure, message or head; see list"),
 			{NULL, DAYS, "DAYS", "how long it is kept, or forever; in force within seconds", true, NULL}, END},
 		"kind", "jukwaa admin retention set event 730"},
 	{"retention", "list", ADMIN_RETENTION_LIST, {END}, "kind", NULL},
 	{"retention", "confirm", ADMIN_RETENTION_CONFIRM, {END}, "clock", NULL},
+	{"hold", "add", ADMIN_HOLD_ADD,
+		{WORD("INCIDENT", "nothing of it is removed by age or erased"),
+			{"--reason", TEXT, "TEXT", "without personal data", true, NULL},
+			{"--by", TEXT, "WHO", "who decided it; default: the database's user", false, NULL},
+			{"--until", TIME, "TIME", "RFC 3339; default: until it is released", false, NULL}, END},
+		"incident", "jukwaa admin hold add 0192d0a4-… --reason 'Milimani 1143/2026' --until 2027-12-31T00:00:00+03:00"},
+	{"hold", "list", ADMIN_HOLD_LIST, {END}, "hold", NULL},
+	{"hold", "release", ADMIN_HOLD_RELEASE, {{NULL, NUMBER, "ID", "hold_id, see list", true, NULL}, END}, "hold", NULL},
+	{"erasure", "list", ADMIN_ERASURE_LIST, {{NULL, TEXT, "INCIDENT", "of this one only", false, NULL}, END}, "erasure", NULL},
 };
 
 /* Parameters of one call, in the order of the table; texts made here live in the arena. */
@@ -343,7 +352,7 @@ static int run_operation(const struct cli *cli, struct call *call)
 		status = CLI_OK;
 		if (lists)
 			admin_rows_print(cli, rows);
-		else if (!adds && !admin_rows_count(rows))
+		else if (!admin_rows_count(rows) && (!adds || operation->statement == ADMIN_HOLD_ADD))
 			status = cli_fail(CLI_REFUSED, NULL, "there is no such %s: %s", operation->what, params[0]);
 		else
 			status = print_done(cli, operation, rows, operation->parameters[0].option ? NULL : call->values[0]);
@@ -393,6 +402,10 @@ static int print_help(const char *object)
 		print_migrate();
 		known = true;
 	}
+	if (all || !strcmp(object, "erase")) {
+		admin_erase_help();
+		known = true;
+	}
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
 		bool notify = !all && !strcmp(object, "notify") && is_below_notify(&operations[i]);
 		if (all || notify || !strcmp(object, operations[i].object)) {
@@ -439,6 +452,8 @@ int cli_admin(const struct cli *cli, int argc, char **argv)
 	const char *object = cli_args_word(&args);
 	if (object && !strcmp(object, "migrate"))
 		return admin_migrate(cli, &args);
+	if (object && !strcmp(object, "erase"))
+		return admin_erase(cli, &args);
 	const char *verb = cli_args_word(&args);
 	const struct operation *operation = object && verb ? find_operation(object, verb) : NULL;
 	if (!operation)

@@ -241,7 +241,6 @@ static enum step deliver_apart(struct visit *visit, size_t place_no, struct disp
 	struct dispatch_copy *copy;
 	enum step step;
 
-	place->groups |= groups_given(event, decision);
 	if (range == NULL || (groups_given(event, decision) & ~range->groups) != 0) {
 		dispatch_writing_reserve(dispatch, visit->subscription, place_no);
 		return STEP_WAIT;
@@ -306,6 +305,7 @@ static enum step take_next(struct visit *visit, size_t place_no)
 		return STEP_DONE;
 	}
 	jk_metric_add(visit->dispatch->metrics.hits, 1);
+	place->groups |= groups_given(event, &decision);
 	if (dispatch_rules_should_reserve(next.seq, place->reserved_to))
 		dispatch_writing_reserve(visit->dispatch, subscription, place_no);
 	if (next.seq > place->reserved_to)

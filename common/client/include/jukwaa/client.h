@@ -140,7 +140,7 @@ struct jukwaa_event {
 	const char *stream;
 	uint64_t seq;
 	uint32_t epoch;
-	const char *kind; /* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR; in mailboxes DELIVERED LAGGING */
+	const char *kind; /* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR ERASED; in mailboxes DELIVERED LAGGING */
 	char event_id[37], incident_id[37];
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
