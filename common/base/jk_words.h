@@ -121,7 +121,12 @@ enum {
 	JK_GROUP_HANDLING = 8,
 	JK_GROUP_REPORTER = 9,
 	JK_GROUP_PERSONS = 10,
+	JK_GROUP_REGISTRATION = 11,
+	JK_GROUP_POSITION = 12,
+	JK_GROUP_WORDS = 13,
 	JK_GROUP_COUNT = 10,
+	/* Bit n: group n. What names people lies apart and is joined only for a copy that may carry it. */
+	JK_GROUPS_PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS,
 };
 
 enum { JK_COUNTY_MAX = 47, JK_COUNTY_BYTES = 4 /* three digits and NUL */ };

@@ -172,6 +172,15 @@ static void write_text(struct jk_buffer *json, const char *name, const char *tex
 	jk_json_quote(json, text);
 }
 
+static void write_agreement(const struct jukwaa_event *event, struct jk_buffer *json)
+{
+	write_text(json, "agreement", event->agreement);
+	jk_buffer_printf(json, ",\"agreement_version\":%" PRIu32, event->agreement_version);
+	write_text(json, "profile", event->profile);
+	jk_buffer_printf(json, ",\"retention_days\":%" PRIu32 ",\"redistribution\":%s", event->retention_days,
+		event->redistribution ? "true" : "false");
+}
+
 static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_groups *shown, const struct jukwaa_event *event,
 	struct jk_buffer *json)
 {
@@ -199,6 +208,7 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	if (event->chain_broken)
 		jk_buffer_printf(json, ",\"chain_broken\":true");
 	write_text(json, "allowed_by", deliver->allowed_by);
+	write_agreement(event, json);
 	if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
 		jk_buffer_printf(json, ",\"delivered\":");
 		jk_json_write(&deliver->delivered->base, json);
@@ -265,6 +275,11 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 		.recorded_at_us = deliver->recorded_at_us,
 		.tlp = jk_words_name(&jk_tlps, (int)deliver->tlp),
 		.category = jk_words_name(&jk_categories, (int)deliver->category),
+		.agreement = deliver->agreement,
+		.agreement_version = deliver->agreement_version,
+		.profile = deliver->profile,
+		.retention_days = deliver->retention_days,
+		.redistribution = deliver->redistribution,
 	};
 	format_id(ret->event_id, &deliver->event_id);
 	format_id(ret->incident_id, &deliver->incident_id);

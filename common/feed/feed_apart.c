@@ -8,7 +8,7 @@
 #include "wire/wire_body.h"
 
 enum { BODY_STORED_APART = 2, BODY_ERASED = 3 };
-enum { PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS };
+
 
 uint32_t jk_body_apart(const uint8_t *body, size_t size)
 {
@@ -18,7 +18,7 @@ uint32_t jk_body_apart(const uint8_t *body, size_t size)
 
 	while (feed_walk_next(&walk, &field))
 		if (field.number == BODY_STORED_APART && field.is_varint)
-			apart = (uint32_t)field.value & PROTECTED;
+			apart = (uint32_t)field.value & JK_GROUPS_PROTECTED;
 	return walk.at == NULL ? 0 : apart;
 }
 

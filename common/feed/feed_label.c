@@ -18,7 +18,11 @@ enum {
 	TEXT_HEADLINE = 2,
 	HANDLING_TLP = 1,
 	HANDLING_SCOPE = 2,
+	HANDLING_ADDRESSES = 4,
 };
+
+/* Codes that a label may name; what is longer is no code, and nobody is let in by a name beyond these. */
+enum { NAMED_MAX = 256, NAMED_MAX_BYTES = 32 };
 
 /* An enum's number; one that no version of ours has becomes UNSPECIFIED, which denies or filters out. */
 static int word_of(const struct feed_field *field)
@@ -78,6 +82,7 @@ static bool read_classification(struct jk_span content, struct jk_event_label *r
 		else if (field.number == CLASSIFICATION_SEVERITY)
 			ret->severity = word_of(&field);
 	}
+	ret->label.severity = (uint8_t)ret->severity;
 	return walk.at != NULL;
 }
 
@@ -102,6 +107,35 @@ static bool read_handling(struct jk_span content, struct jk_event_label *ret)
 			ret->label.tlp = (enum jk_tlp)word_of(&field);
 		else if (field.number == HANDLING_SCOPE)
 			ret->label.scope = (enum jk_scope)word_of(&field);
+	}
+	return walk.at != NULL;
+}
+
+static bool names_someone(const struct jk_event_label *label)
+{
+	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE || label->label.scope == JK_SCOPE_RESTRICTED;
+}
+
+/* Whom a Handling names; read after TLP and scope, and only where they make names count. */
+static bool read_named(struct jk_span handling, struct jk_arena *arena, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(handling);
+	struct feed_field field;
+	const char **named;
+
+	if (!names_someone(ret))
+		return true;
+	named = jk_arena_alloc(arena, NAMED_MAX * sizeof *named);
+	if (named == NULL)
+		return false;
+	ret->label.named = named;
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number != HANDLING_ADDRESSES || !field.is_bytes || field.bytes.size > NAMED_MAX_BYTES ||
+			ret->label.named_count == NAMED_MAX)
+			continue;
+		named[ret->label.named_count] = jk_arena_string(arena, field.bytes.data, field.bytes.size);
+		if (named[ret->label.named_count++] == NULL)
+			return false;
 	}
 	return walk.at != NULL;
 }
@@ -137,6 +171,7 @@ enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *
 		read_classification(groups[JK_GROUP_CLASSIFICATION - 1].content, ret) &&
 		read_times(groups[JK_GROUP_TIMES - 1].content, ret) &&
 		read_handling(groups[JK_GROUP_HANDLING - 1].content, ret) &&
+		read_named(groups[JK_GROUP_HANDLING - 1].content, arena, ret) &&
 		read_headline(groups[JK_GROUP_NARRATIVE - 1].content, arena, ret))
 		return JK_OK;
 	return JK_BROKEN;

@@ -15,13 +15,15 @@ struct jk_agency {
 	int32_t agency_id;
 	char code[33];
 	bool strict, refuse_expired, revoked;
+	bool agreements_only; /* for jk_label.owner_agreements_only */
 };
 struct jk_desk {
 	int32_t desk_id, agency_id;
+	const struct jk_agency *agency;
 	char code[33];
-	bool revoked;
-	const struct jk_allow *allow; /* this desk's rows */
-	size_t allow_count;
+	bool revoked;                /* itself or its agency */
+	const struct jk_term *terms; /* in the order that jk_authz_decide asks for; none for a desk that is revoked */
+	size_t term_count;
 };
 struct jk_registry_key {
 	uint8_t curve_key[32];
@@ -70,9 +72,14 @@ void jk_registry_watch_problem(struct jk_registry_watch *watch, char ret[256], b
 const struct jk_registry_key *jk_registry_find_key(const struct jk_registry *registry, const uint8_t curve_key[32]);
 const struct jk_agency *jk_registry_find_agency(const struct jk_registry *registry, const char *code);
 const struct jk_desk *jk_registry_find_desk(const struct jk_registry *registry, int32_t desk_id);
-/* The decision for a subject that is this key, with its desk's rows. */
-struct jk_decision jk_registry_decide(
-	const struct jk_registry *registry, const struct jk_registry_key *key, const struct jk_label *label, int64_t now_us);
+/* The decision for a subject that is this key, with its desk's terms. The term in it lives as long as the snapshot. */
+struct jk_decision jk_registry_decide(const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use,
+	const struct jk_label *label, int64_t now_us);
+/* The same for a desk of itself, as if it had a key of this realm. */
+struct jk_decision jk_registry_decide_desk(const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use,
+	const struct jk_label *label, int64_t now_us);
+/* What the owner's row says of its copies: who it is, and its policy. owner NULL: unknown, which denies. */
+void jk_registry_label_owner(struct jk_label *label, const struct jk_agency *owner);
 
 /* Geography, same snapshot. Codes are three digits; false or NULL when unknown. */
 bool jk_registry_county_exists(const struct jk_registry *registry, const char *county);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/jk_text.h"
-#include "registry/registry_snapshot.h"
+#include "registry/registry_terms.h"
 
 enum { SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024 };
 
@@ -16,7 +16,6 @@ struct build {
 	struct jk_agency *agencies;
 	const struct jk_agency **agencies_by_id;
 	struct jk_desk *desks;
-	struct jk_allow *allow;
 	struct registry_sender_row *senders;
 	const char **sender_texts;
 	struct jk_registry_key *keys;
@@ -40,14 +39,6 @@ static int compare_agency_ids(const void *a, const void *b)
 static int compare_desks(const void *a, const void *b)
 {
 	return compare_ids(((const struct jk_desk *)a)->desk_id, ((const struct jk_desk *)b)->desk_id);
-}
-
-static int compare_allow(const void *a, const void *b)
-{
-	const struct jk_allow *left = a, *right = b;
-	int order = compare_ids(left->desk_id, right->desk_id);
-
-	return order != 0 ? order : compare_ids(left->allow_id, right->allow_id);
 }
 
 static int compare_senders(const void *a, const void *b)
@@ -169,30 +160,32 @@ static const struct jk_agency *find_agency_by_id(const struct build *build, int3
 	return found == NULL ? NULL : *found;
 }
 
-/* Desks in order of id, each with its range of the allow rows, which lie in order of desk. Rows of no desk stay unseen. */
+static bool build_terms(struct build *build)
+{
+	struct registry_terms terms = {0};
+	bool built = registry_terms_add_rows(&terms, build->rows) &&
+		     registry_terms_attach(&terms, build->desks, build->rows->desk_count, build->index->arena);
+
+	registry_terms_done(&terms);
+	return built;
+}
+
 static bool build_desks(struct build *build)
 {
 	const struct registry_rows *rows = build->rows;
-	size_t next = 0;
 
 	build->desks = copy_sorted(build, rows->desks, rows->desk_count, sizeof *build->desks, compare_desks);
-	build->allow = copy_sorted(build, rows->allow, rows->allow_count, sizeof *build->allow, compare_allow);
-	if (build->desks == NULL || build->allow == NULL)
+	if (build->desks == NULL)
 		return false;
 	for (size_t i = 0; i < rows->desk_count; i++) {
 		struct jk_desk *desk = &build->desks[i];
-		const struct jk_agency *agency = find_agency_by_id(build, desk->agency_id);
-		if (agency == NULL)
+
+		desk->agency = find_agency_by_id(build, desk->agency_id);
+		if (desk->agency == NULL)
 			return false;
-		desk->revoked = desk->revoked || agency->revoked;
-		while (next < rows->allow_count && build->allow[next].desk_id < desk->desk_id)
-			next++;
-		desk->allow = &build->allow[next];
-		while (next < rows->allow_count && build->allow[next].desk_id == desk->desk_id)
-			next++;
-		desk->allow_count = (size_t)(&build->allow[next] - desk->allow);
+		desk->revoked = desk->revoked || desk->agency->revoked;
 	}
-	return true;
+	return build_terms(build);
 }
 
 static bool build_senders(struct build *build)

@@ -43,7 +43,8 @@ static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_DESKS] = {.name = "registry_desks",
 		.sql = "SELECT desk_id, agency_id, code, revoked_at IS NOT NULL FROM registry.desk"},
 	[LOAD_AGENCIES] = {.name = "registry_agencies",
-		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL FROM registry.agency"},
+		.sql = "SELECT agency_id, code, strict, refuse_expired, revoked_at IS NOT NULL, agreements_only"
+		       " FROM registry.agency"},
 	[LOAD_COUNTIES] = {.name = "registry_counties", .sql = "SELECT county, iso_3166_2 FROM registry.county"},
 	[LOAD_BORDERS] = {.name = "registry_borders", .sql = "SELECT county, neighbour FROM registry.neighbour"},
 	[LOAD_CONSTITUENCIES] = {.name = "registry_constituencies",
@@ -148,10 +149,10 @@ static void read_senders(struct load *load, const PGresult *result, struct regis
 
 static void read_allow(struct load *load, const PGresult *result, struct registry_rows *rows)
 {
-	struct jk_allow *allow = rows_for(load, result, sizeof *allow, &rows->allow_count);
+	struct registry_allow_row *allow = rows_for(load, result, sizeof *allow, &rows->allow_count);
 
 	for (int i = 0; i < (int)rows->allow_count; i++) {
-		allow[i] = (struct jk_allow){
+		allow[i] = (struct registry_allow_row){
 			.allow_id = (int32_t)jk_db_get_int(result, i, 0),
 			.desk_id = (int32_t)jk_db_get_int(result, i, 1),
 			.owner_agency_id = (int32_t)jk_db_get_int(result, i, 2),
@@ -188,6 +189,7 @@ static void read_agencies(struct load *load, const PGresult *result, struct regi
 		agencies[i].strict = jk_db_get_int(result, i, 2) != 0;
 		agencies[i].refuse_expired = jk_db_get_int(result, i, 3) != 0;
 		agencies[i].revoked = jk_db_get_int(result, i, 4) != 0;
+		agencies[i].agreements_only = jk_db_get_int(result, i, 5) != 0;
 	}
 	rows->agencies = agencies;
 }

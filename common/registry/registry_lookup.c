@@ -53,17 +53,35 @@ const struct jk_desk *jk_registry_find_desk(const struct jk_registry *registry, 
 	return bsearch(&desk_id, registry->desks, registry->desk_count, sizeof *registry->desks, compare_desk_id);
 }
 
-struct jk_decision jk_registry_decide(
-	const struct jk_registry *registry, const struct jk_registry_key *key, const struct jk_label *label, int64_t now_us)
+struct jk_decision jk_registry_decide(const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use,
+	const struct jk_label *label, int64_t now_us)
 {
 	bool good = !key->revoked && key->realm == registry->realm;
+	const struct jk_desk *desk = key->desk;
 	struct jk_subject subject = {.agency_id = key->agency->agency_id,
-		.desk_id = key->desk == NULL ? -1 : key->desk->desk_id,
+		.desk_id = desk == NULL ? -1 : desk->desk_id,
 		.role = key->role,
-		.realm = good ? key->realm : JK_REALM_NONE};
-	const struct jk_allow *rows = key->desk == NULL ? NULL : key->desk->allow;
+		.realm = good ? key->realm : JK_REALM_NONE,
+		.use = use,
+		.desk_code = desk == NULL ? "" : desk->code,
+		.agency_code = key->agency->code};
 
-	return jk_authz_decide(&subject, label, rows, key->desk == NULL ? 0 : key->desk->allow_count, now_us);
+	return jk_authz_decide(&subject, label, desk == NULL ? NULL : desk->terms, desk == NULL ? 0 : desk->term_count, now_us);
+}
+
+struct jk_decision jk_registry_decide_desk(const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use,
+	const struct jk_label *label, int64_t now_us)
+{
+	const struct jk_registry_key key = {
+		.role = JK_ROLE_DESK, .realm = registry->realm, .agency = desk->agency, .desk = desk, .revoked = desk->revoked};
+
+	return jk_registry_decide(registry, &key, use, label, now_us);
+}
+
+void jk_registry_label_owner(struct jk_label *label, const struct jk_agency *owner)
+{
+	label->owner_agency_id = owner == NULL ? -1 : owner->agency_id;
+	label->owner_agreements_only = owner != NULL && owner->agreements_only;
 }
 
 static int compare_county(const void *county, const void *item)

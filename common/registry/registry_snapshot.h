@@ -32,7 +32,17 @@ struct registry_sender_row {
 	const char *sender;
 };
 
-/* Everything a snapshot is made of, in any order; borrowed, texts too. `revoked` is each row's own; allow of desks is unused. */
+/* A grant by the operator. < 0, "" or 0: any. */
+struct registry_allow_row {
+	int32_t allow_id, desk_id, owner_agency_id;
+	char county[JK_COUNTY_BYTES];
+	uint8_t category;
+	enum jk_tlp tlp_ceiling;
+	int64_t valid_from_us, valid_until_us; /* until: exclusive; 0: open */
+};
+
+/* Everything a snapshot is made of, in any order; borrowed, texts too. `revoked` is each row's own; agency and terms of desks
+ * are unused. */
 struct registry_rows {
 	int64_t version;
 	enum jk_realm realm;
@@ -44,7 +54,7 @@ struct registry_rows {
 	size_t key_count;
 	const struct registry_sender_row *senders;
 	size_t sender_count;
-	const struct jk_allow *allow;
+	const struct registry_allow_row *allow;
 	size_t allow_count;
 	const char (*counties)[JK_COUNTY_BYTES];
 	size_t county_count;

@@ -41,8 +41,8 @@ static struct sight decide_sight(const struct jk_request *request, const struct 
 {
 	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
 	struct jk_label label = {
-		.owner_agency_id = owner ? owner->agency_id : -1,
 		.categories = row->labels.categories,
+		.severity = (uint8_t)row->labels.severity,
 		.tlp = (enum jk_tlp)row->labels.tlp,
 		.scope = (enum jk_scope)row->labels.scope,
 		.status = (enum jk_cap_status)row->labels.status,
@@ -52,14 +52,15 @@ static struct sight decide_sight(const struct jk_request *request, const struct 
 	size_t count = cases_county_list(row->counties, counties);
 	int64_t now_us = jk_time_now_us();
 
+	jk_registry_label_owner(&label, owner);
 	/* In no county (any more): asked about once, without one, which leaves the owner. */
 	for (size_t i = 0; i < (count ? count : 1); i++) {
 		memcpy(label.county, counties[i], sizeof label.county);
-		struct jk_decision decision = jk_registry_decide(request->registry, request->key, &label, now_us);
+		struct jk_decision decision = jk_registry_decide(request->registry, request->key, JK_USE_CASE, &label, now_us);
 		if (decision.effect == JK_DENY)
 			continue;
 		sight.allowed = true;
-		sight.withheld &= decision.withheld;
+		sight.withheld &= decision.withheld | JK_GROUPS_PROTECTED;
 	}
 	return sight;
 }

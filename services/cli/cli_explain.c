@@ -23,12 +23,6 @@ struct explaining {
 	int allowed;
 };
 
-/* A desk without a key of its own is judged as if it had one of this realm. */
-static struct jk_subject subject_of(const struct explaining *e)
-{
-	return (struct jk_subject){e->desk->agency_id, e->desk->desk_id, JK_ROLE_DESK, e->registry->realm};
-}
-
 static void show_json(const struct explain_event *event, const struct jk_event_label *label, const struct jk_decision *decision)
 {
 	struct jk_buffer line = {0};
@@ -39,7 +33,7 @@ static void show_json(const struct explain_event *event, const struct jk_event_l
 		decision->effect == JK_DENY    ? "DENY"
 		: decision->effect == JK_ALLOW ? "ALLOW"
 					       : "ALLOW_REDACTED",
-		decision->allow_id);
+		decision->term ? decision->term->allow_id : 0);
 	jk_json_quote(&line, label->agency_code);
 	jk_buffer_printf(&line, ",\"tlp\":\"%s\",\"scope\":\"%s\",\"category\":\"%s\",\"reason\":",
 		jk_words_name(&jk_tlps, (int)label->label.tlp), jk_words_name(&jk_scopes, (int)label->label.scope),
@@ -58,8 +52,11 @@ static void show_human(const struct cli *cli, const struct explain_event *event,
 		allowed ? "ALLOW" : "DENY", cli_tone(cli, CLI_PLAIN), decision->reason);
 	printf("  of %s, %s, TLP:%s, %s\n", label->agency_code, jk_words_name(&jk_scopes, (int)label->label.scope),
 		jk_words_name(&jk_tlps, (int)label->label.tlp), jk_words_name(&jk_categories, label->category));
-	if (allowed && decision->allow_id > 0)
-		printf("  by allow row %" PRId32 " (jukwaa admin allow list)\n", decision->allow_id);
+	if (allowed && decision->term && decision->term->pact_id == 0)
+		printf("  by allow row %" PRId32 " (jukwaa admin allow list)\n", decision->term->allow_id);
+	else if (allowed && decision->term)
+		printf("  under agreement %s, version %" PRIu32 ", profile %s\n", decision->term->code, decision->term->version,
+			jk_profile_name(decision->term->profile));
 	if (allowed)
 		printf("  reporter and persons are withheld, as on every feed\n");
 	else if (label->label.scope == JK_SCOPE_PUBLIC && label->label.tlp != JK_TLP_RED)
@@ -73,7 +70,6 @@ static void explain_event(void *arg, const struct explain_event *event)
 {
 	struct explaining *e = arg;
 	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
-	struct jk_subject subject = subject_of(e);
 	struct jk_event_label label;
 	struct jk_decision decision;
 	const struct jk_agency *owner;
@@ -84,11 +80,11 @@ static void explain_event(void *arg, const struct explain_event *event)
 		return;
 	}
 	owner = jk_registry_find_agency(e->registry, label.agency_code);
-	label.label.owner_agency_id = owner ? owner->agency_id : -1;
+	jk_registry_label_owner(&label.label, owner);
 	(void)jk_text_copy(label.label.county, sizeof label.label.county, event->stream);
-	decision = jk_authz_decide(&subject, &label.label, e->desk->allow, e->desk->allow_count, jk_time_now_us());
+	decision = jk_registry_decide_desk(e->registry, e->desk, JK_USE_VIEW, &label.label, jk_time_now_us());
 	if (e->desk->revoked)
-		decision = (struct jk_decision){.effect = JK_DENY, .reason = "the desk is revoked"};
+		decision = (struct jk_decision){.effect = JK_DENY, .withheld = UINT32_MAX, .reason = "the desk is revoked"};
 	e->allowed += decision.effect != JK_DENY;
 	if (e->cli->json)
 		show_json(event, &label, &decision);

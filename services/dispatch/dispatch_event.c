@@ -14,6 +14,15 @@
 enum { DELIVER_EVENT = 16, DELIVER_DELIVERED = 17, DELIVER_LAGGING = 19 };
 enum { PREFIX_MAX_BYTES = 2 * JK_VARINT_MAX_BYTES };
 
+static size_t names_bytes(const struct dispatch_event *event)
+{
+	size_t bytes = event->label.named_count * sizeof *event->label.named;
+
+	for (size_t i = 0; i < event->label.named_count; i++)
+		bytes += strlen(event->label.named[i]) + 1;
+	return bytes;
+}
+
 static void read_mailbox_label(struct dispatch_event *event, const char *stream)
 {
 	event->mailbox = true;
@@ -29,6 +38,24 @@ static void read_mailbox_label(struct dispatch_event *event, const char *stream)
 	event->projection.status = JK_CAP_STATUS_ACTUAL;
 }
 
+/* Names outlive the arena: pointers and texts in one block, which is label.named. */
+static bool keep_names(struct dispatch_event *event)
+{
+	size_t count = event->label.named_count, bytes = names_bytes(event);
+	const char **named = count == 0 ? NULL : malloc(bytes);
+	char *text = (char *)(named + count);
+
+	for (size_t i = 0; named != NULL && i < count; i++) {
+		size_t size = strlen(event->label.named[i]) + 1;
+
+		named[i] = memcpy(text, event->label.named[i], size);
+		text += size;
+	}
+	event->label.named = named;
+	event->label.named_count = named == NULL ? 0 : count;
+	return named != NULL || count == 0;
+}
+
 static void read_county_label(struct dispatch_event *event, const char *stream, struct jk_arena *scratch)
 {
 	struct jk_event_label read;
@@ -36,10 +63,10 @@ static void read_county_label(struct dispatch_event *event, const char *stream, 
 	jk_arena_reset(scratch);
 	if (jk_body_label(event->stored + event->body_offset, event->body_size, scratch, &read) != JK_OK)
 		return;
-	event->readable = true;
 	event->apart = jk_body_apart(event->stored + event->body_offset, event->body_size);
 	event->label = read.label;
 	event->label.owner_agency_id = -1;
+	event->readable = keep_names(event);
 	(void)jk_text_copy(event->label.county, sizeof event->label.county, stream);
 	memcpy(event->agency, read.agency_code, sizeof event->agency);
 	event->projection.categories = read.label.categories;
@@ -129,13 +156,14 @@ void dispatch_event_free(struct dispatch_event **event_p)
 		event->copies = copy->next;
 		free(copy);
 	}
+	free((void *)event->label.named);
 	free(event);
 	*event_p = NULL;
 }
 
 size_t dispatch_event_bytes(const struct dispatch_event *event)
 {
-	size_t bytes = sizeof *event + event->body_offset + event->body_size;
+	size_t bytes = sizeof *event + event->body_offset + event->body_size + names_bytes(event);
 
 	for (const struct dispatch_copy *copy = event->copies; copy != NULL; copy = copy->next)
 		bytes += sizeof *copy + (copy->bytes == copy->own ? copy->size : 0);

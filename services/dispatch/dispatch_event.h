@@ -28,7 +28,7 @@ struct dispatch_event {
 	uint8_t commitment[32], chain[32];
 	bool mailbox;          /* the body is a mailbox message, not groups */
 	bool readable;         /* false: not a body of ours; nobody gets it */
-	struct jk_label label; /* owner_agency_id stays -1 until somebody has looked up agency */
+	struct jk_label label; /* owner_agency_id stays -1 until somebody has looked up agency; its names are the event's own */
 	char agency[33];       /* code of the owner */
 	uint32_t apart;        /* bit n: protected group n has content in its own table */
 	struct dispatch_projection projection;

@@ -19,7 +19,6 @@ enum {
 	VISIT_WAITS = 4, /* blocks or ranges one session waits for at a time */
 	TURN_STEPS = 2048,
 };
-enum { PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS };
 
 enum step { STEP_DONE, STEP_WAIT, STEP_STOP /* the whole session */ };
 
@@ -61,12 +60,12 @@ static void find_owner(const struct visit *visit, struct dispatch_event *event)
 		return;
 	agency = jk_registry_find_agency(visit->registry, event->agency);
 	if (agency != NULL)
-		event->label.owner_agency_id = agency->agency_id;
+		jk_registry_label_owner(&event->label, agency);
 }
 
 static struct jk_decision decide(const struct visit *visit, const struct dispatch_event *event)
 {
-	return jk_registry_decide(visit->registry, visit->key, &event->label, visit->now_us);
+	return jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
 }
 
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */
@@ -181,7 +180,7 @@ static enum step send_copy(struct visit *visit, size_t place_no, const struct di
 		.stream = stream,
 		.seal = seal,
 		.copy = copy,
-		.allow_id = decision->allow_id};
+		.term = decision->term};
 
 	if (copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
 		return pass_undeliverable(visit, place_no, event);
@@ -198,7 +197,7 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 	struct dispatch *dispatch = visit->dispatch;
 
 	return send_copy(visit, place_no, event, decision,
-		dispatch_cache_copy(dispatch->cache, block, event, decision->withheld | PROTECTED, dispatch->scratch));
+		dispatch_cache_copy(dispatch->cache, block, event, decision->withheld | JK_GROUPS_PROTECTED, dispatch->scratch));
 }
 
 /* ---- protected groups ---- */
@@ -206,7 +205,7 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 /* Bit n: protected group n of the event goes with this copy. */
 static uint32_t groups_given(const struct dispatch_event *event, const struct jk_decision *decision)
 {
-	return event->mailbox || decision->effect == JK_DENY ? 0 : event->apart & ~decision->withheld & PROTECTED;
+	return event->mailbox || decision->effect == JK_DENY ? 0 : event->apart & ~decision->withheld & JK_GROUPS_PROTECTED;
 }
 
 /* Asks for those of the next event, and of some after it, so that catching up is not one question an event. */
@@ -250,7 +249,7 @@ static enum step deliver_apart(struct visit *visit, size_t place_no, struct disp
 		want_apart(visit, place_no, block, range);
 	if (apart == NULL)
 		return STEP_WAIT;
-	copy = dispatch_event_copy_apart(event, decision->withheld | PROTECTED, apart, dispatch->scratch);
+	copy = dispatch_event_copy_apart(event, decision->withheld | JK_GROUPS_PROTECTED, apart, dispatch->scratch);
 	step = send_copy(visit, place_no, event, decision, copy);
 	free(copy);
 	if (step != STEP_DONE)

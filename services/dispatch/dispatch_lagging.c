@@ -224,8 +224,9 @@ static void look_at_event(
 	if (owner == NULL)
 		return;
 	agency = agency_of(laggard, owner->agency_id);
-	label.owner_agency_id = owner->agency_id;
-	if (agency == NULL || agency->found || jk_registry_decide(registry, key, &label, jk_time_now_us()).effect == JK_DENY)
+	jk_registry_label_owner(&label, owner);
+	if (agency == NULL || agency->found ||
+		jk_registry_decide(registry, key, JK_USE_VIEW, &label, jk_time_now_us()).effect == JK_DENY)
 		return;
 	agency->found = true;
 	agency->from_seq = event->seq;

@@ -16,8 +16,10 @@ bool dispatch_rules_filter_passes(
 	bool classified = (withheld & (1U << JK_GROUP_CLASSIFICATION)) == 0;
 	uint16_t categories = classified ? projection->categories : (uint16_t)(1U << projection->category);
 	uint8_t severity = classified ? projection->severity : JK_SEVERITY_UNKNOWN;
+	/* Where the copy does not say whether it is a test, leaving it out would say so. */
+	bool identified = (withheld & (1U << JK_GROUP_IDENTITY)) == 0;
 
-	if (is_for_tests(projection->status) && !filter->include_test)
+	if (identified && is_for_tests(projection->status) && !filter->include_test)
 		return false;
 	if (filter->categories != 0 && (filter->categories & categories) == 0)
 		return false;

@@ -42,7 +42,7 @@ struct dispatch_projection {
 };
 
 /* withheld: bit n, group n is withheld from this recipient. A filter must not tell what is withheld: without the classification
- * group only the feed's own category is looked at and the severity counts as unknown. */
+ * group only the feed's own category is looked at and the severity counts as unknown; without identity, nothing is a test. */
 bool dispatch_rules_filter_passes(
 	const struct dispatch_filter *filter, const struct dispatch_projection *projection, uint32_t withheld);
 

@@ -129,12 +129,26 @@ enum {
 	TAG_BATCH_DELIVERY = 2 << 3 | JK_WIRE_LENGTH,      /* DeliverBatch.deliveries */
 	TAG_DELIVERY_NO = 2 << 3 | JK_WIRE_VARINT,         /* Deliver.delivery_no */
 	TAG_POSITION = 3 << 3 | JK_WIRE_LENGTH,            /* Deliver.position */
-	TAG_ALLOWED_BY = 18 << 3 | JK_WIRE_LENGTH,         /* Deliver.allowed_by; two bytes */
+	TAG_ALLOWED_BY = 18 << 3 | JK_WIRE_LENGTH,         /* Deliver; from here on, two bytes */
+	TAG_AGREEMENT = 20 << 3 | JK_WIRE_LENGTH,          /* Deliver */
+	TAG_AGREEMENT_VERSION = 21 << 3 | JK_WIRE_VARINT,  /* Deliver */
+	TAG_PROFILE = 22 << 3 | JK_WIRE_LENGTH,            /* Deliver */
+	TAG_RETENTION_DAYS = 23 << 3 | JK_WIRE_VARINT,     /* Deliver */
+	TAG_REDISTRIBUTION = 24 << 3 | JK_WIRE_VARINT,     /* Deliver */
 	TAG_STREAM = 1 << 3 | JK_WIRE_LENGTH,              /* SealedPosition */
 	TAG_SEAL = 2 << 3 | JK_WIRE_LENGTH,                /* SealedPosition */
 	SESSION_FIELD_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES, /* kept free at the front */
 	ENTRY_PREFIX_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES,
-	OWN_FIELDS_MAX_BYTES = 256, /* of a delivery, beside the copy */
+	ALLOWED_BY_BYTES = 56, /* "agreement:" CODE "@" VERSION and NUL */
+	TERM_CODE_MAX_BYTES = 32,
+	PROFILE_MAX_BYTES = 24,
+	/* allowed_by, agreement, version, profile, retention, redistribution, each with its tag */
+	TERM_FIELDS_MAX_BYTES = 3 + ALLOWED_BY_BYTES + 3 + TERM_CODE_MAX_BYTES + 7 + 3 + PROFILE_MAX_BYTES + 7 + 3,
+	/* The same for "owner" and a row of the operator: allowed_by and profile. */
+	ROW_FIELDS_MAX_BYTES = 3 + 18 + 3 + PROFILE_MAX_BYTES,
+	POSITION_MAX_BYTES = DISPATCH_STREAM_BYTES + DISPATCH_SEAL_BYTES + 6,
+	/* Of a delivery, beside the copy: number, position, and what allowed it. */
+	OWN_FIELDS_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES + POSITION_MAX_BYTES + TERM_FIELDS_MAX_BYTES,
 };
 
 static size_t write_number(uint8_t *ret, unsigned tag, uint64_t value)
@@ -152,26 +166,65 @@ static size_t write_bytes(uint8_t *ret, unsigned tag, const void *bytes, size_t 
 	return prefix + size;
 }
 
+/* "" is not written, as for every field of proto3. A text that is too long would not be one of ours. */
+static size_t write_text(uint8_t *ret, unsigned tag, const char *text, size_t max_bytes)
+{
+	size_t size = strnlen(text, max_bytes);
+
+	return size == 0 ? 0 : write_bytes(ret, tag, text, size);
+}
+
+static size_t write_nonzero(uint8_t *ret, unsigned tag, uint64_t value)
+{
+	return value == 0 ? 0 : write_number(ret, tag, value);
+}
+
+static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term)
+{
+	if (term == NULL)
+		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "owner");
+	else if (term->pact_id == 0)
+		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "allow:%d", term->allow_id);
+	else
+		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "agreement:%s@%u", term->code, term->version);
+}
+
+/* What allowed the copy, and what it may be used for. */
+static size_t write_term(uint8_t ret[TERM_FIELDS_MAX_BYTES], const struct jk_term *term)
+{
+	char allowed_by[ALLOWED_BY_BYTES];
+	size_t size;
+
+	write_allowed_by(allowed_by, term);
+	size = write_text(ret, TAG_ALLOWED_BY, allowed_by, sizeof allowed_by);
+	if (term == NULL)
+		return size;
+	size += write_text(ret + size, TAG_AGREEMENT, term->code, TERM_CODE_MAX_BYTES);
+	size += write_nonzero(ret + size, TAG_AGREEMENT_VERSION, term->version);
+	size += write_text(ret + size, TAG_PROFILE, jk_profile_name(term->profile), PROFILE_MAX_BYTES);
+	size += write_nonzero(ret + size, TAG_RETENTION_DAYS, term->retention_days);
+	return size + write_nonzero(ret + size, TAG_REDISTRIBUTION, term->redistribution);
+}
+
 /* The fields that are this session's. */
 static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct dispatch_delivery *delivery)
 {
-	char allowed_by[24] = "owner";
-	uint8_t position[DISPATCH_STREAM_BYTES + DISPATCH_SEAL_BYTES + 2 * ENTRY_PREFIX_MAX_BYTES];
+	uint8_t position[POSITION_MAX_BYTES];
 	size_t size = write_bytes(position, TAG_STREAM, delivery->stream, strlen(delivery->stream)), number_size;
 
 	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
-	if (delivery->allow_id != 0)
-		(void)jk_text_format(allowed_by, sizeof allowed_by, "allow:%d", delivery->allow_id);
 	number_size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
 	size = number_size + write_bytes(ret + number_size, TAG_POSITION, position, size);
-	return size + write_bytes(ret + size, TAG_ALLOWED_BY, allowed_by, strlen(allowed_by));
+	return size + write_term(ret + size, delivery->term);
 }
 
 size_t dispatch_wire_delivery_bytes(const struct dispatch_delivery *delivery)
 {
-	enum { NUMBER = 1 + JK_VARINT_MAX_BYTES, POSITION = 6 + DISPATCH_SEAL_BYTES, ALLOWED_BY = 3 + 24, PREFIX = 6 };
+	enum { NUMBER = 1 + JK_VARINT_MAX_BYTES, POSITION = 6 + DISPATCH_SEAL_BYTES, PREFIX = 6 };
+	bool by_pact = delivery->term != NULL && delivery->term->pact_id != 0;
 
-	return PREFIX + NUMBER + POSITION + strlen(delivery->stream) + ALLOWED_BY + delivery->copy->size;
+	return PREFIX + NUMBER + POSITION + strlen(delivery->stream) + (by_pact ? TERM_FIELDS_MAX_BYTES : ROW_FIELDS_MAX_BYTES) +
+	       delivery->copy->size;
 }
 
 void dispatch_parcel_done(struct dispatch_parcel *parcel)

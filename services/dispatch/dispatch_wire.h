@@ -45,7 +45,7 @@ struct dispatch_delivery {
 	const char *stream;
 	const uint8_t *seal; /* DISPATCH_SEAL_BYTES */
 	const struct dispatch_copy *copy;
-	int32_t allow_id; /* 0: the owner's own */
+	const struct jk_term *term; /* NULL: the owner's own */
 };
 
 /* Deliveries of one session that leave in one message. Zero-initialise; the memory serves one message after the other. */

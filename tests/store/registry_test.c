@@ -153,10 +153,10 @@ static void what_is_added_is_found_within_a_second(void **state)
 	key = jk_registry_find_key(registry, desk_key);
 	assert_true(key->any_sender);
 	assert_string_equal(key->desk->code, "KRCS-047");
-	assert_int_equal(key->desk->allow_count, 1);
-	assert_int_equal(key->desk->allow[0].category, 5);
-	assert_int_equal(key->desk->allow[0].owner_agency_id, -1);
-	assert_int_equal(key->desk->allow[0].tlp_ceiling, JK_TLP_GREEN);
+	assert_int_equal(key->desk->term_count, 1);
+	assert_int_equal(key->desk->terms[0].categories, 1 << 5);
+	assert_int_equal(key->desk->terms[0].owner_agency_id, -1);
+	assert_int_equal(key->desk->terms[0].tlp_ceiling, JK_TLP_GREEN);
 	jk_registry_release(watch, &registry);
 	assert_int_equal(jk_registry_zap(watch, publisher_key, ""), JK_ZAP_ALLOW);
 }
@@ -169,7 +169,7 @@ static struct jk_decision decide(const struct jk_registry *registry, const char 
 		.scope = JK_SCOPE_PUBLIC};
 
 	memcpy(label.county, county, sizeof label.county);
-	return jk_registry_decide(registry, jk_registry_find_key(registry, desk_key), &label, jk_time_now_us());
+	return jk_registry_decide(registry, jk_registry_find_key(registry, desk_key), JK_USE_VIEW, &label, jk_time_now_us());
 }
 
 static void rows_at_the_ends_of_time_mean_what_they_say(void **state)

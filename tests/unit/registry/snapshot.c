@@ -18,7 +18,7 @@ static const struct jk_desk desks[] = {{.desk_id = GONE_DESK, .agency_id = GONE,
 	{.desk_id = NPS_DESK, .agency_id = NPS, .code = "NPS-047"},
 	{.desk_id = SHUT_DESK, .agency_id = KRCS, .code = "KRCS-SHUT", .revoked = true},
 	{.desk_id = KRCS_DESK, .agency_id = KRCS, .code = "KRCS-001"}};
-static const struct jk_allow allow[] = {
+static const struct registry_allow_row allow[] = {
 	{.allow_id = 5, .desk_id = KRCS_DESK, .owner_agency_id = NPS, .county = "047", .tlp_ceiling = JK_TLP_GREEN},
 	{.allow_id = 6, .desk_id = GONE_DESK, .owner_agency_id = -1, .tlp_ceiling = JK_TLP_AMBER},
 	{.allow_id = 4, .desk_id = KRCS_DESK, .owner_agency_id = GONE, .tlp_ceiling = JK_TLP_AMBER},
@@ -208,11 +208,14 @@ static void a_desk_has_its_own_rows_only(void **state)
 	struct jk_registry *registry = build_sample();
 	const struct jk_desk *desk = jk_registry_find_desk(registry, KRCS_DESK);
 
-	assert_int_equal(desk->allow_count, 2);
-	assert_int_equal(desk->allow[0].allow_id, 4);
-	assert_int_equal(desk->allow[1].allow_id, 5);
-	assert_int_equal(jk_registry_find_desk(registry, NPS_DESK)->allow_count, 0);
-	assert_int_equal(jk_registry_find_desk(registry, GONE_DESK)->allow_count, 1);
+	assert_int_equal(desk->term_count, 2);
+	assert_int_equal(desk->terms[0].owner_agency_id, NPS);
+	assert_int_equal(desk->terms[0].allow_id, 5);
+	assert_int_equal(desk->terms[1].owner_agency_id, GONE);
+	assert_int_equal(desk->terms[1].allow_id, 4);
+	assert_int_equal(jk_registry_find_desk(registry, NPS_DESK)->term_count, 0);
+	/* It has a row, and is revoked with its agency. */
+	assert_int_equal(jk_registry_find_desk(registry, GONE_DESK)->term_count, 0);
 	assert_null(jk_registry_find_desk(registry, 999));
 	drop(registry);
 }
@@ -228,7 +231,7 @@ static void decisions_use_the_keys_desk_realm_and_rows(void **state)
 		{2, JK_DENY, 0},           /* revoked with its agency, although a row names its desk */
 		{4, JK_DENY, 0},           /* revoked, although it is the owner's */
 		{5, JK_DENY, 0},           /* of the other realm, although its desk has a row */
-		{0, JK_ALLOW_REDACTED, 0}, /* the owner's publisher */
+		{0, JK_ALLOW, 0},          /* the owner's publisher */
 		{1, JK_ALLOW_REDACTED, 5}, /* by a row */
 	};
 	const struct jk_label label = {
@@ -237,9 +240,9 @@ static void decisions_use_the_keys_desk_realm_and_rows(void **state)
 
 	for (size_t i = 0; i < COUNT(expected); i++) {
 		struct jk_decision decision = jk_registry_decide(
-			registry, jk_registry_find_key(registry, keys[expected[i].key].curve_key), &label, 1000);
+			registry, jk_registry_find_key(registry, keys[expected[i].key].curve_key), JK_USE_VIEW, &label, 1000);
 		assert_int_equal(decision.effect, expected[i].effect);
-		assert_int_equal(decision.allow_id, expected[i].allow_id);
+		assert_int_equal(decision.term == NULL ? 0 : decision.term->allow_id, expected[i].allow_id);
 	}
 	drop(registry);
 }

@@ -152,6 +152,12 @@ struct jukwaa_event {
 	const char *json; /* one line: all of the above and the incident's groups */
 	const void *body; /* packed jukwaa.v1.Deliver as received (out of a DeliverBatch: with session 0) */
 	size_t body_size;
+	/* Under which agreement the copy was made: its code and version, or "" and 0 (the agency's own, or a row of the operator). */
+	const char *agreement;
+	uint32_t agreement_version;
+	const char *profile;     /* what it shows, "COARSE_PLACE@1"; "": the agency's own */
+	uint32_t retention_days; /* how long it may be kept; 0: the agreement sets no limit */
+	bool redistribution;     /* it may be passed on */
 };
 
 JUKWAA_API int jukwaa_subscriber_open(const struct jukwaa_connection *connection, const struct jukwaa_subscription *subscription,
