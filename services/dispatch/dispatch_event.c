@@ -43,7 +43,7 @@ static bool keep_names(struct dispatch_event *event)
 {
 	size_t count = event->label.named_count, bytes = names_bytes(event);
 	const char **named = count == 0 ? NULL : malloc(bytes);
-	char *text = (char *)(named + count);
+	char *text = named == NULL ? NULL : (char *)(named + count);
 
 	for (size_t i = 0; named != NULL && i < count; i++) {
 		size_t size = strlen(event->label.named[i]) + 1;

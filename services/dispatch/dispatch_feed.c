@@ -168,7 +168,7 @@ void dispatch_feed_turn(struct dispatch *dispatch)
 
 	if (feed->reading || !dispatch_store_can_read(dispatch->store))
 		return;
-	feed->reading = dispatch_lag_look(dispatch) || dispatch_protected_fetch(dispatch);
+	feed->reading = dispatch_lag_look(dispatch);
 	if (feed->reading || (!feed->heads_due && feed->wants.count == 0))
 		return;
 	feed->flying_count = dispatch_wants_begin(&feed->wants, feed->flying, DISPATCH_WANTS_MAX);

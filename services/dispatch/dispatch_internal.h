@@ -6,7 +6,7 @@
  *   dispatch_subscribe.c  SUBSCRIBE: from a sound ask to the first position
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
- *   dispatch_protected.c  reading lane: protected groups for those who may have them
+ *   dispatch_protected.c  a lane of its own: protected groups for those who may have them
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind

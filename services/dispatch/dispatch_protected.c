@@ -78,6 +78,7 @@ void dispatch_protected_forget(struct dispatch *dispatch)
 {
 	while (dispatch->protected.oldest != NULL)
 		unlink_after(&dispatch->protected, NULL, dispatch->protected.oldest);
+	dispatch->protected.stale = true;
 }
 
 /* Without memory it is not here, and will be asked for again. */
@@ -158,7 +159,8 @@ static void on_protected(void *arg, size_t index, const char *refused, const str
 	const struct dispatch_subscription *subscription = asker_of(dispatch, want);
 	char id[JK_ID_TEXT_BYTES];
 
-	if (subscription == NULL || subscription->policy_version != want->policy_version || strcmp(refused, "LATER") == 0)
+	if (subscription == NULL || subscription->policy_version != want->policy_version || dispatch->protected.stale ||
+		strcmp(refused, "LATER") == 0)
 		return;
 	if (refused[0] != '\0') {
 		jk_id_format(id, &want->event_id);
@@ -175,7 +177,6 @@ static void on_fetched(void *arg, enum jk_status status)
 	struct dispatch_protected *protected = &dispatch->protected;
 	const struct dispatch_protected_want *wants = protected->flying.items;
 
-	dispatch->feed.reading = false;
 	for (size_t i = 0; i < protected->flying.count; i++) {
 		struct dispatch_subscription *subscription = asker_of(dispatch, &wants[i]);
 
@@ -192,21 +193,21 @@ static void on_fetched(void *arg, enum jk_status status)
 		dispatch_store_problem(dispatch->store));
 }
 
-bool dispatch_protected_fetch(struct dispatch *dispatch)
+void dispatch_protected_turn(struct dispatch *dispatch)
 {
 	struct dispatch_protected *protected = &dispatch->protected;
 	const struct dispatch_store_done done = {dispatch, on_fetched};
 
-	if (protected->wanted.count + protected->flying.count == 0 || jk_time_mono_ms() < protected->not_before_ms)
-		return false;
-	protected->rests = !protected->rests && (dispatch->feed.heads_due || dispatch->feed.wants.count > 0);
-	if (protected->rests)
-		return false;
-	if (protected->flying.count == 0 && !dispatch_list_move_some(&protected->flying, &protected->wanted, DISPATCH_FETCH_MAX,
-						    sizeof(struct dispatch_protected_want)))
-		return false;
-	return dispatch_store_fetch_protected(
-		       dispatch->store, protected->flying.items, protected->flying.count, on_protected, &done) == JK_OK;
+	if (protected->flying.count > 0 || protected->wanted.count == 0 || jk_time_mono_ms() < protected->not_before_ms ||
+		!dispatch_store_can_fetch(dispatch->store))
+		return;
+	if (!dispatch_list_move_some(&protected->flying, &protected->wanted, DISPATCH_FETCH_MAX,
+		    sizeof(struct dispatch_protected_want)))
+		return;
+	protected->stale = false;
+	if (dispatch_store_fetch_protected(
+		    dispatch->store, protected->flying.items, protected->flying.count, on_protected, &done) != JK_OK)
+		on_fetched(dispatch, JK_RETRY);
 }
 
 void dispatch_protected_done(struct dispatch *dispatch)

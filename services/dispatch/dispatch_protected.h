@@ -8,6 +8,7 @@
 
 struct dispatch;
 struct dispatch_event;
+struct dispatch_range;
 struct dispatch_subscription;
 
 struct dispatch_fetched;
@@ -17,7 +18,7 @@ struct dispatch_protected {
 	struct dispatch_fetched *oldest, *newest;
 	size_t bytes;
 	int64_t not_before_ms; /* after a failure */
-	bool rests;            /* the reading lane is another's turn */
+	bool stale;            /* something was erased while they flew */
 };
 
 enum { DISPATCH_FETCH_AHEAD = 16 };
@@ -31,8 +32,8 @@ void dispatch_protected_drop(
 /* Asks for it, under this range. False: not now (too much is asked for already). */
 bool dispatch_protected_want(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no,
 	const struct dispatch_event *event, const struct dispatch_range *range);
-/* Starts the reading job for what is wanted, when there is something and it is its turn. */
-bool dispatch_protected_fetch(struct dispatch *dispatch);
+/* Starts the job that reads what is wanted, when there is something and the lane is free. */
+void dispatch_protected_turn(struct dispatch *dispatch);
 /* Drops what has got old. Every tick. */
 void dispatch_protected_tick(struct dispatch *dispatch);
 /* Drops everything (something was erased). */

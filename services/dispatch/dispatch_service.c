@@ -188,6 +188,7 @@ static bool on_turn(void *arg)
 	bool more = dispatch_fanout_turn(dispatch);
 
 	dispatch_feed_turn(dispatch);
+	dispatch_protected_turn(dispatch);
 	dispatch_writing_turn(dispatch);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		(dispatch_writing_is_clear(dispatch) || !dispatch->was_up))

@@ -1,4 +1,4 @@
-/* dispatch_store_pg.c: both lanes opened and closed, and the reading one. See dispatch_store_pg.h. */
+/* dispatch_store_pg.c: all lanes opened and closed, and the reading one. See dispatch_store_pg.h. */
 #include "dispatch_store_pg_internal.h"
 
 #include <stdlib.h>
@@ -47,12 +47,14 @@ static void on_timer(void *arg)
 
 	jk_db_on_timer(store->read_db);
 	jk_db_on_timer(store->write_db);
+	jk_db_on_timer(store->protected_db);
 }
 
 static enum jk_status watch(struct dispatch_store *store, struct jk_loop *loop)
 {
 	if (jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->read_db) != JK_OK ||
-		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->write_db) != JK_OK)
+		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->write_db) != JK_OK ||
+		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->protected_db) != JK_OK)
 		return JK_BROKEN;
 	return jk_loop_add_timer(loop, TIMER_MS, on_timer, store);
 }
@@ -65,7 +67,8 @@ enum jk_status dispatch_store_open(const char *conninfo, struct jk_loop *loop, s
 	if (store == NULL)
 		return JK_BROKEN;
 	if (jk_db_open(conninfo, "jukwaa-dispatch-read", &store->read_db) != JK_OK ||
-		jk_db_open(conninfo, "jukwaa-dispatch", &store->write_db) != JK_OK || watch(store, loop) != JK_OK) {
+		jk_db_open(conninfo, "jukwaa-dispatch", &store->write_db) != JK_OK ||
+		jk_db_open(conninfo, "jukwaa-dispatch-protected", &store->protected_db) != JK_OK || watch(store, loop) != JK_OK) {
 		dispatch_store_close(&store);
 		return JK_BROKEN;
 	}
@@ -89,7 +92,10 @@ void dispatch_store_close(struct dispatch_store **store_p)
 		jk_db_close(&store->read_db);
 	if (store->write_db != NULL)
 		jk_db_close(&store->write_db);
+	if (store->protected_db != NULL)
+		jk_db_close(&store->protected_db);
 	arrays_done(store->read_arrays, sizeof store->read_arrays / sizeof store->read_arrays[0]);
+	arrays_done(store->protected_arrays, sizeof store->protected_arrays / sizeof store->protected_arrays[0]);
 	arrays_done(store->arrays, DISPATCH_STORE_ARRAYS);
 	arrays_done(store->cursor_arrays, sizeof store->cursor_arrays / sizeof store->cursor_arrays[0]);
 	free(store);
@@ -99,6 +105,11 @@ void dispatch_store_close(struct dispatch_store **store_p)
 bool dispatch_store_can_read(const struct dispatch_store *store)
 {
 	return jk_db_is_idle(store->read_db);
+}
+
+bool dispatch_store_can_fetch(const struct dispatch_store *store)
+{
+	return jk_db_is_idle(store->protected_db);
 }
 
 bool dispatch_store_can_write(const struct dispatch_store *store)

@@ -1,5 +1,5 @@
-/* dispatch_store_pg.h: all of dispatch's SQL, on two connections of its own so that reading the feed and writing never wait for
- * each other. Each connection has one job in flight; a call that finds it busy or away answers JK_RETRY and has done nothing.
+/* dispatch_store_pg.h: all of dispatch's SQL, on three connections of its own so that reading the feed, reading protected groups and
+ * writing never wait for each other. Each connection has one job in flight; a call that finds it busy or away answers JK_RETRY and has done nothing.
  * What is passed in is borrowed until `done`. done(JK_OK): committed. JK_RETRY: perhaps not; the same call may be made again.
  * JK_BROKEN: the database refuses it (see dispatch_store_problem). Not here: what to do about it. */
 #pragma once
@@ -17,12 +17,13 @@ struct dispatch_store_done {
 	void (*done)(void *arg, enum jk_status status);
 };
 
-/* Opens both lanes and adds them to the loop with a timer. */
+/* Opens all lanes and adds them to the loop with a timer. */
 enum jk_status dispatch_store_open(const char *conninfo, struct jk_loop *loop, struct dispatch_store **ret_store) JK_MUST_CHECK;
 void dispatch_store_close(struct dispatch_store **store_p);
 bool dispatch_store_can_read(const struct dispatch_store *store);
+bool dispatch_store_can_fetch(const struct dispatch_store *store);
 bool dispatch_store_can_write(const struct dispatch_store *store);
-/* True while both connections stand. */
+/* True while the connections for reading and writing stand. */
 bool dispatch_store_is_up(const struct dispatch_store *store);
 /* What keeps the database from working, as jk_db_trouble says it of either lane; "" when nothing. */
 void dispatch_store_trouble(const struct dispatch_store *store, char ret_words[JK_DB_TROUBLE_BYTES]);
@@ -69,6 +70,8 @@ enum jk_status dispatch_store_read_cursors(struct dispatch_store *store, const s
 	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor),
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
+/* ---- lane of protected groups ---- */
+
 /* Protected groups of an event, under a range that is written down and says that it may carry them. */
 struct dispatch_protected_want {
 	uint64_t session, serial, seq;
@@ -78,8 +81,7 @@ struct dispatch_protected_want {
 	struct jk_id event_id;
 };
 enum { DISPATCH_FETCH_MAX = 64, DISPATCH_FETCH_MAX_BYTES = 4 * 1024 * 1024 };
-/* on_protected comes in the order of the wants, before done. refused: "" or why nothing is given; "LATER": the job was full. Takes
- * the reading lane, as dispatch_store_read does. */
+/* on_protected comes in the order of the wants, before done. refused: "" or why nothing is given; "LATER": the job was full. */
 enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, const struct dispatch_protected_want *wants,
 	size_t count,
 	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),

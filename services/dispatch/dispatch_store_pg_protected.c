@@ -23,7 +23,7 @@ static void give_row(struct dispatch_store *store, const PGresult *result, int r
 		if (apart.salt[i] == NULL || salt_size != SALT_BYTES)
 			apart.content[i] = NULL;
 	}
-	store->on_protected(store->reader.done.arg, (size_t)row, refused == NULL ? "" : refused, &apart);
+	store->on_protected(store->protected_done.arg, (size_t)row, refused == NULL ? "" : refused, &apart);
 }
 
 static void on_fetched(void *arg, const struct jk_db_outcome *outcome)
@@ -32,7 +32,7 @@ static void on_fetched(void *arg, const struct jk_db_outcome *outcome)
 
 	for (int row = 0; outcome->status == JK_OK && row < PQntuples(outcome->results[0]); row++)
 		give_row(store, outcome->results[0], row);
-	store->reader.done.done(store->reader.done.arg, outcome->status);
+	store->protected_done.done(store->protected_done.arg, outcome->status);
 }
 
 enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, const struct dispatch_protected_want *wants,
@@ -40,10 +40,10 @@ enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, cons
 	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
 	const struct dispatch_store_done *done)
 {
-	struct jk_db_array *ids = &store->read_arrays[0], *events = &store->read_arrays[1];
+	struct jk_db_array *ids = &store->protected_arrays[0], *events = &store->protected_arrays[1];
 	struct jk_db_step step = {.statement = &fetch_statement};
 
-	if (!jk_db_is_idle(store->read_db))
+	if (!jk_db_is_idle(store->protected_db))
 		return JK_RETRY;
 	jk_db_array_reset(ids, JK_OID_INT8);
 	jk_db_array_reset(events, JK_OID_UUID);
@@ -53,8 +53,8 @@ enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, cons
 	}
 	jk_db_bind_array(&step, 0, ids);
 	jk_db_bind_array(&step, 1, events);
-	jk_db_bind_int8(&step, 2, &store->read_bytes, DISPATCH_FETCH_MAX_BYTES);
-	store->reader.done = *done;
+	jk_db_bind_int8(&step, 2, &store->protected_bytes, DISPATCH_FETCH_MAX_BYTES);
+	store->protected_done = *done;
 	store->on_protected = on_protected;
-	return jk_db_start(store->read_db, &step, 1, on_fetched, store);
+	return jk_db_start(store->protected_db, &step, 1, on_fetched, store);
 }

@@ -170,12 +170,12 @@ static void test_ranges(void **state)
 	struct dispatch_range range;
 	(void)state;
 
-	dispatch_subscription_grant(place, &(struct dispatch_range){1, 11, 12});
+	dispatch_subscription_grant(place, &(struct dispatch_range){1, 11, 12, 0});
 	assert_int_equal(place->reserved_to, 12);
 	assert_false(dispatch_subscription_take_closed(place, false, &range));
 	send(0, 11);
 	send(0, 12);
-	dispatch_subscription_grant(place, &(struct dispatch_range){2, 13, 20});
+	dispatch_subscription_grant(place, &(struct dispatch_range){2, 13, 20, 0});
 	assert_true(ack(2));
 	assert_true(dispatch_subscription_take_closed(place, false, &range));
 	assert_int_equal(range.disclosure_id, 1);
@@ -184,7 +184,7 @@ static void test_ranges(void **state)
 	/* Another policy: the range ends where its successor begins. */
 	dispatch_subscription_revoke_ranges(subscription, 5);
 	assert_int_equal(place->reserved_to, 13);
-	dispatch_subscription_grant(place, &(struct dispatch_range){3, 14, 30});
+	dispatch_subscription_grant(place, &(struct dispatch_range){3, 14, 30, 0});
 	assert_true(ack(3));
 	assert_true(dispatch_subscription_take_closed(place, false, &range));
 	assert_int_equal(range.disclosure_id, 2);
@@ -194,6 +194,27 @@ static void test_ranges(void **state)
 	assert_false(dispatch_subscription_take_closed(place, true, &range));
 }
 
+/* Copies may carry protected groups only under a range that says so: it takes the place of one that does not. */
+static void test_a_range_with_groups(void **state)
+{
+	struct dispatch_place *place = &subscription->places[0];
+	(void)state;
+
+	assert_null(dispatch_subscription_range(place, 11));
+	dispatch_subscription_grant(place, &(struct dispatch_range){1, 11, 30, 0});
+	assert_int_equal(dispatch_subscription_range(place, 11)->disclosure_id, 1);
+	assert_null(dispatch_subscription_range(place, 31));
+	dispatch_subscription_grant(place, &(struct dispatch_range){2, 15, 40, 1 << JK_GROUP_PERSONS});
+	assert_int_equal(dispatch_subscription_range(place, 14)->disclosure_id, 1);
+	assert_int_equal(dispatch_subscription_range(place, 14)->groups, 0);
+	assert_int_equal(dispatch_subscription_range(place, 15)->groups, 1 << JK_GROUP_PERSONS);
+	/* Another policy: nothing more under either, and nothing is asked for as before. */
+	place->groups = 1 << JK_GROUP_PERSONS;
+	dispatch_subscription_revoke_ranges(subscription, 9);
+	assert_null(dispatch_subscription_range(place, 15));
+	assert_int_equal(place->groups, 0);
+}
+
 static void test_ranges_are_bounded(void **state)
 {
 	struct dispatch_place *place = &subscription->places[0];
@@ -201,7 +222,7 @@ static void test_ranges_are_bounded(void **state)
 	(void)state;
 
 	for (int i = 0; i < DISPATCH_RANGES_MAX + 3; i++)
-		dispatch_subscription_grant(place, &(struct dispatch_range){i, 11 + (uint64_t)i * 2, 12 + (uint64_t)i * 2});
+		dispatch_subscription_grant(place, &(struct dispatch_range){i, 11 + (uint64_t)i * 2, 12 + (uint64_t)i * 2, 0});
 	assert_int_equal(place->range_count, DISPATCH_RANGES_MAX);
 	assert_true(dispatch_subscription_take_closed(place, true, &range));
 	assert_int_equal(range.disclosure_id, 3);
@@ -229,6 +250,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deliveries_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_acknowledged_position, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_range_with_groups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_behind, set_up, tear_down),
 	};
