@@ -337,7 +337,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET jit = off AS 
 #variable_conflict use_column
 DECLARE
   -- Identity, classification, times, place and handling stay: without them nobody could be told.
-  v_allowed constant integer := 1 << 5 | 1 << 6 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13;
+  v_allowed constant integer := 32 + 64 + 128 + 512 + 1024 + 2048 + 4096 + 8192;
   v_ids     uuid[];
   v_current feed.event;
   v_body    bytea;
