@@ -226,7 +226,7 @@ static bool check_what(Jukwaa__V1__Agreement *message, struct jk_agreement *ret,
 			ret_refusal, JK_CODE_RULE_VIOLATION, "all_categories", "excludes categories: give one of the two");
 	if (message->all_categories)
 		ret->categories = ((1u << JK_CATEGORY_MAX) - 1) << 1;
-	if (message->severity_floor >= JK_SEVERITY_UNKNOWN)
+	if ((int)message->severity_floor >= JK_SEVERITY_UNKNOWN)
 		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "severity_floor",
 			"must be EXTREME, SEVERE, MODERATE or MINOR; left out it means any severity");
 	ret->severity_floor = (uint8_t)message->severity_floor;

@@ -124,7 +124,8 @@ enum {
 	JK_GROUP_REGISTRATION = 11,
 	JK_GROUP_POSITION = 12,
 	JK_GROUP_WORDS = 13,
-	JK_GROUP_COUNT = 10,
+	JK_GROUP_COUNT = 13,
+	JK_GROUP_COUNT_OLD = 10, /* of bodies stored by version 0.1.0 */
 	/* Bit n: group n. What names people lies apart and is joined only for a copy that may carry it. */
 	JK_GROUPS_PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS,
 };

@@ -4,49 +4,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authz/authz_profile.h"
 #include "base/jk_id.h"
 #include "base/jk_time.h"
 #include "feed/feed_body.h"
+#include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "wire/wire_body.h"
 #include "json/json_map.h"
 
-static const struct {
-	const char *name;
-	const ProtobufCMessageDescriptor *type;
-} group_types[JK_GROUP_COUNT + 1] = {
-	[JK_GROUP_IDENTITY] = {"identity", &jukwaa__v1__identity__descriptor},
-	[JK_GROUP_CLASSIFICATION] = {"classification", &jukwaa__v1__classification__descriptor},
-	[JK_GROUP_TIMES] = {"times", &jukwaa__v1__times__descriptor},
-	[JK_GROUP_PLACE] = {"place", &jukwaa__v1__place__descriptor},
-	[JK_GROUP_NARRATIVE] = {"narrative", &jukwaa__v1__narrative__descriptor},
-	[JK_GROUP_RESOURCES] = {"resources", &jukwaa__v1__resources__descriptor},
-	[JK_GROUP_REFERENCES] = {"references", &jukwaa__v1__references__descriptor},
-	[JK_GROUP_HANDLING] = {"handling", &jukwaa__v1__handling__descriptor},
-	[JK_GROUP_REPORTER] = {"reporter", &jukwaa__v1__reporter__descriptor},
-	[JK_GROUP_PERSONS] = {"persons", &jukwaa__v1__persons__descriptor},
+static const ProtobufCMessageDescriptor *const types[JK_GROUP_PERSONS + 1] = {
+	[JK_GROUP_IDENTITY] = &jukwaa__v1__identity__descriptor,
+	[JK_GROUP_CLASSIFICATION] = &jukwaa__v1__classification__descriptor,
+	[JK_GROUP_TIMES] = &jukwaa__v1__times__descriptor,
+	[JK_GROUP_PLACE] = &jukwaa__v1__place__descriptor,
+	[JK_GROUP_NARRATIVE] = &jukwaa__v1__narrative__descriptor,
+	[JK_GROUP_RESOURCES] = &jukwaa__v1__resources__descriptor,
+	[JK_GROUP_REFERENCES] = &jukwaa__v1__references__descriptor,
+	[JK_GROUP_HANDLING] = &jukwaa__v1__handling__descriptor,
+	[JK_GROUP_REPORTER] = &jukwaa__v1__reporter__descriptor,
+	[JK_GROUP_PERSONS] = &jukwaa__v1__persons__descriptor,
 };
 
-/* The groups of one copy, unpacked where shown. */
+/* What a copy shows of the incident's messages, and which groups it withholds. */
 struct shown_groups {
-	const ProtobufCMessage *messages[JK_GROUP_COUNT + 1]; /* NULL: withheld, empty or malformed */
-	bool withheld[JK_GROUP_COUNT + 1];
+	const ProtobufCMessage *messages[JK_GROUP_PERSONS + 1]; /* NULL: withheld, empty or malformed */
+	uint32_t withheld;                                      /* bit n: group n */
 };
 
 static void read_groups(struct jk_arena *arena, const Jukwaa__V1__EventBody *body, struct shown_groups *ret)
 {
 	*ret = (struct shown_groups){0};
 	for (size_t i = 0; body && i < body->n_groups; i++) {
-		const Jukwaa__V1__Group *group = body->groups[i];
-		int tag = (int)group->tag;
+		int tag = (int)body->groups[i]->tag;
+
+		if (tag > 0 && tag <= JK_GROUP_COUNT && body->groups[i]->digest.len > 0)
+			ret->withheld |= 1U << tag;
+	}
+	for (int tag = 1; body && tag <= JK_GROUP_PERSONS; tag++) {
+		struct jk_span packed;
 		struct jk_refusal refusal;
 
-		if (tag < 1 || tag > JK_GROUP_COUNT)
-			continue;
-		ret->withheld[tag] = group->digest.len > 0;
-		if (group->content.len > 0)
-			ret->messages[tag] =
-				jk_body_unpack(group_types[tag].type, group->content.data, group->content.len, arena, &refusal);
+		if (jk_parts_merge(body, tag, arena, &packed) && packed.size > 0)
+			ret->messages[tag] = jk_body_unpack(types[tag], packed.data, packed.size, arena, &refusal);
 	}
 }
 
@@ -54,19 +54,19 @@ static void write_shown(const struct shown_groups *shown, struct jk_buffer *json
 {
 	const char *comma = "";
 
-	for (int tag = 1; tag <= JK_GROUP_COUNT; tag++) {
+	for (int tag = 1; tag <= JK_GROUP_PERSONS; tag++) {
 		if (!shown->messages[tag])
 			continue;
-		jk_buffer_printf(json, "%s\"%s\":", comma, group_types[tag].name);
+		jk_buffer_printf(json, "%s\"%s\":", comma, jk_group_name(tag));
 		jk_json_write(shown->messages[tag], json);
 		comma = ",";
 	}
 	jk_buffer_printf(json, "%s\"withheld\":[", comma);
 	comma = "";
 	for (int tag = 1; tag <= JK_GROUP_COUNT; tag++) {
-		if (!shown->withheld[tag])
+		if (!(shown->withheld >> tag & 1))
 			continue;
-		jk_buffer_printf(json, "%s\"%s\"", comma, group_types[tag].name);
+		jk_buffer_printf(json, "%s\"%s\"", comma, jk_group_name(tag));
 		comma = ",";
 	}
 	jk_buffer_append(json, "]", 1);
@@ -205,6 +205,8 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	write_text(json, "headline", event->headline);
 	jk_buffer_printf(json, ",\"commitment\":\"%s\",\"chain\":\"%s\",\"copy_verified\":%s,\"chain_verified\":%s", commitment,
 		chain, event->copy_verified ? "true" : "false", event->chain_verified ? "true" : "false");
+	if (!event->copy_verified)
+		write_text(json, "copy_problem", event->copy_problem);
 	if (event->chain_broken)
 		jk_buffer_printf(json, ",\"chain_broken\":true");
 	write_text(json, "allowed_by", deliver->allowed_by);
@@ -257,6 +259,62 @@ static bool verify_mail(struct jk_arena *arena, const Jukwaa__V1__Deliver *deliv
 	return memcmp(hash, deliver->commitment.data, sizeof hash) == 0;
 }
 
+/* ---- is the copy what it says it is? ---------------------------------------------------------------------------- */
+
+/* Groups that must not be shown under the profile that the delivery names; false: it is not known. FULL may come with the
+ * protected groups, where the agreement gives them. A service that names none (version 0.1.0, or for the owner's own copy) is not
+ * asked. */
+static bool find_forbidden(const char *profile_name, size_t group_count, uint32_t *ret_forbidden)
+{
+	enum jk_profile profile = jk_profile_find(profile_name);
+
+	*ret_forbidden = 0;
+	if (profile_name[0] == '\0' || profile == JK_PROFILE_FULL)
+		return true;
+	*ret_forbidden = jk_body_withheld(group_count, jk_profile_withheld(profile));
+	return profile != JK_PROFILE_NONE;
+}
+
+/* What is wrong with the copy, in arena memory; NULL: nothing. */
+static const char *find_problem(
+	const Jukwaa__V1__EventBody *body, const uint8_t commitment[32], const char *profile, struct jk_arena *arena)
+{
+	uint32_t forbidden;
+
+	if (!jk_body_verify(body, commitment))
+		return "it does not add up to its commitment";
+	if (body->stored_apart)
+		return "it tells what is stored apart";
+	if (!find_forbidden(profile, body->n_groups, &forbidden))
+		return "the profile that it names is not known here";
+	for (size_t i = 0; i < body->n_groups; i++) {
+		const Jukwaa__V1__Group *group = body->groups[i];
+		int tag = (int)group->tag;
+		const char *problem = NULL;
+
+		if (group->digest.len > 0)
+			continue;
+		if (forbidden >> tag & 1)
+			problem = "is shown, which its profile withholds";
+		else if (!jk_parts_own(body->n_groups, tag, (struct jk_span){group->content.data, group->content.len}))
+			problem = "holds what is not its own";
+		if (problem)
+			return jk_arena_printf(arena, "%s %s", jk_group_name(tag), problem);
+	}
+	return NULL;
+}
+
+static void check_copy(
+	struct jk_arena *arena, const Jukwaa__V1__Deliver *deliver, const Jukwaa__V1__EventBody *body, struct jukwaa_event *event)
+{
+	const char *problem = body ? find_problem(body, event->commitment, deliver->profile, arena) : NULL;
+
+	if (!body && !verify_mail(arena, deliver))
+		problem = "it does not add up to its commitment";
+	event->copy_verified = problem == NULL;
+	event->copy_problem = problem ? problem : "";
+}
+
 bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deliver, uint64_t delivery_no,
 	struct client_chains *chains, struct jk_buffer *json, struct jukwaa_event *ret)
 {
@@ -287,7 +345,7 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 	memcpy(ret->chain, deliver->chain.data, sizeof ret->chain);
 	read_groups(link->arena, body, &shown);
 	read_labels(&shown, ret);
-	ret->copy_verified = body ? jk_body_verify(body, ret->commitment) : verify_mail(link->arena, deliver);
+	check_copy(link->arena, deliver, body, ret);
 	check_chain(chains, deliver, ret);
 	if (json) {
 		json->size = 0;

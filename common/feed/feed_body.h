@@ -20,8 +20,9 @@ struct jk_group {
 	uint8_t salt[JK_SALT_BYTES];
 };
 
-/* Gives each of the ten groups (index tag - 1) a fresh salt, computes the commitment, and packs the body with groups 9 and 10
- * withheld (digest only). groups[8], [9] keep their salts for the protected table. Arena memory. JK_BROKEN: arena full. */
+/* Gives each group (index tag - 1) a fresh salt, computes the commitment, and packs the body with groups 9 and 10 withheld
+ * (digest only; stored_apart says which of them has content). groups[8], [9] keep their salts for the protected table. Arena
+ * memory. JK_BROKEN: arena full. */
 enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_arena *arena, uint8_t ret_commitment[32],
 	const uint8_t **ret_body, size_t *ret_size) JK_MUST_CHECK;
 
@@ -32,14 +33,19 @@ struct jk_event_label {
 	int severity; /* jk_words */
 	int category; /* the first */
 	int status, msg_type;
+	size_t group_count;   /* JK_GROUP_COUNT, or JK_GROUP_COUNT_OLD */
 	int64_t expires_us;   /* 0: none */
 	const char *headline; /* of the first text; "" when none */
 };
 /* JK_BROKEN: not a body of ours. */
 enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret) JK_MUST_CHECK;
 
-/* A copy for a recipient, built anew in arena memory: groups whose bit is set in `withheld` carry their digest alone. NULL: arena
- * full, or not a body of ours. */
+/* What is really withheld from a body with so many groups. In those of ten, groups 1 to 8 hold free text beside all else: whoever
+ * may not have all of them gets TIMES at most. Bit n: group n. */
+uint32_t jk_body_withheld(size_t group_count, uint32_t withheld);
+
+/* A copy for a recipient, built anew in arena memory: what jk_body_withheld names carries its digest alone. NULL: arena full, or
+ * not a body of ours. */
 Jukwaa__V1__EventBody *jk_body_copy(const uint8_t *body, size_t size, uint32_t withheld, struct jk_arena *arena);
 
 /* True when the groups shown and the digests withheld add up to the commitment. */

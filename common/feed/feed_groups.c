@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/jk_words.h"
-
 enum { WIRE_VARINT = 0, WIRE_64BIT = 1, WIRE_BYTES = 2, WIRE_32BIT = 5 };
 enum { BODY_GROUPS = 1, GROUP_TAG = 1, GROUP_SALT = 2, GROUP_CONTENT = 3, GROUP_DIGEST = 4 };
 
@@ -99,20 +97,34 @@ static bool group_read(struct jk_span bytes, struct feed_group *ret, uint64_t *r
 	return walk.at != NULL && feed_group_is_sound(ret);
 }
 
-bool feed_groups_read(struct jk_span body, struct feed_group ret[10])
+bool feed_groups_read(struct jk_span body, struct feed_groups *ret)
 {
 	struct feed_walk walk = feed_walk_over(body);
 	struct feed_field field;
-	size_t count = 0;
 	uint64_t tag;
 
+	ret->count = 0;
 	while (feed_walk_next(&walk, &field)) {
 		if (field.number != BODY_GROUPS || !field.is_bytes)
 			continue;
-		if (count == JK_GROUP_COUNT || !group_read(field.bytes, &ret[count], &tag) || tag != ++count)
+		if (ret->count == JK_GROUP_COUNT || !group_read(field.bytes, &ret->items[ret->count], &tag) ||
+			tag != ++ret->count)
 			return false;
 	}
-	return walk.at != NULL && count == JK_GROUP_COUNT;
+	for (size_t i = ret->count; i < JK_GROUP_COUNT; i++)
+		ret->items[i] = (struct feed_group){0};
+	return walk.at != NULL && (ret->count == JK_GROUP_COUNT || ret->count == JK_GROUP_COUNT_OLD);
+}
+
+struct jk_span feed_words_of(struct jk_span words, int type)
+{
+	struct feed_walk walk = feed_walk_over(words);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field))
+		if (field.number == (uint32_t)type && field.is_bytes)
+			return field.bytes;
+	return (struct jk_span){0};
 }
 
 void feed_group_digest(const struct feed_group *group, uint8_t ret[JK_SHA256_BYTES])
@@ -123,15 +135,17 @@ void feed_group_digest(const struct feed_group *group, uint8_t ret[JK_SHA256_BYT
 		jk_sha256(ret, (const struct jk_span[]){group->salt, group->content}, 2);
 }
 
-void feed_groups_commit(const struct feed_group groups[10], uint8_t ret_commitment[JK_SHA256_BYTES])
+void feed_groups_commit(const struct feed_groups *groups, uint8_t ret_commitment[JK_SHA256_BYTES])
 {
 	static const char label[] = "jk-commitment-1";
 	uint8_t tagged[JK_GROUP_COUNT][1 + JK_SHA256_BYTES];
 
-	for (size_t i = 0; i < JK_GROUP_COUNT; i++) {
+	for (size_t i = 0; i < groups->count; i++) {
 		tagged[i][0] = (uint8_t)(i + 1);
-		feed_group_digest(&groups[i], &tagged[i][1]);
+		feed_group_digest(&groups->items[i], &tagged[i][1]);
 	}
 	jk_sha256(ret_commitment,
-		(const struct jk_span[]){{.data = label, .size = sizeof label - 1}, {.data = tagged, .size = sizeof tagged}}, 2);
+		(const struct jk_span[]){
+			{.data = label, .size = sizeof label - 1}, {.data = tagged, .size = groups->count * sizeof tagged[0]}},
+		2);
 }

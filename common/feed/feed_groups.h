@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/jk_words.h"
 #include "crypt/crypt.h"
 #include "jukwaa/v1/feed.pb-c.h"
 
@@ -29,8 +30,16 @@ struct feed_group {
 	struct jk_span salt, content, digest;
 };
 bool feed_group_is_sound(const struct feed_group *group);
-/* All ten groups in ascending order, index tag - 1; false when it is not a body of ours. Unknown fields are passed over. */
-bool feed_groups_read(struct jk_span body, struct feed_group ret[10]);
+
+/* A body's groups in ascending order, index tag - 1: JK_GROUP_COUNT of them, or JK_GROUP_COUNT_OLD and empty ones after them. */
+struct feed_groups {
+	size_t count;
+	struct feed_group items[JK_GROUP_COUNT];
+};
+/* False when it is not a body of ours. Unknown fields are passed over. */
+bool feed_groups_read(struct jk_span body, struct feed_groups *ret);
+/* What the content of WORDS has of Incident's message `type`; size 0: nothing. */
+struct jk_span feed_words_of(struct jk_span words, int type);
 /* The digest of a group, computed where it is shown. */
 void feed_group_digest(const struct feed_group *group, uint8_t ret[JK_SHA256_BYTES]);
-void feed_groups_commit(const struct feed_group groups[10], uint8_t ret_commitment[JK_SHA256_BYTES]);
+void feed_groups_commit(const struct feed_groups *groups, uint8_t ret_commitment[JK_SHA256_BYTES]);

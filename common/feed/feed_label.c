@@ -113,7 +113,8 @@ static bool read_handling(struct jk_span content, struct jk_event_label *ret)
 
 static bool names_someone(const struct jk_event_label *label)
 {
-	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE || label->label.scope == JK_SCOPE_RESTRICTED;
+	return label->label.tlp == JK_TLP_RED || label->label.scope == JK_SCOPE_PRIVATE ||
+	       label->label.scope == JK_SCOPE_RESTRICTED;
 }
 
 /* Whom a Handling names; read after TLP and scope, and only where they make names count. */
@@ -161,18 +162,32 @@ static bool read_headline(struct jk_span content, struct jk_arena *arena, struct
 	return walk.at != NULL;
 }
 
+static struct jk_span content_of(const struct feed_groups *groups, int tag)
+{
+	return groups->items[tag - 1].content;
+}
+
+/* Where Handling.addresses are. */
+static struct jk_span names_of(const struct feed_groups *groups)
+{
+	if (groups->count == JK_GROUP_COUNT_OLD)
+		return content_of(groups, JK_GROUP_HANDLING);
+	return feed_words_of(content_of(groups, JK_GROUP_WORDS), JK_GROUP_HANDLING);
+}
+
 enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret)
 {
-	struct feed_group groups[JK_GROUP_COUNT];
+	struct feed_groups groups;
 
 	*ret = (struct jk_event_label){.label = {.owner_agency_id = -1}, .headline = ""};
-	if (feed_groups_read((struct jk_span){.data = body, .size = size}, groups) &&
-		read_identity(groups[JK_GROUP_IDENTITY - 1].content, ret) &&
-		read_classification(groups[JK_GROUP_CLASSIFICATION - 1].content, ret) &&
-		read_times(groups[JK_GROUP_TIMES - 1].content, ret) &&
-		read_handling(groups[JK_GROUP_HANDLING - 1].content, ret) &&
-		read_named(groups[JK_GROUP_HANDLING - 1].content, arena, ret) &&
-		read_headline(groups[JK_GROUP_NARRATIVE - 1].content, arena, ret))
+	if (!feed_groups_read((struct jk_span){.data = body, .size = size}, &groups))
+		return JK_BROKEN;
+	ret->group_count = groups.count;
+	if (read_identity(content_of(&groups, JK_GROUP_IDENTITY), ret) &&
+		read_classification(content_of(&groups, JK_GROUP_CLASSIFICATION), ret) &&
+		read_times(content_of(&groups, JK_GROUP_TIMES), ret) &&
+		read_handling(content_of(&groups, JK_GROUP_HANDLING), ret) && read_named(names_of(&groups), arena, ret) &&
+		read_headline(content_of(&groups, JK_GROUP_NARRATIVE), arena, ret))
 		return JK_OK;
 	return JK_BROKEN;
 }

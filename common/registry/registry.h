@@ -39,6 +39,12 @@ struct jk_registry_key {
 	int32_t rate_limit; /* reports a second; 0: none */
 };
 
+/* An agreement or task force under which nobody gets anything because its rows are not what they must be. */
+struct jk_closed_pact {
+	bool task_force;
+	const char *code, *reason;
+};
+
 /* Immutable; valid from acquire to release. */
 struct jk_registry {
 	int64_t version;
@@ -49,7 +55,10 @@ struct jk_registry {
 	size_t agency_count;
 	const struct jk_desk *desks;
 	size_t desk_count;
-	void *index; /* of the snapshot */
+	const struct jk_closed_pact *closed;
+	size_t closed_count;
+	size_t term_count; /* of all desks */
+	void *index;       /* of the snapshot */
 };
 
 struct jk_registry_watch;

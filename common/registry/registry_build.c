@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/jk_text.h"
-#include "registry/registry_terms.h"
+#include "registry/registry_pacts.h"
 
 enum { SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024 };
 
@@ -16,6 +16,8 @@ struct build {
 	struct jk_agency *agencies;
 	const struct jk_agency **agencies_by_id;
 	struct jk_desk *desks;
+	struct registry_closed closed;
+	size_t term_count;
 	struct registry_sender_row *senders;
 	const char **sender_texts;
 	struct jk_registry_key *keys;
@@ -162,9 +164,16 @@ static const struct jk_agency *find_agency_by_id(const struct build *build, int3
 
 static bool build_terms(struct build *build)
 {
+	const struct registry_parties parties = {.agencies = build->agencies,
+		.agency_count = build->rows->agency_count,
+		.desks = build->desks,
+		.desk_count = build->rows->desk_count};
 	struct registry_terms terms = {0};
 	bool built = registry_terms_add_rows(&terms, build->rows) &&
+		     registry_pacts_compile(build->rows, &parties, build->index->arena, &terms, &build->closed) &&
 		     registry_terms_attach(&terms, build->desks, build->rows->desk_count, build->index->arena);
+
+	build->term_count = terms.count;
 
 	registry_terms_done(&terms);
 	return built;
@@ -299,6 +308,9 @@ enum jk_status registry_build(const struct registry_rows *rows, struct jk_regist
 		.agency_count = rows->agency_count,
 		.desks = build.desks,
 		.desk_count = rows->desk_count,
+		.closed = build.closed.items,
+		.closed_count = build.closed.count,
+		.term_count = build.term_count,
 		.index = build.index};
 	*ret_registry = build.registry;
 	return JK_OK;

@@ -18,6 +18,9 @@ enum load_step {
 	LOAD_KEYS,
 	LOAD_SENDERS,
 	LOAD_ALLOW,
+	LOAD_PACTS,
+	LOAD_VERSIONS,
+	LOAD_ACTS,
 	LOAD_DESKS,
 	LOAD_AGENCIES,
 	LOAD_COUNTIES,
@@ -30,8 +33,7 @@ enum load_step {
 static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_KEYS] = {.name = "registry_keys",
 		.sql = "SELECT curve_key, key_id, agency_id, coalesce(desk_id, -1), role, realm, revoked_at IS NOT NULL, "
-		       "rate_limit"
-		       " FROM registry.key"},
+		       "rate_limit, sign_key, may_sign, revoked_at FROM registry.key"},
 	[LOAD_SENDERS] = {.name = "registry_senders",
 		.sql = "SELECT key_id, unnest(cap_senders) FROM registry.key WHERE cap_senders <> '{}'"},
 	/* Rows that never apply stay out, and so does an end at the epoch, which would read as "open". */
@@ -40,6 +42,13 @@ static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 		       "tlp_ceiling,"
 		       " valid_from, valid_until FROM registry.allow"
 		       " WHERE revoked_at IS NULL AND (valid_until IS NULL OR valid_until > 'epoch')"},
+	[LOAD_PACTS] = {.name = "registry_pacts", .sql = "SELECT pact_id, kind, code FROM registry.pact ORDER BY pact_id"},
+	[LOAD_VERSIONS] = {.name = "registry_pact_versions",
+		.sql = "SELECT pact_id, version, document FROM registry.pact_version ORDER BY pact_id, version"},
+	[LOAD_ACTS] = {.name = "registry_acts",
+		.sql = "SELECT t.pact_id, t.version, t.act_no, t.act, t.agency_id, a.code, t.at, t.statement, t.sign_key,"
+		       " t.signature, t.added_at FROM registry.act t JOIN registry.agency a USING (agency_id)"
+		       " ORDER BY t.pact_id, t.act_no"},
 	[LOAD_DESKS] = {.name = "registry_desks",
 		.sql = "SELECT desk_id, agency_id, code, revoked_at IS NOT NULL FROM registry.desk"},
 	[LOAD_AGENCIES] = {.name = "registry_agencies",
@@ -57,6 +66,7 @@ struct load {
 	struct registry_state before, after;
 	struct jk_registry *registry;
 	struct jk_arena *arena; /* row arrays; their texts lie in the results */
+	struct registry_known *known;
 	struct jk_refusal refusal;
 	bool broken;
 	const struct jk_db *db;
@@ -117,15 +127,22 @@ static void *rows_for(struct load *load, const PGresult *result, size_t size, si
 	return rows;
 }
 
+/* Of exactly this size; else it stays as it is, zero. */
+static void read_bytes(const PGresult *result, int row, int column, void *ret, size_t size)
+{
+	size_t found;
+	const void *bytes = jk_db_get_bytes(result, row, column, &found);
+
+	if (bytes != NULL && found == size)
+		memcpy(ret, bytes, size);
+}
+
 static void read_keys(struct load *load, const PGresult *result, struct registry_rows *rows)
 {
 	struct registry_key_row *keys = rows_for(load, result, sizeof *keys, &rows->key_count);
-	size_t size;
 
 	for (int i = 0; i < (int)rows->key_count; i++) {
-		const void *curve_key = jk_db_get_bytes(result, i, 0, &size);
-		if (curve_key != NULL && size == sizeof keys[i].curve_key)
-			memcpy(keys[i].curve_key, curve_key, size);
+		read_bytes(result, i, 0, keys[i].curve_key, sizeof keys[i].curve_key);
 		keys[i].key_id = (int32_t)jk_db_get_int(result, i, 1);
 		keys[i].agency_id = (int32_t)jk_db_get_int(result, i, 2);
 		keys[i].desk_id = (int32_t)jk_db_get_int(result, i, 3);
@@ -133,6 +150,9 @@ static void read_keys(struct load *load, const PGresult *result, struct registry
 		keys[i].realm = (enum jk_realm)word_at(&jk_realms, result, i, 5);
 		keys[i].revoked = jk_db_get_int(result, i, 6) != 0;
 		keys[i].rate_limit = (int32_t)jk_db_get_int(result, i, 7);
+		read_bytes(result, i, 8, keys[i].sign_key, sizeof keys[i].sign_key);
+		keys[i].may_sign = jk_db_get_int(result, i, 9) != 0;
+		keys[i].revoked_at_us = jk_db_get_time_us(result, i, 10);
 	}
 	rows->keys = keys;
 }
@@ -164,6 +184,52 @@ static void read_allow(struct load *load, const PGresult *result, struct registr
 		(void)jk_text_copy(allow[i].county, sizeof allow[i].county, text_at(result, i, 3));
 	}
 	rows->allow = allow;
+}
+
+static void read_pacts(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct registry_pact_row *pacts = rows_for(load, result, sizeof *pacts, &rows->pact_count);
+
+	for (int i = 0; i < (int)rows->pact_count; i++)
+		pacts[i] = (struct registry_pact_row){.pact_id = (int32_t)jk_db_get_int(result, i, 0),
+			.kind = (enum jk_pact_kind)word_at(&jk_pact_kinds, result, i, 1),
+			.code = text_at(result, i, 2)};
+	rows->pacts = pacts;
+}
+
+static void read_versions(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct jk_pact_version_row *versions = rows_for(load, result, sizeof *versions, &rows->version_count);
+
+	for (int i = 0; i < (int)rows->version_count; i++)
+		versions[i] = (struct jk_pact_version_row){.pact_id = (int32_t)jk_db_get_int(result, i, 0),
+			.version = (uint32_t)jk_db_get_int(result, i, 1),
+			.document = text_at(result, i, 2)};
+	rows->versions = versions;
+}
+
+static void read_acts(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct jk_act_row *acts = rows_for(load, result, sizeof *acts, &rows->act_count);
+	int64_t *added_at_us = rows_for(load, result, sizeof *added_at_us, &rows->act_count);
+
+	for (int i = 0; i < (int)rows->act_count; i++) {
+		struct jk_act_row *act = &acts[i];
+
+		act->pact_id = (int32_t)jk_db_get_int(result, i, 0);
+		act->version = (uint32_t)jk_db_get_int(result, i, 1);
+		act->act_no = (int)jk_db_get_int(result, i, 2);
+		act->act = (enum jk_act)word_at(&jk_pact_acts, result, i, 3);
+		act->agency_id = (int32_t)jk_db_get_int(result, i, 4);
+		(void)jk_text_copy(act->agency, sizeof act->agency, text_at(result, i, 5));
+		act->at_us = jk_db_get_time_us(result, i, 6);
+		act->statement = text_at(result, i, 7);
+		read_bytes(result, i, 8, act->sign_key, sizeof act->sign_key);
+		read_bytes(result, i, 9, act->signature, sizeof act->signature);
+		added_at_us[i] = jk_db_get_time_us(result, i, 10);
+	}
+	rows->acts = acts;
+	rows->act_added_at_us = added_at_us;
 }
 
 static void read_desks(struct load *load, const PGresult *result, struct registry_rows *rows)
@@ -228,11 +294,16 @@ static void read_names(struct load *load, const PGresult *result, struct registr
 
 static void build_from(struct load *load, PGresult *const *results)
 {
-	struct registry_rows rows = {.version = load->before.version, .realm = load->before.realm};
+	struct registry_rows rows = {.version = load->before.version, .realm = load->before.realm, .known = load->known};
+
+	registry_known_turn(load->known);
 
 	read_keys(load, results[LOAD_KEYS], &rows);
 	read_senders(load, results[LOAD_SENDERS], &rows);
 	read_allow(load, results[LOAD_ALLOW], &rows);
+	read_pacts(load, results[LOAD_PACTS], &rows);
+	read_versions(load, results[LOAD_VERSIONS], &rows);
+	read_acts(load, results[LOAD_ACTS], &rows);
 	read_desks(load, results[LOAD_DESKS], &rows);
 	read_agencies(load, results[LOAD_AGENCIES], &rows);
 	read_counties(load, results[LOAD_COUNTIES], &rows);
@@ -282,10 +353,11 @@ static void on_rows(void *arg, const struct jk_db_outcome *outcome)
 		build_from(load, outcome->results);
 }
 
-enum jk_status registry_load(struct jk_db *db, struct jk_registry **ret_registry, char ret_problem[REGISTRY_PROBLEM_BYTES])
+enum jk_status registry_load(struct jk_db *db, struct registry_known *known, struct jk_registry **ret_registry,
+	char ret_problem[REGISTRY_PROBLEM_BYTES])
 {
 	struct jk_db_step steps[LOAD_STEPS];
-	struct load load = {.db = db, .problem = ret_problem, .arena = jk_arena_new(ROWS_MAX_BYTES)};
+	struct load load = {.db = db, .problem = ret_problem, .arena = jk_arena_new(ROWS_MAX_BYTES), .known = known};
 	enum jk_status status = JK_RETRY;
 
 	*ret_registry = NULL;

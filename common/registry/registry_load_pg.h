@@ -18,6 +18,7 @@ struct registry_state {
 /* RETRY: no database now, or none that was ever migrated; ret_problem says it in a sentence. */
 enum jk_status registry_load_state(
 	struct jk_db *db, struct registry_state *ret, char ret_problem[REGISTRY_PROBLEM_BYTES]) JK_MUST_CHECK;
-/* A snapshot of one version. RETRY: as above, or the registry was changed meanwhile. BROKEN: its rows contradict each other. */
-enum jk_status registry_load(
-	struct jk_db *db, struct jk_registry **ret_registry, char ret_problem[REGISTRY_PROBLEM_BYTES]) JK_MUST_CHECK;
+/* A snapshot of one version. known: what earlier loads have verified. RETRY: as above, or the registry was changed meanwhile.
+ * BROKEN: its rows contradict each other. */
+enum jk_status registry_load(struct jk_db *db, struct registry_known *known, struct jk_registry **ret_registry,
+	char ret_problem[REGISTRY_PROBLEM_BYTES]) JK_MUST_CHECK;

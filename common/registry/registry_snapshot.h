@@ -3,9 +3,11 @@
 
 #include <stdatomic.h>
 
+#include "agreement/agreement.h"
 #include "base/jk_arena.h"
 #include "base/jk_refusal.h"
 #include "registry/registry.h"
+#include "registry/registry_known.h"
 
 /* A code, spelling or ISO code and the county it stands for. */
 struct registry_name {
@@ -26,6 +28,15 @@ struct registry_key_row {
 	enum jk_realm realm;
 	bool revoked;
 	int32_t rate_limit;
+	uint8_t sign_key[JK_KEY_BYTES];
+	bool may_sign;
+	int64_t revoked_at_us; /* where revoked */
+};
+/* An agreement or a task force, without its versions and acts. */
+struct registry_pact_row {
+	int32_t pact_id;
+	enum jk_pact_kind kind;
+	const char *code;
 };
 struct registry_sender_row {
 	int32_t key_id;
@@ -56,6 +67,15 @@ struct registry_rows {
 	size_t sender_count;
 	const struct registry_allow_row *allow;
 	size_t allow_count;
+	/* These are ascending: by pact_id; by pact_id and version; by pact_id and act_no. */
+	const struct registry_pact_row *pacts;
+	size_t pact_count;
+	const struct jk_pact_version_row *versions;
+	size_t version_count;
+	const struct jk_act_row *acts;
+	const int64_t *act_added_at_us; /* when the database took each, by its own clock */
+	size_t act_count;
+	struct registry_known *known; /* acts verified before; NULL: none are remembered */
 	const char (*counties)[JK_COUNTY_BYTES];
 	size_t county_count;
 	const struct registry_border *borders;

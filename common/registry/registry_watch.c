@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/jk_log.h"
 #include "base/jk_text.h"
 #include "registry/registry_load_pg.h"
 
@@ -21,6 +22,7 @@ struct jk_registry_watch {
 	_Atomic int64_t version;
 	char problem[REGISTRY_PROBLEM_BYTES];
 	bool fatal;
+	struct registry_known known; /* of the thread */
 };
 
 static void set_problem(struct jk_registry_watch *watch, const char *problem, bool fatal)
@@ -67,6 +69,24 @@ static bool check_state(struct jk_registry_watch *watch, const struct registry_s
 	return true;
 }
 
+static bool was_closed(const struct jk_registry *before, const struct jk_closed_pact *pact)
+{
+	for (size_t i = 0; before != NULL && i < before->closed_count; i++)
+		if (before->closed[i].task_force == pact->task_force && strcmp(before->closed[i].code, pact->code) == 0 &&
+			strcmp(before->closed[i].reason, pact->reason) == 0)
+			return true;
+	return false;
+}
+
+/* Once, when it closes; what is closed is in the snapshot, for whoever asks. */
+static void log_closed(const struct jk_registry *before, const struct jk_registry *now)
+{
+	for (size_t i = 0; i < now->closed_count; i++)
+		if (!was_closed(before, &now->closed[i]))
+			jk_log(JK_LOG_WARN, now->closed[i].task_force ? "task_force_closed" : "agreement_closed",
+				"code=%s reason=%s", now->closed[i].code, now->closed[i].reason);
+}
+
 static void poll_once(struct jk_registry_watch *watch)
 {
 	char problem[REGISTRY_PROBLEM_BYTES];
@@ -81,10 +101,11 @@ static void poll_once(struct jk_registry_watch *watch)
 		return;
 	if (state.version != watch->version) {
 		/* RETRY without a problem: the registry moved while it was read; the next turn reads it again. */
-		if (registry_load(watch->db, &registry, problem) != JK_OK) {
+		if (registry_load(watch->db, &watch->known, &registry, problem) != JK_OK) {
 			set_problem(watch, problem, false);
 			return;
 		}
+		log_closed(watch->current, registry);
 		registry_watch_swap(watch, &registry);
 	}
 	set_problem(watch, "", false);
@@ -154,6 +175,7 @@ static struct jk_registry_watch *watch_new(void)
 static void watch_free(struct jk_registry_watch *watch)
 {
 	registry_drop(&watch->current);
+	registry_known_done(&watch->known);
 	jk_db_close(&watch->db);
 	pthread_cond_destroy(&watch->wake);
 	pthread_mutex_destroy(&watch->lock);

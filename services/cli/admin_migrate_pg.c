@@ -8,7 +8,9 @@
 static bool run(PGconn *link, const char *sql, const char *what, int *ret_status)
 {
 	PGresult *result = PQexec(link, sql);
-	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+	/* A file may hold nothing but comments. */
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK ||
+		    PQresultStatus(result) == PGRES_EMPTY_QUERY;
 	if (!good)
 		*ret_status = admin_fail(link, result, what);
 	PQclear(result);

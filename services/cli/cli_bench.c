@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/jk_time.h"
+#include "base/jk_words.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "services/cli/bench_load.h"
@@ -22,13 +23,13 @@ struct desk {
 	int64_t began_us;
 };
 
-/* External id of a delivered event; false when its identity is withheld or malformed. */
+/* External id of a delivered event; false when its registration is withheld or malformed. */
 static bool read_external_id(const struct jukwaa_event *event, char *ret, size_t capacity)
 {
 	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
 	bool found = false;
-	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_EVENT && deliver->event->n_groups) {
-		const Jukwaa__V1__Group *group = deliver->event->groups[0];
+	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_EVENT && deliver->event->n_groups == JK_GROUP_COUNT) {
+		const Jukwaa__V1__Group *group = deliver->event->groups[JK_GROUP_REGISTRATION - 1];
 		Jukwaa__V1__Identity *identity = jukwaa__v1__identity__unpack(NULL, group->content.len, group->content.data);
 		found = identity && jk_text_copy(ret, capacity, identity->external_id);
 		jukwaa__v1__identity__free_unpacked(identity, NULL);

@@ -66,6 +66,7 @@ static void read_county_label(struct dispatch_event *event, const char *stream, 
 	event->apart = jk_body_apart(event->stored + event->body_offset, event->body_size);
 	event->label = read.label;
 	event->label.owner_agency_id = -1;
+	event->group_count = read.group_count;
 	event->readable = keep_names(event);
 	(void)jk_text_copy(event->label.county, sizeof event->label.county, stream);
 	memcpy(event->agency, read.agency_code, sizeof event->agency);

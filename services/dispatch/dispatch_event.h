@@ -29,6 +29,7 @@ struct dispatch_event {
 	bool mailbox;          /* the body is a mailbox message, not groups */
 	bool readable;         /* false: not a body of ours; nobody gets it */
 	struct jk_label label; /* owner_agency_id stays -1 until somebody has looked up agency; its names are the event's own */
+	size_t group_count;    /* of the body: see jk_body_withheld */
 	char agency[33];       /* code of the owner */
 	uint32_t apart;        /* bit n: protected group n has content in its own table */
 	struct dispatch_projection projection;

@@ -5,6 +5,7 @@
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
+#include "feed/feed_body.h"
 #include "wire/wire_frame.h"
 
 #include <stdlib.h>
@@ -65,7 +66,11 @@ static void find_owner(const struct visit *visit, struct dispatch_event *event)
 
 static struct jk_decision decide(const struct visit *visit, const struct dispatch_event *event)
 {
-	return jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
+	struct jk_decision decision =
+		jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
+
+	decision.withheld = jk_body_withheld(event->group_count, decision.withheld);
+	return decision;
 }
 
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */

@@ -91,12 +91,18 @@ static void item_answer(struct intake_service *service, struct intake_item *item
 	item_free(service, &item);
 }
 
+/* For the log. What has not our shape has names of the publisher's own making: text of a report, which no log repeats. */
+static const char *loggable_field(const struct jk_refusal *refusal)
+{
+	return refusal->code == JK_CODE_INVALID_SCHEMA || refusal->code == JK_CODE_NOT_AN_ALERT ? "" : refusal->field;
+}
+
 static void item_reject(struct intake_service *service, struct intake_item *item, const struct jk_refusal *refusal)
 {
 	item->verdict = JK_VERDICT_REJECTED;
 	item->refusal = (struct jk_refusal *)refusal;
 	jk_log_limited(100, JK_LOG_INFO, "report_refused", "agency=%s key=%d code=%s field=%s", item->agency, item->key_id,
-		jk_words_name(&jk_codes, refusal->code), refusal->field);
+		jk_words_name(&jk_codes, refusal->code), loggable_field(refusal));
 	item_answer(service, item);
 }
 

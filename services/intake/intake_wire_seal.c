@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "feed/feed_body.h"
+#include "feed/feed_parts.h"
 #include "services/intake/intake_wire.h"
 #include "wire/wire_body.h"
 
@@ -81,12 +82,10 @@ enum jk_status intake_wire_seal(struct intake_item *item, const struct intake_fi
 {
 	Jukwaa__V1__Incident *incident = incident_of(item);
 	struct jk_group groups[JK_GROUP_COUNT] = {0};
+	const ProtobufCMessage *messages[JK_GROUP_COUNT];
 
-	if (!fill(item, incident, filling, arena))
+	if (!fill(item, incident, filling, arena) || !jk_parts_split(incident, arena, messages))
 		return JK_BROKEN;
-	const void *const messages[JK_GROUP_COUNT] = {/* by tag */
-		incident->identity, incident->classification, incident->times, incident->place, incident->narrative,
-		incident->resources, incident->references, incident->handling, incident->reporter, incident->persons};
 	for (int i = 0; i < JK_GROUP_COUNT; i++) {
 		if (!pack_group(&groups[i], messages[i], arena))
 			return JK_BROKEN;

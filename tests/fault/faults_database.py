@@ -233,7 +233,7 @@ def hold_snapshot(run):
             holder.autocommit = False
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("SELECT count(*) FROM feed.event")
-            world.broke(load.outstanding() or world.undelivered())
+            world.broke(wait_until(load.outstanding, 10, "a report under way while the snapshot is held"))
             load.wait(seconds * 4 + 60)
             late = delays(world, load, load.total // 10)
         run.remark(f"median from receipt to desk {early * 1000:.0f} ms before, {late * 1000:.0f} ms at the end")

@@ -17,9 +17,11 @@ static void copy_body(const uint8_t *body, size_t size, struct jk_arena *arena)
 
 	if (copy == NULL)
 		return;
+	const uint32_t withheld = jk_body_withheld(copy->n_groups, WITHHELD);
+	fuzz_must(copy->stored_apart == 0);
 	for (size_t i = 0; i < copy->n_groups; i++) {
 		const Jukwaa__V1__Group *group = copy->groups[i];
-		fuzz_must((WITHHELD >> group->tag & 1) == 0 || (group->content.len == 0 && group->salt.len == 0));
+		fuzz_must((withheld >> group->tag & 1) == 0 || (group->content.len == 0 && group->salt.len == 0));
 		fuzz_must(group->base.n_unknown_fields == 0);
 	}
 	const uint8_t *packed = jk_body_pack(&copy->base, arena, &packed_size);

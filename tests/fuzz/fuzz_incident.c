@@ -1,10 +1,20 @@
 /* A report in protobuf or JSON all the way through intake's wire side: reading, checking, the rules' view of it, sealing. What is
  * sealed must be a body that others can read, without reporter and persons. First byte: bit 0 JSON, bit 1 strict. */
 #include "feed/feed_body.h"
+#include "feed/feed_parts.h"
 #include "fuzz.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "services/intake/intake_wire.h"
 #include "wire/wire_body.h"
+
+/* Each group holds its own fields alone, and the protected ones nothing. */
+static void check_group(const Jukwaa__V1__Group *group)
+{
+	int tag = (int)group->tag;
+
+	fuzz_must((tag != JK_GROUP_REPORTER && tag != JK_GROUP_PERSONS) || group->content.len == 0);
+	fuzz_must(jk_parts_own(JK_GROUP_COUNT, tag, (struct jk_span){group->content.data, group->content.len}));
+}
 
 static void check_sealed(const struct intake_sealed *sealed, struct jk_arena *arena)
 {
@@ -15,7 +25,7 @@ static void check_sealed(const struct intake_sealed *sealed, struct jk_arena *ar
 	copy = jk_body_copy(sealed->body, sealed->body_size, 0, arena);
 	fuzz_must(copy == NULL || jk_body_verify(copy, sealed->commitment));
 	for (size_t i = 0; copy != NULL && i < copy->n_groups; i++)
-		fuzz_must((int)copy->groups[i]->tag < JK_GROUP_REPORTER || copy->groups[i]->content.len == 0);
+		check_group(copy->groups[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -15,7 +15,8 @@ WORDS = ["", "KPS", "047", "Fire", "Moto sokoni", "2024-03-01T08:15:30+03:00", "
 # The order of fuzz_body.c and fuzz_ask.c.
 BODY = ["Incident", "Publish", "Subscribe", "Deliver", "CaseList", "Hello", "Welcome", "Ping", "BadSession", "Refused", "Bye",
         "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody"]
-GROUPS = ["Identity", "Classification", "Times", "Place", "Narrative", "Resources", "References", "Handling", "Reporter", "Persons"]
+sys.path.insert(0, str(ROOT / "tests" / "harness"))
+from groups import NAMES, PERSONS, REPORTER, split
 BIG = 64 * 1024
 
 
@@ -60,13 +61,18 @@ class Messages:
         return message
 
     def fill_body(self, body):
-        """All ten groups, each shown or withheld."""
-        for number, name in enumerate(GROUPS, 1):
-            if number > 8 or self.chance.random() < 0.2:
-                body.groups.add(tag=number, digest=self.chance.randbytes(32))
+        """All thirteen groups, or the ten of version 0.1.0, each shown or withheld."""
+        incident = self.make("Incident")
+        contents = split(incident)
+        if self.chance.random() < 0.25:
+            contents = {tag: getattr(incident, name).SerializeToString() for tag, name in enumerate(NAMES[:PERSONS], 1)}
+        for tag in sorted(contents):
+            if tag in (REPORTER, PERSONS) or self.chance.random() < 0.2:
+                body.groups.add(tag=tag, digest=self.chance.randbytes(32))
             else:
-                content = self.make(name).SerializeToString()
-                body.groups.add(tag=number, salt=self.chance.randbytes(16), content=content)
+                body.groups.add(tag=tag, salt=self.chance.randbytes(16), content=contents[tag])
+        if self.chance.random() < 0.25:
+            body.stored_apart = self.chance.choice([1 << REPORTER, 1 << PERSONS, 1 << REPORTER | 1 << PERSONS])
         return body
 
     def scalar(self, field):

@@ -12,7 +12,8 @@ import uuid
 
 import zmq
 import zmq.utils.z85
-from jukwaa_harness import BIN, Stack, commitment, protos, read_key, run_cli, wait_until
+from groups import seal
+from jukwaa_harness import BIN, Stack, protos, read_key, run_cli, wait_until
 
 
 
@@ -22,19 +23,11 @@ def make_body(agency="BENCH"):
     text = pb.Text(language="en", headline="Two vehicles, one lane closed", description=(
         "A lorry and a saloon car have collided at the junction; one person is hurt. Traffic is led past on the shoulder. "
         "A tow truck has been asked for and the traffic police are on the way."))
-    groups = [pb.Identity(agency=agency, external_id=uuid.uuid4().hex, revision=1, status=1, msg_type=1),
-              pb.Classification(categories=[9], event="Road crash", urgency=1, severity=3, certainty=1),
-              pb.Times(sent_us=int(time.time() * 1e6)), pb.Place(counties=["047"]), pb.Narrative(texts=[text]), pb.Resources(),
-              pb.References(), pb.Handling(tlp=2, scope=1), pb.Reporter(), pb.Persons()]
-    body = pb.EventBody()
-    for tag, group in enumerate(groups, 1):
-        salt, content = os.urandom(16), group.SerializeToString()
-        group = body.groups.add(tag=tag)
-        if tag > 8:
-            group.digest = hashlib.sha256(salt + content).digest()
-        else:
-            group.salt, group.content = salt, content
-    return body.SerializeToString(), commitment(body.groups)
+    return seal(pb.Incident(
+        identity=pb.Identity(agency=agency, external_id=uuid.uuid4().hex, revision=1, status=1, msg_type=1),
+        classification=pb.Classification(categories=[9], event="Road crash", urgency=1, severity=3, certainty=1),
+        times=pb.Times(sent_us=int(time.time() * 1e6)), place=pb.Place(counties=["047"]), narrative=pb.Narrative(texts=[text]),
+        handling=pb.Handling(tlp=2, scope=1)))
 
 
 def append(stack, streams, count, chunk=500):

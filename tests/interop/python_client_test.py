@@ -5,6 +5,7 @@ import subprocess
 import time
 import unittest
 
+from groups import merge
 from jukwaa_harness import ROOT, Stack, chain_next, commitment, protos
 
 
@@ -57,6 +58,11 @@ class PythonClientTest(unittest.TestCase):
             self.assertNotIn(b"must never arrive", deliver.SerializeToString())
             identity = pb.Identity.FromString(groups[pb.GROUP_TAG_IDENTITY].content)
             self.assertEqual(identity.agency, "INTEROP")
+            # Each group alone, and all that is shown put together again.
+            self.assertEqual(pb.Place.FromString(groups[pb.GROUP_TAG_PLACE].content), pb.Place(counties=["047"]))
+            shown, said = merge(deliver.event.groups), self.incident(number - 1)
+            self.assertEqual(shown.identity.external_id, said.identity.external_id)
+            self.assertEqual((shown.place.codes, shown.narrative), (said.place.codes, said.narrative))
             if number == 6:
                 sealed = deliver.position
         desk.send("ACK", pb.Ack(delivery_no=10))

@@ -10,6 +10,7 @@ import uuid
 
 import psycopg2.extras
 from feed_proof import merkle_root
+from groups import PERSONS, REPORTER, seal
 from jukwaa_harness import Stack, chain_next, commitment, protos, wait_until
 
 pb = protos()
@@ -17,22 +18,14 @@ psycopg2.extras.register_uuid()
 MARKER = b"unknown-field-marker"
 
 
-def make_body(agency, category=9, severity=2, status=1, scope=1, tlp=2, headline="Crash on the highway", unknown=b""):
-    """A body as intake seals it: ten groups with salts, the two protected ones as digests; and its commitment."""
-    groups = [
-        pb.Identity(agency=agency, external_id=uuid.uuid4().hex, revision=1, status=status, msg_type=1),
-        pb.Classification(categories=[category], event="test", severity=severity),
-        pb.Times(sent_us=1), pb.Place(counties=["047"]), pb.Narrative(texts=[pb.Text(headline=headline)]),
-        pb.Resources(), pb.References(), pb.Handling(tlp=tlp, scope=scope),
-        pb.Reporter(name="nobody may read this"), pb.Persons(),
-    ]
-    body, text = pb.EventBody(), b"jk-commitment-1"
-    for tag, group in enumerate(groups, 1):
-        salt, content = os.urandom(16), group.SerializeToString()
-        digest = hashlib.sha256(salt + content).digest()
-        text += bytes([tag]) + digest
-        body.groups.append(pb.Group(tag=tag, digest=digest) if tag > 8 else pb.Group(tag=tag, salt=salt, content=content))
-    return body.SerializeToString() + unknown, hashlib.sha256(text).digest()
+def make_body(agency, category=9, severity=2, status=1, scope=1, tlp=2, headline="Crash on the highway", unknown=b"", old=False):
+    """A body as intake seals it (old: as version 0.1.0 did), and its commitment."""
+    body, commit = seal(pb.Incident(
+        identity=pb.Identity(agency=agency, external_id=uuid.uuid4().hex, revision=1, status=status, msg_type=1),
+        classification=pb.Classification(categories=[category], event="test", severity=severity), times=pb.Times(sent_us=1),
+        place=pb.Place(counties=["047"]), narrative=pb.Narrative(texts=[pb.Text(headline=headline)]),
+        handling=pb.Handling(tlp=tlp, scope=scope), reporter=pb.Reporter(name="nobody may read this")), old)
+    return body + unknown, commit
 
 
 def append(stack, stream, bodies, kind=1, tlp=2, category=9):
@@ -80,8 +73,9 @@ class Desk:
         assert m.seq > self.last.get(m.stream, 0), (m.stream, m.seq, self.last)
         if m.WhichOneof("body") == "event":
             assert commitment(m.event.groups) == m.commitment, "copy does not add up to its commitment"
-            assert [g.tag for g in m.event.groups] == list(range(1, 11))
-            assert not any(g.content for g in m.event.groups if g.tag > 8), "protected group shown"
+            assert [g.tag for g in m.event.groups] in (list(range(1, 14)), list(range(1, 11)))
+            assert not any(g.content for g in m.event.groups if g.tag in (REPORTER, PERSONS)), "protected group shown"
+            assert not m.event.stored_apart
         else:
             assert hashlib.sha256(getattr(m, m.WhichOneof("body")).SerializeToString()).digest() == m.commitment
         if m.seq == 1 or self.last.get(m.stream) == m.seq - 1 and m.stream in self.chains:
@@ -322,7 +316,7 @@ class DispatchTest(unittest.TestCase):
         desk.subscribe([self.stream])
         for message in desk.take(2):
             self.assertNotIn(MARKER, message.SerializeToString())
-            self.assertEqual(len(message.event.groups), 10)
+            self.assertEqual(len(message.event.groups), 13)
 
     def test_what_is_not_a_body_is_passed_over(self):
         append(self.stack, self.stream, [(b"\xff\xff garbage", os.urandom(32))])

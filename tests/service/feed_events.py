@@ -1,14 +1,13 @@
 """Events written into the feed by hand, for services that only read it: bodies and commitments built from the .proto files, appended
 with feed.append, so that tests of cases and notify need no intake."""
-import hashlib
 import secrets
 import time
 import uuid
 
 from psycopg2 import Binary, InterfaceError, OperationalError
-from jukwaa_harness import commitment, protos
+from groups import seal
+from jukwaa_harness import protos
 
-GROUPS = ("identity", "classification", "times", "place", "narrative", "resources", "references", "handling", "reporter", "persons")
 INCIDENT, UPDATE, CANCEL, HISTORY, MOVED_AWAY, ACK, ERROR = range(1, 8)
 
 
@@ -21,7 +20,7 @@ class Event:
     """One report of one incident; `copies` gives it in each of its streams."""
 
     def __init__(self, kind=INCIDENT, counties=("047",), incident=None, revision=1, agency="KPS", category=9, severity=2, status=1,
-                 tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=()):
+                 tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=(), old=False):
         pb = protos()
         self.kind, self.counties, self.moved_away = kind, counties, moved_away
         self.incident, self.event_id = incident or new_id(), event_id or new_id()
@@ -43,15 +42,7 @@ class Event:
         message.handling.tlp = tlp
         message.handling.scope = scope
         message.reporter.name = "Wanjiku"
-        body = pb.EventBody()
-        for tag, name in enumerate(GROUPS, 1):
-            content, salt = getattr(message, name).SerializeToString(), secrets.token_bytes(16)
-            group = body.groups.add(tag=tag)
-            if name in ("reporter", "persons"):
-                group.digest = hashlib.sha256(salt + content).digest()
-            else:
-                group.salt, group.content = salt, content
-        self.commitment, self.body = commitment(body.groups), body.SerializeToString()
+        self.body, self.commitment = seal(message, old)
 
     def copies(self):
         for county in self.counties:

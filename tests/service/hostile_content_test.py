@@ -66,14 +66,14 @@ def wrapped(path, content):
     return content
 
 
-def with_unknown(message):
+def with_unknown(message, marker=MARKER):
     """The message's bytes with the marker as unknown fields of every wire form at each level."""
-    extra = field(1999, MARKER) + varint(1998 << 3 | 0) + varint(77) + varint(1997 << 3 | 1) + MARKER[:8] + varint(1996 << 3 | 5) + MARKER[:4]
+    extra = field(1999, marker) + varint(1998 << 3 | 0) + varint(77) + varint(1997 << 3 | 1) + marker[:8] + varint(1996 << 3 | 5) + marker[:4]
     out = b""
     for descriptor, value in message.ListFields():
         if descriptor.message_type:
             for one in value if descriptor.label == descriptor.LABEL_REPEATED else [value]:
-                out += field(descriptor.number, with_unknown(one))
+                out += field(descriptor.number, with_unknown(one, marker))
         else:
             alone = type(message)()
             if descriptor.label == descriptor.LABEL_REPEATED:

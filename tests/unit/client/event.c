@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authz/authz_profile.h"
 #include "client/client_event.h"
 #include "feed/feed_body.h"
+#include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "wire/wire_body.h"
 
@@ -23,42 +25,61 @@ struct sample {
 	Jukwaa__V1__Deliver deliver;
 	uint8_t commitment[32], chain[32], event_id[16], incident_id[16];
 	char stream[8], allowed_by[8];
+	uint32_t withheld;
 };
 
-static struct jk_group pack_group(struct jk_arena *arena, const ProtobufCMessage *message)
+/* Sealed as intake does. */
+static const uint8_t *seal(struct sample *s, const Jukwaa__V1__Incident *incident, size_t *ret_size)
 {
-	struct jk_group group = {0};
+	const ProtobufCMessage *messages[JK_GROUP_COUNT];
+	struct jk_group groups[JK_GROUP_COUNT] = {0};
+	const uint8_t *body;
 
-	group.content = jk_body_pack(message, arena, &group.content_size);
-	return group;
+	assert_true(jk_parts_split(incident, s->arena, messages));
+	for (int i = 0; i < JK_GROUP_COUNT; i++)
+		if (messages[i])
+			groups[i].content = jk_body_pack(messages[i], s->arena, &groups[i].content_size);
+	assert_int_equal(jk_body_seal(groups, s->arena, s->commitment, &body, ret_size), JK_OK);
+	return body;
 }
 
 static Jukwaa__V1__EventBody *make_body(struct sample *s)
 {
+	Jukwaa__V1__Incident incident = JUKWAA__V1__INCIDENT__INIT;
 	Jukwaa__V1__Identity identity = JUKWAA__V1__IDENTITY__INIT;
 	Jukwaa__V1__Classification classification = JUKWAA__V1__CLASSIFICATION__INIT;
+	Jukwaa__V1__Place place = JUKWAA__V1__PLACE__INIT;
 	Jukwaa__V1__Text text = JUKWAA__V1__TEXT__INIT, *texts[] = {&text};
 	Jukwaa__V1__Narrative narrative = JUKWAA__V1__NARRATIVE__INIT;
 	Jukwaa__V1__Category categories[] = {JUKWAA__V1__CATEGORY__CATEGORY_FIRE};
-	struct jk_group groups[JK_GROUP_COUNT] = {0};
-	char agency[] = "KPS", event[] = "Fire", headline[] = "Moto \"sokoni\"";
+	char agency[] = "KPS", external_id[] = "OB 7", sender_name[] = "Gikomba", event[] = "Fire",
+	     headline[] = "Moto \"sokoni\"";
+	char county[] = "047", where[] = "near the bridge", *counties[] = {county}, *words[] = {where};
 	const uint8_t *body;
 	size_t size;
 
 	identity.agency = agency;
+	identity.external_id = external_id;
+	identity.sender_name = sender_name;
 	identity.status = JUKWAA__V1__STATUS__STATUS_ACTUAL;
 	classification.event = event;
 	classification.severity = JUKWAA__V1__SEVERITY__SEVERITY_SEVERE;
 	classification.categories = categories;
 	classification.n_categories = 1;
+	place.counties = counties;
+	place.text = words;
+	place.n_counties = place.n_text = 1;
+	place.accuracy_present_case = JUKWAA__V1__PLACE__ACCURACY_PRESENT_ACCURACY_M;
+	place.accuracy_m = 2.5;
 	text.headline = headline;
 	narrative.texts = texts;
 	narrative.n_texts = 1;
-	groups[JK_GROUP_IDENTITY - 1] = pack_group(s->arena, &identity.base);
-	groups[JK_GROUP_CLASSIFICATION - 1] = pack_group(s->arena, &classification.base);
-	groups[JK_GROUP_NARRATIVE - 1] = pack_group(s->arena, &narrative.base);
-	assert_int_equal(jk_body_seal(groups, s->arena, s->commitment, &body, &size), JK_OK);
-	return jk_body_copy(body, size, 1U << JK_GROUP_REPORTER | 1U << JK_GROUP_PERSONS, s->arena);
+	incident.identity = &identity;
+	incident.classification = &classification;
+	incident.place = &place;
+	incident.narrative = &narrative;
+	body = seal(s, &incident, &size);
+	return jk_body_copy(body, size, s->withheld, s->arena);
 }
 
 static void chain_sample(struct sample *s, const uint8_t *previous)
@@ -78,9 +99,9 @@ static void chain_sample(struct sample *s, const uint8_t *previous)
 	jk_chain_next(s->chain, previous, &link);
 }
 
-static void make_sample(struct sample *s, uint64_t seq, const uint8_t *previous)
+static void make_sample_for(struct sample *s, uint32_t withheld, uint64_t seq, const uint8_t *previous)
 {
-	*s = (struct sample){.stream = "047", .allowed_by = "allow:1", .event_id = {1}, .incident_id = {2}};
+	*s = (struct sample){.stream = "047", .allowed_by = "allow:1", .event_id = {1}, .incident_id = {2}, .withheld = withheld};
 	assert_int_equal(jk_crypt_init(), JK_OK);
 	s->arena = s->link.arena = jk_arena_new(ARENA_BYTES);
 	jukwaa__v1__deliver__init(&s->deliver);
@@ -99,6 +120,11 @@ static void make_sample(struct sample *s, uint64_t seq, const uint8_t *previous)
 	s->deliver.incident_id = (ProtobufCBinaryData){16, s->incident_id};
 	s->deliver.commitment = (ProtobufCBinaryData){32, s->commitment};
 	s->deliver.chain = (ProtobufCBinaryData){32, s->chain};
+}
+
+static void make_sample(struct sample *s, uint64_t seq, const uint8_t *previous)
+{
+	make_sample_for(s, 1U << JK_GROUP_REPORTER | 1U << JK_GROUP_PERSONS, seq, previous);
 }
 
 static void malformed_deliveries_are_refused(void **state)
@@ -190,7 +216,13 @@ static void the_line_holds_what_is_shown(void **state)
 		"\"kind\":\"INCIDENT\"", "\"event_id\":\"01000000-0000-0000-0000-000000000000\"",
 		"\"recorded_at\":\"2026-03-01T08:15:30Z\"", "\"tlp\":\"GREEN\",\"category\":\"FIRE\",\"severity\":\"SEVERE\"",
 		"\"agency\":\"KPS\",\"headline\":\"Moto \\\"sokoni\\\"\"", "\"copy_verified\":true,\"chain_verified\":true",
-		"\"allowed_by\":\"allow:1\"", "\"withheld\":[\"reporter\",\"persons\"]}}"};
+		"\"allowed_by\":\"allow:1\"",
+		/* Put together from their groups, in the order of their fields. */
+		"\"incident\":{\"identity\":{\"agency\":\"KPS\",\"external_id\":\"OB "
+		"7\",\"status\":\"ACTUAL\",\"sender_name\":\"Gikomba\"},"
+		"\"classification\":{\"categories\":[\"FIRE\"],\"event\":\"Fire\",\"severity\":\"SEVERE\"},"
+		"\"place\":{\"accuracy_m\":2.5,\"text\":[\"near the bridge\"],\"counties\":[\"047\"]},\"narrative\":",
+		"\"withheld\":[\"reporter\",\"persons\"]}}"};
 	struct client_chains chains = {0};
 	struct jk_buffer json = {0};
 	struct jukwaa_event event;
@@ -209,6 +241,102 @@ static void the_line_holds_what_is_shown(void **state)
 	jk_arena_free(&s.arena);
 }
 
+/* Reads the sample; the caller frees its arena. */
+static struct jukwaa_event read_sample(struct sample *s, struct jk_buffer *json)
+{
+	struct client_chains chains = {0};
+	struct jukwaa_event event;
+
+	assert_true(client_event_read(&s->link, &s->deliver, 1, &chains, json, &event));
+	client_chains_done(&chains);
+	return event;
+}
+
+static void a_copy_says_what_it_withholds(void **state)
+{
+	static const char profile[] = "COARSE_PLACE@1";
+	struct jk_buffer json = {0};
+	struct jukwaa_event event;
+	struct sample s;
+
+	(void)state;
+	make_sample_for(&s, jk_profile_withheld(JK_PROFILE_COARSE_PLACE), 1, NULL);
+	s.deliver.profile = (char *)(uintptr_t)profile;
+	event = read_sample(&s, &json);
+	assert_true(event.copy_verified);
+	assert_string_equal(event.copy_problem, "");
+	assert_null(strstr(event.json, "copy_problem"));
+	assert_string_equal(event.headline, "");
+	assert_non_null(strstr(event.json, "\"incident\":{\"identity\":{\"agency\":\"KPS\",\"status\":\"ACTUAL\"},"
+					   "\"classification\":{\"categories\":[\"FIRE\"],"
+					   "\"severity\":\"SEVERE\"},\"place\":{\"counties\":[\"047\"]},\"withheld\":["
+					   "\"narrative\",\"resources\",\"references\","
+					   "\"reporter\",\"persons\",\"registration\",\"position\",\"words\"]}}"));
+	jk_buffer_done(&json);
+	jk_arena_free(&s.arena);
+}
+
+/* Each adds up to its commitment, and is not what it says it is. */
+static void a_copy_that_shows_more_than_its_profile_is_told(void **state)
+{
+	static const struct {
+		enum jk_profile made_for;
+		const char *profile, *problem;
+	} rows[] = {
+		{JK_PROFILE_FULL, "", ""},
+		{JK_PROFILE_FULL, "FULL@1", ""},
+		{JK_PROFILE_STATISTICS_ONLY, "FULL@1", ""}, /* less than it might */
+		{JK_PROFILE_STATISTICS_ONLY, "COARSE_PLACE@1", ""},
+		{JK_PROFILE_FULL, "COARSE_PLACE@1", "narrative is shown, which its profile withholds"},
+		{JK_PROFILE_NO_NARRATIVE, "COARSE_PLACE@1", "references is shown, which its profile withholds"},
+		{JK_PROFILE_NO_PERSONS, "COARSE_PLACE@1", "position is shown, which its profile withholds"},
+		{JK_PROFILE_COARSE_PLACE, "STATISTICS_ONLY@1", "times is shown, which its profile withholds"},
+		{JK_PROFILE_FULL, "FULL@2", "the profile that it names is not known here"},
+		{JK_PROFILE_FULL, "coarse_place@1", "the profile that it names is not known here"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct jk_buffer json = {0};
+		struct jukwaa_event event;
+		struct sample s;
+
+		make_sample_for(&s, jk_profile_withheld(rows[i].made_for), 1, NULL);
+		s.deliver.profile = (char *)(uintptr_t)rows[i].profile;
+		event = read_sample(&s, &json);
+		assert_string_equal(event.copy_problem, rows[i].problem);
+		assert_true(event.copy_verified == (rows[i].problem[0] == '\0'));
+		assert_true((strstr(event.json, "\"copy_problem\":\"") != NULL) == !event.copy_verified);
+		jk_buffer_done(&json);
+		jk_arena_free(&s.arena);
+	}
+}
+
+static void a_group_with_what_is_not_its_own_is_told(void **state)
+{
+	Jukwaa__V1__Identity identity = JUKWAA__V1__IDENTITY__INIT;
+	struct jk_group groups[JK_GROUP_COUNT] = {0};
+	char agency[] = "KPS", sender_name[] = "smuggled";
+	const uint8_t *body;
+	struct sample s;
+	size_t size;
+
+	(void)state;
+	make_sample(&s, 1, NULL);
+	identity.agency = agency;
+	identity.sender_name = sender_name; /* of WORDS, in the group that every profile shows */
+	groups[0].content = jk_body_pack(&identity.base, s.arena, &groups[0].content_size);
+	assert_int_equal(jk_body_seal(groups, s.arena, s.commitment, &body, &size), JK_OK);
+	s.deliver.event = jk_body_copy(body, size, JK_GROUPS_PROTECTED, s.arena);
+	assert_string_equal(read_sample(&s, NULL).copy_problem, "identity holds what is not its own");
+	s.deliver.event->stored_apart = 1U << JK_GROUP_REPORTER;
+	assert_string_equal(read_sample(&s, NULL).copy_problem, "it tells what is stored apart");
+	s.deliver.event->stored_apart = 0;
+	s.deliver.event->groups[1]->salt.data[0] ^= 1;
+	assert_string_equal(read_sample(&s, NULL).copy_problem, "it does not add up to its commitment");
+	jk_arena_free(&s.arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +345,9 @@ int main(void)
 		cmocka_unit_test(the_chain_is_followed_in_each_stream),
 		cmocka_unit_test(a_stream_met_in_its_middle_says_nothing),
 		cmocka_unit_test(the_line_holds_what_is_shown),
+		cmocka_unit_test(a_copy_says_what_it_withholds),
+		cmocka_unit_test(a_copy_that_shows_more_than_its_profile_is_told),
+		cmocka_unit_test(a_group_with_what_is_not_its_own_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "feed/feed_body.h"
+#include "old_body.h"
 
-enum { ARENA_BYTES = 1024 * 1024 };
+enum { ARENA_BYTES = 1024 * 1024, APART_BYTES = 3 /* field stored_apart */ };
 #define BIT(n) (1U << (n))
 
 static const char secret[] = "Achieng Odhiambo, +254700000001";
@@ -98,6 +99,11 @@ static struct sealed seal_sample(void)
 	return sealed;
 }
 
+static bool is_protected(int tag)
+{
+	return tag == JK_GROUP_REPORTER || tag == JK_GROUP_PERSONS;
+}
+
 static bool holds(const void *bytes, size_t size, const char *needle)
 {
 	return memmem(bytes, size, needle, strlen(needle)) != NULL;
@@ -114,12 +120,13 @@ static void a_sealed_body_withholds_reporter_and_persons(void **state)
 	assert_true(holds(sealed.body, sealed.size, "Ajali"));
 	assert_int_equal(body->n_groups, JK_GROUP_COUNT);
 	for (int i = 0; i < JK_GROUP_COUNT; i++) {
-		bool is_protected = i + 1 == JK_GROUP_REPORTER || i + 1 == JK_GROUP_PERSONS;
+		bool apart = is_protected(i + 1);
 		assert_int_equal(body->groups[i]->tag, i + 1);
-		assert_int_equal(body->groups[i]->digest.len, is_protected ? 32 : 0);
-		assert_int_equal(body->groups[i]->salt.len, is_protected ? 0 : JK_SALT_BYTES);
-		assert_int_equal(body->groups[i]->content.len, is_protected ? 0 : sealed.groups[i].content_size);
+		assert_int_equal(body->groups[i]->digest.len, apart ? 32 : 0);
+		assert_int_equal(body->groups[i]->salt.len, apart ? 0 : JK_SALT_BYTES);
+		assert_int_equal(body->groups[i]->content.len, apart ? 0 : sealed.groups[i].content_size);
 	}
+	assert_int_equal(body->stored_apart, BIT(JK_GROUP_REPORTER)); /* there are no persons */
 	assert_true(jk_body_verify(body, sealed.commitment));
 	jukwaa__v1__event_body__free_unpacked(body, NULL);
 	jk_arena_free(&sealed.arena);
@@ -220,9 +227,10 @@ static void a_copy_shows_what_is_allowed_and_verifies(void **state)
 		struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
 		Jukwaa__V1__EventBody *copy = jk_body_copy(sealed.body, sealed.size, withheld, arena);
 		assert_non_null(copy);
+		assert_int_equal(copy->stored_apart, 0);
 		assert_true(jk_body_verify(copy, sealed.commitment));
 		for (int i = 0; i < JK_GROUP_COUNT; i++) {
-			bool shown = (withheld >> (i + 1) & 1) == 0 && i + 1 < JK_GROUP_REPORTER;
+			bool shown = (withheld >> (i + 1) & 1) == 0 && !is_protected(i + 1);
 			assert_int_equal(copy->groups[i]->digest.len, shown ? 0 : 32);
 			assert_int_equal(copy->groups[i]->salt.len, shown ? JK_SALT_BYTES : 0);
 			assert_int_equal(copy->groups[i]->content.len, shown ? sealed.groups[i].content_size : 0);
@@ -270,11 +278,73 @@ static void any_change_breaks_the_commitment(void **state)
 	body->groups[8]->salt = body->groups[0]->salt;
 	assert_false(jk_body_verify(body, sealed.commitment));
 	body->groups[8]->salt = (ProtobufCBinaryData){0};
-	body->n_groups--;
-	assert_false(jk_body_verify(body, sealed.commitment));
-	body->n_groups++;
+	for (; body->n_groups > 0; body->n_groups--)
+		assert_true(jk_body_verify(body, sealed.commitment) == (body->n_groups == JK_GROUP_COUNT));
+	body->n_groups = JK_GROUP_COUNT;
 	jukwaa__v1__event_body__free_unpacked(body, NULL);
 	jk_arena_free(&sealed.arena);
+}
+
+static void an_old_body_is_read_as_before(void **state)
+{
+	(void)state;
+	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+	struct jk_event_label label;
+
+	assert_int_equal(jk_body_label(old_body, sizeof old_body, arena, &label), JK_OK);
+	assert_int_equal(label.group_count, JK_GROUP_COUNT_OLD);
+	assert_string_equal(label.agency_code, "NPS");
+	assert_string_equal(label.headline, "Ajali ya barabarani, Thika");
+	assert_int_equal(label.label.categories, BIT(5) | BIT(9));
+	assert_int_equal(label.severity, JK_SEVERITY_SEVERE);
+	assert_int_equal(label.label.tlp, JK_TLP_GREEN);
+	assert_int_equal(label.label.scope, JK_SCOPE_PUBLIC);
+	jk_arena_free(&arena);
+}
+
+/* Whatever is withheld of an old body beyond the protected groups, times are all that is left of it. */
+static void an_old_body_shows_all_or_times(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"desk@nps.example", "Thika Police Station", "OB 12/2026", "Road crash",
+		"near the bridge", "Ajali", "ask the OCS"};
+
+	for (uint32_t withheld = 0; withheld < BIT(JK_GROUP_COUNT + 1); withheld += 2) {
+		struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+		Jukwaa__V1__EventBody *copy = jk_body_copy(old_body, sizeof old_body, withheld, arena);
+		bool redacts = (withheld & ~(uint32_t)JK_GROUPS_PROTECTED) != 0;
+		uint8_t packed[sizeof old_body];
+		assert_non_null(copy);
+		assert_int_equal(copy->n_groups, JK_GROUP_COUNT_OLD);
+		assert_true(jk_body_verify(copy, old_commitment));
+		for (int i = 0; i < JK_GROUP_COUNT_OLD; i++) {
+			bool shown = !is_protected(i + 1) && (!redacts || (i + 1 == JK_GROUP_TIMES && !(withheld & BIT(i + 1))));
+			assert_int_equal(copy->groups[i]->digest.len, shown ? 0 : 32);
+			assert_int_equal(copy->groups[i]->salt.len, shown ? JK_SALT_BYTES : 0);
+		}
+		size_t size = jukwaa__v1__event_body__pack(copy, packed);
+		for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+			assert_true(holds(packed, size, texts[i]) == !redacts);
+		jk_arena_free(&arena);
+	}
+}
+
+/* What is mapped is the form that the body has, not one it says it has. */
+static void what_is_withheld_depends_on_the_form(void **state)
+{
+	(void)state;
+	const uint32_t coarse = jk_profile_withheld(JK_PROFILE_COARSE_PLACE), none = UINT32_MAX;
+
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT, coarse), coarse);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT, JK_GROUPS_PROTECTED), JK_GROUPS_PROTECTED);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT, none), none);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, 0), 0);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, JK_GROUPS_PROTECTED), JK_GROUPS_PROTECTED);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, BIT(JK_GROUP_REPORTER)), BIT(JK_GROUP_REPORTER));
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, coarse), ~BIT(JK_GROUP_TIMES));
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, BIT(JK_GROUP_WORDS)), ~BIT(JK_GROUP_TIMES));
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, jk_profile_withheld(JK_PROFILE_STATISTICS_ONLY)), none);
+	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, none), none);
 }
 
 /* Field 15, length-delimited, "SMUGGLED": once beside the groups, once inside the first. */
@@ -301,9 +371,21 @@ static void unknown_fields_do_not_pass(void **state)
 	assert_non_null(copy);
 	uint8_t packed[4096];
 	size_t size = jukwaa__v1__event_body__pack(copy, packed);
-	assert_int_equal(size, sealed.size);
+	assert_int_equal(size, sealed.size - APART_BYTES);
 	assert_memory_equal(packed, sealed.body, size);
 	jk_arena_free(&sealed.arena);
+}
+
+/* Cut to its groups it is one that has nothing apart; cut to the first ten, one of version 0.1.0. Anything between is nothing. */
+static bool is_whole(const struct sealed *sealed, size_t size)
+{
+	size_t end = 0;
+
+	for (int i = 0; i < JK_GROUP_COUNT_OLD; i++) {
+		assert_true(sealed->body[end + 1] < 128);
+		end += 2 + sealed->body[end + 1];
+	}
+	return size == end || size == sealed->size - APART_BYTES || size == sealed->size;
 }
 
 /* Cut anywhere, or with any byte changed, it is refused or read, but never read past its end (run with sanitizers). */
@@ -317,8 +399,8 @@ static void broken_bodies_do_no_harm(void **state)
 		struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
 		uint8_t *exact = test_malloc(size + (size == 0));
 		memcpy(exact, sealed.body, size);
-		assert_int_equal(jk_body_label(exact, size, arena, &label), size == sealed.size ? JK_OK : JK_BROKEN);
-		assert_true((jk_body_copy(exact, size, 0, arena) != NULL) == (size == sealed.size));
+		assert_int_equal(jk_body_label(exact, size, arena, &label), is_whole(&sealed, size) ? JK_OK : JK_BROKEN);
+		assert_true((jk_body_copy(exact, size, 0, arena) != NULL) == is_whole(&sealed, size));
 		for (int change = 1; size == sealed.size && change < 256; change++) {
 			for (size_t i = 0; i < size; i++) {
 				exact[i] ^= (uint8_t)change;
@@ -352,6 +434,9 @@ int main(void)
 		cmocka_unit_test(a_copy_shows_what_is_allowed_and_verifies),
 		cmocka_unit_test(a_copy_outlives_the_stored_bytes),
 		cmocka_unit_test(any_change_breaks_the_commitment),
+		cmocka_unit_test(an_old_body_is_read_as_before),
+		cmocka_unit_test(an_old_body_shows_all_or_times),
+		cmocka_unit_test(what_is_withheld_depends_on_the_form),
 		cmocka_unit_test(unknown_fields_do_not_pass),
 		cmocka_unit_test(broken_bodies_do_no_harm),
 	};

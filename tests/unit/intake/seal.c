@@ -86,11 +86,12 @@ static void test_reporter_and_persons_stay_out_of_the_body(void **state)
 
 	(void)state;
 	read_item(&item, JK_FORMAT_JSON, json, sizeof json - 1);
-	sealed_body(&item, NULL);
+	const Jukwaa__V1__EventBody *body = sealed_body(&item, NULL);
 	assert_false(holds(item.sealed.body, item.sealed.body_size, "SECRET"));
 	assert_false(holds(item.sealed.body, item.sealed.body_size, "254700000001"));
 	assert_true(holds(item.sealed.reporter.content, item.sealed.reporter.size, "Njeri Wa SECRET"));
 	assert_true(holds(item.sealed.persons.content, item.sealed.persons.size, "Otieno SECRET"));
+	assert_int_equal(body->stored_apart, 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS);
 	static const uint8_t zero[JK_SALT_BYTES];
 	assert_memory_not_equal(item.sealed.reporter.salt, zero, sizeof zero);
 }
@@ -109,6 +110,7 @@ static void test_intake_fills_in_what_it_decided(void **state)
 	assert_string_equal(place->counties[0], "022");
 	assert_string_equal(place->counties[1], "047");
 	assert_string_equal(place->constituency, "290");
+	assert_int_equal(place->n_codes, 0); /* as the publisher wrote it: with the words */
 	/* A publisher cannot call itself an orphan: with nothing else in the group, it is empty. */
 	assert_int_equal(body->groups[JK_GROUP_REFERENCES - 1]->content.len, 0);
 	const Jukwaa__V1__Classification *classification =
@@ -145,7 +147,7 @@ static void test_unknown_fields_do_not_pass(void **state)
 
 	(void)state;
 	read_item(&item, JK_FORMAT_PROTOBUF, bytes, sizeof bytes);
-	sealed_body(&item, NULL);
+	assert_int_equal(sealed_body(&item, NULL)->stored_apart, 0);
 	assert_false(holds(item.sealed.body, item.sealed.body_size, "MARKER"));
 }
 

@@ -145,13 +145,15 @@ struct jukwaa_event {
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
 	uint8_t commitment[32], chain[32];
-	bool copy_verified; /* what is shown adds up to the commitment */
+	/* What is shown adds up to the commitment, is no more than the profile that the copy names, and lies where it belongs. */
+	bool copy_verified;
 	/* The chain of this stream adds up from the event before it in this session; false for the first event of a stream that
 	 * does not start at 1, and after events the desk may not see. chain_broken: it should have added up and did not. */
 	bool chain_verified, chain_broken;
 	const char *json; /* one line: all of the above and the incident's groups */
 	const void *body; /* packed jukwaa.v1.Deliver as received (out of a DeliverBatch: with session 0) */
 	size_t body_size;
+	const char *copy_problem; /* why copy_verified is false; "" when it is true */
 	/* Under which agreement the copy was made: its code and version, or "" and 0 (the agency's own, or a row of the operator). */
 	const char *agreement;
 	uint32_t agreement_version;
