@@ -105,7 +105,7 @@ struct dispatch_metrics {
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
 	struct jk_metric *sessions, *flight_bytes, *registry_version;
 	struct jk_metric *heads_signed, *receipts, *notices, *reservations, *failures;
-	struct jk_metric *protected_copies, *protected_refused, *erasures;
+	struct jk_metric *protected_copies, *protected_refused, *protected_bytes, *erasures;
 };
 
 /* A stream of a durable cursor that no session holds. */
