@@ -7,6 +7,7 @@ import unittest
 
 import psycopg2
 import psycopg2.extras
+from agreements import Party, agree
 from dispatch_test import Desk
 from feed_proof import check_feed
 from jukwaa_harness import Stack, chain_next, commitment, protos, wait_until
@@ -44,7 +45,13 @@ class ProtectedTest(unittest.TestCase):
         cls.police = cls.stack.add_publisher("POLICE")
         cls.own_key = cls.stack.add_desk("OWN", agency="POLICE", allow=())
         cls.other_key = cls.stack.add_desk("OTHER")
-        for key in (cls.own_key, cls.other_key):
+        # Persons, and not the reporter, under an agreement; another agency has one that gives neither.
+        owner, rescue, press = (Party(cls.stack, agency) for agency in ("POLICE", "RESCUE", "PRESS"))
+        agree(cls.stack, "POLICE-RESCUE", owner, rescue, "FULL@1", persons=True)
+        agree(cls.stack, "POLICE-PRESS", owner, press, "FULL@1")
+        cls.rescue_key = cls.stack.add_desk("RESCUE-DESK", agency="RESCUE", allow=())
+        cls.press_key = cls.stack.add_desk("PRESS-DESK", agency="PRESS", allow=())
+        for key in (cls.own_key, cls.other_key, cls.rescue_key, cls.press_key):
             cls.stack.wait_known(key, "dispatch")
         cls.dispatch = cls.stack.services["dispatch"]
         cls.counties = [f"{n:03}" for n in range(1, 40)]
@@ -100,6 +107,17 @@ class ProtectedTest(unittest.TestCase):
         self.assertEqual(shown(own.take(1)[0]), [REPORTER, PERSONS])
         self.assertEqual(shown(other.take(1)[0]), [])
         self.assertNotIn("marker", self.dispatch.http("/metrics")[1])
+
+    def test_an_agreement_gives_persons(self):
+        store(self.stack, *[self.revision() for _ in range(3)])
+        rescue, press = self.reader(self.rescue_key), self.reader(self.press_key)
+        for m in rescue.take(3):
+            self.assertEqual((shown(m), m.allowed_by), ([PERSONS], "agreement:POLICE-RESCUE@1"))
+            self.assertNotIn(MARKERS["reporter"].encode(), m.SerializeToString())
+        for m in press.take(3):
+            self.assertEqual((shown(m), m.allowed_by), ([], "agreement:POLICE-PRESS@1"))
+        self.assertEqual({g for _, _, g in self.ranges(self.rescue_key)}, {1 << PERSONS})
+        self.assertEqual({g for _, _, g in self.ranges(self.press_key)}, {0})
 
     def test_a_range_without_them_is_replaced(self):
         """The first range is asked for by an event that has none; a later one has."""
