@@ -9,7 +9,6 @@
 
 enum { BODY_STORED_APART = 2, BODY_ERASED = 3 };
 
-
 uint32_t jk_body_apart(const uint8_t *body, size_t size)
 {
 	struct feed_walk walk = feed_walk_over((struct jk_span){.data = body, .size = size});

@@ -141,5 +141,6 @@ void admin_erase_help(void)
 	       "      --superseded             only in what a newer revision has corrected; alone: everything of --all\n"
 	       "      --reason TEXT            kept with the record, so without personal data (required)\n"
 	       "      --by WHO                 who decided it (required)\n"
-	       "      for example: jukwaa admin erase 0192d0a4-… --groups reporter,persons --reason 'request 14/2026' --by 'DPO'\n");
+	       "      for example: jukwaa admin erase 0192d0a4-… --groups reporter,persons --reason 'request 14/2026' --by "
+	       "'DPO'\n");
 }

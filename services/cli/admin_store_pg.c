@@ -137,14 +137,16 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"(6, 'message', message, 'what notify told, and its attempts'), (7, 'head', head, 'signed heads')) "
 		"AS k (place, kind, keep, what) LEFT JOIN meta.removal d USING (kind) ORDER BY k.place",
 	[ADMIN_RETENTION_CONFIRM] = "SELECT 'confirmed' AS done, meta.confirm_clock() AS clock",
-	[ADMIN_ERASE] = "SELECT done, erasure_id, event_id, array_to_string(streams, ' ') AS streams, events, reports, protected, unparted "
+	[ADMIN_ERASE] = "SELECT done, erasure_id, event_id, array_to_string(streams, ' ') AS streams, events, reports, "
+			"protected, unparted "
 			"FROM intake.erase($1::uuid, $2::integer, $3::boolean, $4, $5)",
-	[ADMIN_ERASURE_LIST] = "SELECT e.erasure_id, e.incident_id, e.at, e.by, e.reason, (SELECT string_agg(g.name, ' ' ORDER BY g.tag) "
-			       "FROM (VALUES (5, 'narrative'), (6, 'resources'), (7, 'references'), (9, 'reporter'), (10, "
-			       "'persons'), (11, 'registration'), (12, 'position'), (13, 'words')) AS g (tag, name) "
-			       "WHERE e.groups >> g.tag & 1 = 1) AS groups, e.superseded, e.event_id, e.events, e.reports, "
-			       "e.protected FROM intake.erasure e WHERE $1::text IS NULL OR e.incident_id::text = lower($1) "
-			       "ORDER BY e.erasure_id",
+	[ADMIN_ERASURE_LIST] =
+		"SELECT e.erasure_id, e.incident_id, e.at, e.by, e.reason, (SELECT string_agg(g.name, ' ' ORDER BY g.tag) "
+		"FROM (VALUES (5, 'narrative'), (6, 'resources'), (7, 'references'), (9, 'reporter'), (10, "
+		"'persons'), (11, 'registration'), (12, 'position'), (13, 'words')) AS g (tag, name) "
+		"WHERE e.groups >> g.tag & 1 = 1) AS groups, e.superseded, e.event_id, e.events, e.reports, "
+		"e.protected FROM intake.erasure e WHERE $1::text IS NULL OR e.incident_id::text = lower($1) "
+		"ORDER BY e.erasure_id",
 	[ADMIN_HOLD_ADD] = "SELECT done, hold_id, events, reports FROM meta.add_hold($1::uuid, $2, $3, $4::timestamptz)",
 	/* apart: events that were due to be removed and are kept for the hold. */
 	[ADMIN_HOLD_LIST] = "SELECT h.hold_id, h.incident_id, h.reason, h.by, h.added_at, h.until, h.released_at, "

@@ -121,7 +121,8 @@ static const struct operation operations[] = {
 		"incident", "jukwaa admin hold add 0192d0a4-… --reason 'Milimani 1143/2026' --until 2027-12-31T00:00:00+03:00"},
 	{"hold", "list", ADMIN_HOLD_LIST, {END}, "hold", NULL},
 	{"hold", "release", ADMIN_HOLD_RELEASE, {{NULL, NUMBER, "ID", "hold_id, see list", true, NULL}, END}, "hold", NULL},
-	{"erasure", "list", ADMIN_ERASURE_LIST, {{NULL, TEXT, "INCIDENT", "of this one only", false, NULL}, END}, "erasure", NULL},
+	{"erasure", "list", ADMIN_ERASURE_LIST, {{NULL, TEXT, "INCIDENT", "of this one only", false, NULL}, END}, "erasure",
+		NULL},
 };
 
 /* Parameters of one call, in the order of the table; texts made here live in the arena. */

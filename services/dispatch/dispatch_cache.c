@@ -170,8 +170,7 @@ void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **b
 static bool holds_incident(const struct dispatch_block *block, const struct jk_id *incident_id)
 {
 	for (size_t i = 0; i < DISPATCH_BLOCK_EVENTS; i++)
-		if (block->events[i] != NULL &&
-			memcmp(&block->events[i]->incident_id, incident_id, sizeof *incident_id) == 0)
+		if (block->events[i] != NULL && memcmp(&block->events[i]->incident_id, incident_id, sizeof *incident_id) == 0)
 			return true;
 	return false;
 }

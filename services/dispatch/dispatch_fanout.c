@@ -66,8 +66,7 @@ static void find_owner(const struct visit *visit, struct dispatch_event *event)
 
 static struct jk_decision decide(const struct visit *visit, const struct dispatch_event *event)
 {
-	struct jk_decision decision =
-		jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
+	struct jk_decision decision = jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
 
 	decision.withheld = jk_body_withheld(event->group_count, decision.withheld);
 	return decision;
@@ -214,7 +213,8 @@ static uint32_t groups_given(const struct dispatch_event *event, const struct jk
 }
 
 /* Asks for those of the next event, and of some after it, so that catching up is not one question an event. */
-static void want_apart(struct visit *visit, size_t place_no, const struct dispatch_block *block, const struct dispatch_range *range)
+static void want_apart(
+	struct visit *visit, size_t place_no, const struct dispatch_block *block, const struct dispatch_range *range)
 {
 	struct dispatch_subscription *subscription = visit->subscription;
 	uint64_t seq = subscription->places[place_no].at.seq + 1, first = dispatch_rules_block_first(block->number);

@@ -157,8 +157,7 @@ static size_t read_max_bytes(const struct dispatch *dispatch)
 void dispatch_feed_turn(struct dispatch *dispatch)
 {
 	struct dispatch_feed *feed = &dispatch->feed;
-	const struct dispatch_reader reader = {
-		.on_head = on_head,
+	const struct dispatch_reader reader = {.on_head = on_head,
 		.on_event = on_event,
 		.on_erased = on_erased,
 		.erased_after = feed->erased_after,

@@ -45,8 +45,8 @@ struct dispatch_feed {
 	struct dispatch_wanted *flying[DISPATCH_WANTS_MAX]; /* in wants, which stays as it is until the reading ends */
 	size_t flying_count;
 	int64_t erased_after; /* number of the newest erasure seen; < 0: none yet */
-	uint64_t total_seq; /* of all streams, as last read */
-	uint64_t sum_seq;   /* of the reading under way */
+	uint64_t total_seq;   /* of all streams, as last read */
+	uint64_t sum_seq;     /* of the reading under way */
 	int64_t began_us;
 };
 

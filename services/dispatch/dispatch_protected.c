@@ -29,7 +29,7 @@ static void unlink_after(struct dispatch_protected *protected, struct dispatch_f
 {
 	*(before == NULL ? &protected->oldest : &before->next) = fetched->next;
 	if (protected->newest == fetched)
-		protected->newest = before;
+	protected->newest = before;
 	protected->bytes -= fetched->bytes;
 	explicit_bzero(fetched->own, fetched->bytes - sizeof *fetched);
 	free(fetched);
@@ -124,8 +124,7 @@ bool dispatch_protected_want(struct dispatch *dispatch, struct dispatch_subscrip
 	const struct dispatch_event *event, const struct dispatch_range *range)
 {
 	struct dispatch_list *wanted = &dispatch->protected.wanted;
-	struct dispatch_protected_want *want =
-		wanted->count < WANTED_MAX ? dispatch_list_add(wanted, sizeof *want) : NULL;
+	struct dispatch_protected_want *want = wanted->count < WANTED_MAX ? dispatch_list_add(wanted, sizeof *want) : NULL;
 
 	if (want == NULL)
 		return false;
@@ -165,8 +164,8 @@ static void on_protected(void *arg, size_t index, const char *refused, const str
 	if (refused[0] != '\0') {
 		jk_id_format(id, &want->event_id);
 		jk_metric_add(dispatch->metrics.protected_refused, 1);
-		jk_log_limited(5000, JK_LOG_ERROR, "protected_refused", "event=%s holder=%s why=%s", id, subscription->holder.name,
-			refused);
+		jk_log_limited(5000, JK_LOG_ERROR, "protected_refused", "event=%s holder=%s why=%s", id,
+			subscription->holder.name, refused);
 	}
 	keep(dispatch, want, refused[0] == '\0' ? apart : &nothing);
 }
@@ -201,8 +200,8 @@ void dispatch_protected_turn(struct dispatch *dispatch)
 	if (protected->flying.count > 0 || protected->wanted.count == 0 || jk_time_mono_ms() < protected->not_before_ms ||
 		!dispatch_store_can_fetch(dispatch->store))
 		return;
-	if (!dispatch_list_move_some(&protected->flying, &protected->wanted, DISPATCH_FETCH_MAX,
-		    sizeof(struct dispatch_protected_want)))
+	if (!dispatch_list_move_some(
+		    &protected->flying, &protected->wanted, DISPATCH_FETCH_MAX, sizeof(struct dispatch_protected_want)))
 		return;
 	protected->stale = false;
 	if (dispatch_store_fetch_protected(

@@ -1,5 +1,5 @@
-/* dispatch_protected.h: protected groups (reporter, persons) on their way to those who may have them. Their content is never in the
- * feed's cache: it is read for one event and one range, lives for a second at the most, and goes out in one copy. Bounded in
+/* dispatch_protected.h: protected groups (reporter, persons) on their way to those who may have them. Their content is never in
+ * the feed's cache: it is read for one event and one range, lives for a second at the most, and goes out in one copy. Bounded in
  * bytes: the oldest goes first, and is read again when its session comes for it. Not here: the decision. */
 #pragma once
 

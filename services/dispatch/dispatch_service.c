@@ -258,8 +258,8 @@ static void register_metrics(struct dispatch_metrics *m)
 		jk_metric_counter("jukwaa_dispatch_protected_copies_total", "", "Copies made with protected groups.");
 	m->protected_refused = jk_metric_counter(
 		"jukwaa_dispatch_protected_refused_total", "", "Protected groups that the database did not give.");
-	m->protected_bytes = jk_metric_gauge(
-		"jukwaa_dispatch_protected_bytes", "", "Protected groups in memory, on their way into a copy.");
+	m->protected_bytes =
+		jk_metric_gauge("jukwaa_dispatch_protected_bytes", "", "Protected groups in memory, on their way into a copy.");
 	m->erasures = jk_metric_counter("jukwaa_dispatch_erasures_total", "", "Erasures after which memory was cleared.");
 	m->failures = jk_metric_counter(
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");

@@ -1,7 +1,7 @@
-/* dispatch_store_pg.h: all of dispatch's SQL, on three connections of its own so that reading the feed, reading protected groups and
- * writing never wait for each other. Each connection has one job in flight; a call that finds it busy or away answers JK_RETRY and has done nothing.
- * What is passed in is borrowed until `done`. done(JK_OK): committed. JK_RETRY: perhaps not; the same call may be made again.
- * JK_BROKEN: the database refuses it (see dispatch_store_problem). Not here: what to do about it. */
+/* dispatch_store_pg.h: all of dispatch's SQL, on three connections of its own so that reading the feed, reading protected groups
+ * and writing never wait for each other. Each connection has one job in flight; a call that finds it busy or away answers
+ * JK_RETRY and has done nothing. What is passed in is borrowed until `done`. done(JK_OK): committed. JK_RETRY: perhaps not; the
+ * same call may be made again. JK_BROKEN: the database refuses it (see dispatch_store_problem). Not here: what to do about it. */
 #pragma once
 
 #include "bus/bus_loop.h"
@@ -83,8 +83,7 @@ struct dispatch_protected_want {
 enum { DISPATCH_FETCH_MAX = 64, DISPATCH_FETCH_MAX_BYTES = 4 * 1024 * 1024 };
 /* on_protected comes in the order of the wants, before done. refused: "" or why nothing is given; "LATER": the job was full. */
 enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, const struct dispatch_protected_want *wants,
-	size_t count,
-	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
+	size_t count, void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* ---- writing lane ---- */

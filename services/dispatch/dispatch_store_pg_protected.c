@@ -36,8 +36,7 @@ static void on_fetched(void *arg, const struct jk_db_outcome *outcome)
 }
 
 enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, const struct dispatch_protected_want *wants,
-	size_t count,
-	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
+	size_t count, void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
 	const struct dispatch_store_done *done)
 {
 	struct jk_db_array *ids = &store->protected_arrays[0], *events = &store->protected_arrays[1];

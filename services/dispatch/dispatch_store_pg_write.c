@@ -62,7 +62,8 @@ static const struct jk_db_statement find_statement = {
 
 static const struct jk_db_statement reserve_statement = {
 	.name = "dispatch_reserve",
-	.sql = "INSERT INTO dispatch.disclosure (session, holder, key_id, stream, from_seq, to_seq, policy_version, filter, groups)"
+	.sql = "INSERT INTO dispatch.disclosure (session, holder, key_id, stream, from_seq, to_seq, policy_version, filter, "
+	       "groups)"
 	       " SELECT r.session, r.holder, r.key_id, r.stream, r.from_seq, r.to_seq, r.policy_version, r.filter, r.groups"
 	       " FROM unnest($1::int8[], $2::text[], $3::int4[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::bytea[],"
 	       " $9::int4[])"
