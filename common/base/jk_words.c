@@ -59,6 +59,7 @@ static const char *const event_kind_names[] = {
 	[JK_EVENT_MOVED_AWAY] = "MOVED_AWAY",
 	[JK_EVENT_ACK] = "ACK",
 	[JK_EVENT_ERROR] = "ERROR",
+	[JK_EVENT_ERASED] = "ERASED",
 	[JK_EVENT_DELIVERED] = "DELIVERED",
 	[JK_EVENT_LAGGING] = "LAGGING",
 	[JK_EVENT_RECALLED] = "RECALLED",

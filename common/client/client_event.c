@@ -250,6 +250,10 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 		jk_buffer_printf(json, ",\"incident\":{");
 		write_shown(shown, json);
 		jk_buffer_printf(json, "}");
+		if (deliver->event && deliver->event->erased) {
+			jk_buffer_printf(json, ",\"erased\":");
+			jk_json_write(&deliver->event->erased->base, json);
+		}
 	}
 	jk_buffer_printf(json, "}");
 }

@@ -29,32 +29,6 @@ ALTER TABLE cases.access SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE meta.retention ADD COLUMN access interval DEFAULT '1100 days' CHECK (access > interval '0');
 INSERT INTO meta.removal (kind) VALUES ('access');
 
--- A kind is a column of meta.retention that holds an interval.
-CREATE FUNCTION meta.is_retention_kind(p_kind text) RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
-  SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'meta.retention'::regclass AND a.attname = p_kind
-                    AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'interval'::regtype)
-$$;
-
-CREATE OR REPLACE FUNCTION meta.retention_cutoff(p_kind text) RETURNS timestamptz LANGUAGE plpgsql
-SET search_path = pg_catalog SET intervalstyle = 'postgres' AS $$
-DECLARE v_clock timestamptz := meta.retention_clock();
-BEGIN
-  RETURN (SELECT v_clock - (to_jsonb(r) ->> p_kind)::interval FROM meta.retention r WHERE meta.is_retention_kind(p_kind));
-END $$;
-
-CREATE OR REPLACE FUNCTION meta.set_retention(p_kind text, p_days integer) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog AS $$
-DECLARE v_keep interval := make_interval(days => p_days);
-BEGIN
-  IF p_kind IS NULL OR NOT meta.is_retention_kind(p_kind) THEN
-    RETURN;
-  END IF;
-  IF p_kind = 'spool' AND v_keep IS NULL THEN
-    RAISE EXCEPTION 'a spool cannot repeat for ever: give a number of days' USING ERRCODE = '22023';
-  END IF;
-  RETURN QUERY EXECUTE format('UPDATE meta.retention SET %I = $1 RETURNING ''set''::text', p_kind) USING v_keep;
-END $$;
-
 CREATE FUNCTION cases.remove_access(p_max integer, OUT removed bigint, OUT more boolean, OUT held text, OUT oldest timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET jit = off AS $$
 DECLARE v_cutoff timestamptz := meta.retention_cutoff('access');

@@ -165,8 +165,11 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	/* days NULL: kept for ever. */
 	[ADMIN_RETENTION_LIST] =
 		"SELECT k.kind, (extract(epoch FROM k.keep) / 86400)::integer AS days, coalesce(d.removed, 0) AS removed, "
-		"d.removed_at, coalesce(d.held, '') AS held, k.what FROM meta.retention t CROSS JOIN LATERAL (VALUES "
-		"(1, 'event', event, 'events of the feed'), (2, 'report', report, 'reports as received, reporter and persons'), "
+		"d.removed_at, concat_ws(', ', nullif(d.held, ''), CASE WHEN k.kind NOT IN ('spool', 'head') AND n.holds > 0 "
+		"THEN n.holds || ' incidents under legal hold' END) AS held, k.what "
+		"FROM meta.retention t CROSS JOIN (SELECT count(*) AS holds FROM meta.held) AS n CROSS JOIN LATERAL (VALUES "
+		"(1, 'event', event, 'events of the feed'), (2, 'report', report, 'reports as received'), "
+		"(8, 'protected', protected, 'reporter and persons, and the bytes received that hold them'), "
 		"(3, 'dedup', dedup, 'keys by which a repetition is known'), (4, 'spool', spool, 'no spool repeats a report "
 		"later'), "
 		"(5, 'disclosure', disclosure, 'what may have been given to whom'), "
@@ -187,6 +190,23 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"AND ($3::timestamptz IS NULL OR a.at >= $3) ORDER BY a.access_id DESC LIMIT $4::bigint) r "
 		"JOIN registry.agency g USING (agency_id) JOIN registry.key k USING (key_id) "
 		"LEFT JOIN registry.desk d ON d.desk_id = r.desk_id ORDER BY r.access_id",
+	[ADMIN_ERASE] = "SELECT done, erasure_id, event_id, array_to_string(streams, ' ') AS streams, events, reports, "
+			"protected, unparted "
+			"FROM intake.erase($1::uuid, $2::integer, $3::boolean, $4, $5)",
+	[ADMIN_ERASURE_LIST] =
+		"SELECT e.erasure_id, e.incident_id, e.at, e.by, e.reason, (SELECT string_agg(g.name, ' ' ORDER BY g.tag) "
+		"FROM (VALUES (5, 'narrative'), (6, 'resources'), (7, 'references'), (9, 'reporter'), (10, "
+		"'persons'), (11, 'registration'), (12, 'position'), (13, 'words')) AS g (tag, name) "
+		"WHERE e.groups >> g.tag & 1 = 1) AS groups, e.superseded, e.event_id, e.events, e.reports, "
+		"e.protected FROM intake.erasure e WHERE $1::text IS NULL OR e.incident_id::text = lower($1) "
+		"ORDER BY e.erasure_id",
+	[ADMIN_HOLD_ADD] = "SELECT done, hold_id, events, reports FROM meta.add_hold($1::uuid, $2, $3, $4::timestamptz)",
+	/* apart: events that were due to be removed and are kept for the hold. */
+	[ADMIN_HOLD_LIST] = "SELECT h.hold_id, h.incident_id, h.reason, h.by, h.added_at, h.until, h.released_at, "
+			    "CASE WHEN h.released_at IS NOT NULL THEN 'RELEASED' WHEN h.until <= clock_timestamp() THEN 'ENDED' "
+			    "ELSE 'STANDS' END AS state, (SELECT count(*) FROM feed.held k WHERE k.incident_id = h.incident_id) "
+			    "AS apart FROM meta.hold h ORDER BY h.hold_id",
+	[ADMIN_HOLD_RELEASE] = "SELECT done FROM meta.release_hold($1::bigint) AS r (done)",
 };
 
 struct admin_rows {

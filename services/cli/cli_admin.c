@@ -146,7 +146,7 @@ static const struct operation operations[] = {
 	{"epoch", "confirm", ADMIN_EPOCH_CONFIRM, {END}, "epoch", NULL},
 	{"epoch", "show", ADMIN_EPOCH_SHOW, {END}, "epoch", NULL},
 	{"retention", "set", ADMIN_RETENTION_SET,
-		{WORD("KIND", "event, report, dedup, spool, disclosure, access, message or head; see list"),
+		{WORD("KIND", "event, report, protected, dedup, spool, disclosure, access, message or head; see list"),
 			{NULL, DAYS, "DAYS", "how long it is kept, or forever; in force within seconds", true, NULL}, END},
 		"kind", "jukwaa admin retention set event 730"},
 	{"retention", "list", ADMIN_RETENTION_LIST, {END}, "kind", NULL},
@@ -157,6 +157,16 @@ static const struct operation operations[] = {
 			{"--since", TIME, "TIME", "RFC 3339; default: all that is kept", false, NULL},
 			{"--limit", NUMBER, "N", "the newest so many", false, "1000"}, END},
 		"reading", "jukwaa admin access list --agency KPS --since 2026-11-01T00:00:00Z"},
+	{"hold", "add", ADMIN_HOLD_ADD,
+		{WORD("INCIDENT", "nothing of it is removed by age or erased"),
+			{"--reason", TEXT, "TEXT", "without personal data", true, NULL},
+			{"--by", TEXT, "WHO", "who decided it; default: the database's user", false, NULL},
+			{"--until", TIME, "TIME", "RFC 3339; default: until it is released", false, NULL}, END},
+		"incident", "jukwaa admin hold add 0192d0a4-… --reason 'Milimani 1143/2026' --until 2027-12-31T00:00:00+03:00"},
+	{"hold", "list", ADMIN_HOLD_LIST, {END}, "hold", NULL},
+	{"hold", "release", ADMIN_HOLD_RELEASE, {{NULL, NUMBER, "ID", "hold_id, see list", true, NULL}, END}, "hold", NULL},
+	{"erasure", "list", ADMIN_ERASURE_LIST, {{NULL, TEXT, "INCIDENT", "of this one only", false, NULL}, END}, "erasure",
+		NULL},
 };
 
 /* Parameters of one call, in the order of the table; texts made here live in the arena. */
@@ -441,7 +451,7 @@ static int run_operation(const struct cli *cli, struct call *call)
 		status = CLI_OK;
 		if (lists)
 			admin_rows_print(cli, rows);
-		else if (!adds && !admin_rows_count(rows))
+		else if (!admin_rows_count(rows) && (!adds || operation->statement == ADMIN_HOLD_ADD))
 			status = cli_fail(CLI_REFUSED, NULL, "there is no such %s: %s", operation->what, params[0]);
 		else
 			status = print_done(cli, operation, rows, operation->parameters[0].option ? NULL : call->values[0]);
@@ -496,6 +506,10 @@ static int print_help(const char *object)
 			admin_pact_help(kind);
 			known = true;
 		}
+	if (all || !strcmp(object, "erase")) {
+		admin_erase_help();
+		known = true;
+	}
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
 		bool notify = !all && !strcmp(object, "notify") && is_below_notify(&operations[i]);
 		if (all || notify || !strcmp(object, operations[i].object)) {
@@ -545,6 +559,8 @@ int cli_admin(const struct cli *cli, int argc, char **argv)
 	for (enum jk_pact_kind kind = JK_PACT_AGREEMENT; object && kind <= JK_PACT_TASK_FORCE; kind++)
 		if (!strcmp(object, admin_pact_object(kind)))
 			return admin_pact(cli, kind, &args);
+	if (object && !strcmp(object, "erase"))
+		return admin_erase(cli, &args);
 	const char *verb = cli_args_word(&args);
 	const struct operation *operation = object && verb ? find_operation(object, verb) : NULL;
 	if (!operation)

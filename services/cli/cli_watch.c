@@ -136,6 +136,28 @@ static void show_recall(const struct cli *cli, const struct jukwaa_event *event)
 	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
 }
 
+/* "erased: REPORTER PERSONS"; whoever keeps copies is to do the same. */
+static void show_erased(const struct cli *cli, const struct jukwaa_event *event)
+{
+	static const char prefix[] = "GROUP_TAG_";
+	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
+	const Jukwaa__V1__Erasure *erased =
+		deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_EVENT ? deliver->event->erased : NULL;
+
+	printf("%serased%s", cli_tone(cli, CLI_WARN),
+		erased && erased->reason == JUKWAA__V1__ERASURE_REASON__ERASURE_REASON_RECTIFICATION ? " in earlier revisions:"
+												     : ":");
+	for (size_t i = 0; erased && i < erased->n_groups; i++) {
+		const ProtobufCEnumValue *group =
+			protobuf_c_enum_descriptor_get_value(&jukwaa__v1__group_tag__descriptor, (int)erased->groups[i]);
+
+		if (group)
+			printf(" %s", group->name + sizeof prefix - 1);
+	}
+	printf("%s", cli_tone(cli, CLI_PLAIN));
+	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
+}
+
 /* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
 static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 {
@@ -169,6 +191,8 @@ static void show_human(const struct cli *cli, const struct jukwaa_event *event)
 	}
 	if (is_mail(event))
 		show_mail(cli, event);
+	else if (!strcmp(event->kind, "ERASED"))
+		show_erased(cli, event);
 	else if (left > 4)
 		left -= cli_print_text(stdout, event->headline, left);
 	if (left > (int)strlen(event->agency) + 3 && *event->agency) {

@@ -167,6 +167,29 @@ void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **b
 	*block_p = NULL;
 }
 
+static bool holds_incident(const struct dispatch_block *block, const struct jk_id *incident_id)
+{
+	for (size_t i = 0; i < DISPATCH_BLOCK_EVENTS; i++)
+		if (block->events[i] != NULL && memcmp(&block->events[i]->incident_id, incident_id, sizeof *incident_id) == 0)
+			return true;
+	return false;
+}
+
+size_t dispatch_cache_drop_incident(struct dispatch_cache *cache, const struct jk_id *incident_id)
+{
+	struct dispatch_block *block = cache->oldest, *next;
+	size_t dropped = 0;
+
+	for (; block != NULL; block = next) {
+		next = block->newer;
+		if (!holds_incident(block, incident_id))
+			continue;
+		drop_block(cache, block);
+		dropped++;
+	}
+	return dropped;
+}
+
 void dispatch_cache_forget(struct dispatch_cache *cache)
 {
 	while (cache->oldest != NULL)

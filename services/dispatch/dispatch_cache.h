@@ -51,6 +51,8 @@ void dispatch_cache_put(
 void dispatch_cache_put_nothing(struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, uint64_t up_to);
 /* Drops one block, so that it can be read from its start. Nulls the pointer. */
 void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **block_p);
+/* Drops every block that holds an event of the incident; returns how many. */
+size_t dispatch_cache_drop_incident(struct dispatch_cache *cache, const struct jk_id *incident_id);
 /* dispatch_event_copy, with the memory it takes counted. */
 const struct dispatch_copy *dispatch_cache_copy(struct dispatch_cache *cache, struct dispatch_block *block,
 	struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed/feed_apart.h"
 #include "feed/feed_body.h"
 #include "jukwaa/v1/dispatch.pb-c.h"
 #include "wire/wire_body.h"
@@ -70,6 +71,7 @@ static void read_county_label(struct dispatch_event *event, const char *stream, 
 	jk_arena_reset(scratch);
 	if (jk_body_label(event->stored + event->body_offset, event->body_size, scratch, &read) != JK_OK)
 		return;
+	event->apart = jk_body_apart(event->stored + event->body_offset, event->body_size);
 	event->label = read.label;
 	event->label.owner_agency_id = -1;
 	event->group_count = read.group_count;
@@ -177,10 +179,20 @@ size_t dispatch_event_bytes(const struct dispatch_event *event)
 	return bytes;
 }
 
+static void show_apart(Jukwaa__V1__EventBody *copy, const struct dispatch_apart *apart)
+{
+	for (int i = 0; i < DISPATCH_APART_GROUPS; i++)
+		if (apart->content[i] != NULL)
+			(void)jk_body_show(copy, JK_GROUP_REPORTER + i, apart->salt[i],
+				(struct jk_span){.data = apart->content[i], .size = apart->size[i]});
+}
+
 /* The message the copy is made of, from known fields alone; NULL: not readable or arena full. */
-static const ProtobufCMessage *build_copy(const struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch)
+static const ProtobufCMessage *build_copy(
+	const struct dispatch_event *event, uint32_t withheld, const struct dispatch_apart *apart, struct jk_arena *scratch)
 {
 	const uint8_t *body = event->stored + event->body_offset;
+	Jukwaa__V1__EventBody *copy;
 	struct jk_refusal refusal;
 
 	if (!event->readable)
@@ -189,10 +201,16 @@ static const ProtobufCMessage *build_copy(const struct dispatch_event *event, ui
 		return jk_body_unpack(
 			event->kind == JK_EVENT_LAGGING ? &jukwaa__v1__lagging__descriptor : &jukwaa__v1__delivered__descriptor,
 			body, event->body_size, scratch, &refusal);
-	return (const ProtobufCMessage *)jk_body_copy(body, event->body_size, withheld, scratch);
+	copy = jk_body_copy(body, event->body_size, withheld, scratch);
+	if (copy != NULL && event->kind == JK_EVENT_ERASED)
+		copy->erased = jk_body_erasure(body, event->body_size, scratch);
+	if (copy != NULL && apart != NULL)
+		show_apart(copy, apart);
+	return (const ProtobufCMessage *)copy;
 }
 
-static struct dispatch_copy *make_copy(struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch)
+struct dispatch_copy *dispatch_event_copy_apart(
+	struct dispatch_event *event, uint32_t withheld, const struct dispatch_apart *apart, struct jk_arena *scratch)
 {
 	const ProtobufCMessage *message;
 	const uint8_t *packed;
@@ -202,7 +220,7 @@ static struct dispatch_copy *make_copy(struct dispatch_event *event, uint32_t wi
 	bool as_stored;
 
 	jk_arena_reset(scratch);
-	message = build_copy(event, withheld, scratch);
+	message = build_copy(event, withheld, apart, scratch);
 	if (message == NULL)
 		return NULL;
 	packed = jk_body_pack(message, scratch, &packed_size);
@@ -232,7 +250,7 @@ const struct dispatch_copy *dispatch_event_copy(struct dispatch_event *event, ui
 		copy = copy->next;
 	if (copy != NULL)
 		return copy;
-	copy = make_copy(event, withheld, scratch);
+	copy = dispatch_event_copy_apart(event, withheld, NULL, scratch);
 	if (copy == NULL)
 		return NULL;
 	copy->next = event->copies;

@@ -5,6 +5,7 @@
 
 #include "authz/authz.h"
 #include "base/jk_arena.h"
+#include "dispatch_apart.h"
 #include "dispatch_rules.h"
 #include "feed/feed_reader.h"
 
@@ -31,6 +32,7 @@ struct dispatch_event {
 	size_t group_count;    /* of the body: see jk_body_withheld */
 	char agency[33];       /* code of the owner */
 	int64_t owner_version; /* of the registry in which it was looked up; 0: not yet */
+	uint32_t apart;        /* bit n: protected group n has content in its own table */
 	struct dispatch_projection projection;
 	struct dispatch_copy *copies;
 	size_t label_size;             /* of stored: the fields before the body */
@@ -48,3 +50,7 @@ size_t dispatch_event_bytes(const struct dispatch_event *event);
 /* The copy with these groups withheld, made on first use from known fields alone; borrowed from the event. scratch is reset.
  * NULL: not readable, or without memory. */
 const struct dispatch_copy *dispatch_event_copy(struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);
+/* A copy that also shows the protected groups given here, for one recipient: never kept, the caller frees it. What is not what
+ * the body's digests were made of is not shown. NULL as above. */
+struct dispatch_copy *dispatch_event_copy_apart(
+	struct dispatch_event *event, uint32_t withheld, const struct dispatch_apart *apart, struct jk_arena *scratch);

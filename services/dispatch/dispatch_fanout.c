@@ -8,6 +8,7 @@
 #include "feed/feed_body.h"
 #include "wire/wire_frame.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One visit's bounds, so that a session far behind does not keep the others waiting; and of one turn, for all that are far
@@ -62,6 +63,14 @@ void dispatch_fanout_find_owner(struct dispatch_event *event, const struct jk_re
 	event->owner_version = registry->version;
 }
 
+static struct jk_decision decide(const struct visit *visit, const struct dispatch_event *event)
+{
+	struct jk_decision decision = jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
+
+	decision.withheld = jk_body_withheld(event->group_count, decision.withheld);
+	return decision;
+}
+
 /* May this session have a copy now, and does it want one? ret_decision: of the copy. */
 static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_decision *ret_decision)
 {
@@ -73,12 +82,11 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		return false;
 	}
 	dispatch_fanout_find_owner(event, visit->registry);
-	*ret_decision = jk_registry_decide(visit->registry, visit->key, JK_USE_VIEW, &event->label, visit->now_us);
+	*ret_decision = decide(visit, event);
 	if (ret_decision->effect == JK_DENY) {
 		jk_metric_add(metrics->denied, 1);
 		return false;
 	}
-	ret_decision->withheld = jk_body_withheld(event->group_count, ret_decision->withheld | JK_GROUPS_PROTECTED);
 	if (event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
@@ -161,9 +169,9 @@ static enum step put_in_parcel(struct visit *visit, const struct dispatch_delive
 	return STEP_DONE;
 }
 
-/* Puts the copy on its way and moves on; STEP_STOP: not now, or never again. decision: DENY recalls an earlier copy. */
-static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
-	const struct jk_decision *decision)
+/* Puts the copy on its way and moves on; STEP_STOP: not now, or never again. */
+static enum step send_copy(struct visit *visit, size_t place_no, const struct dispatch_event *event,
+	const struct jk_decision *decision, const struct dispatch_copy *copy)
 {
 	struct dispatch *dispatch = visit->dispatch;
 	struct dispatch_subscription *subscription = visit->subscription;
@@ -173,20 +181,94 @@ static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_b
 		.agency_id = event->label.owner_agency_id,
 		.place = (uint16_t)place_no};
 	uint8_t seal[DISPATCH_SEAL_BYTES];
-	struct dispatch_delivery delivery = {
-		.delivery_no = subscription->delivery_no + 1, .stream = stream, .seal = seal, .term = decision->term};
+	struct dispatch_delivery delivery = {.delivery_no = subscription->delivery_no + 1,
+		.stream = stream,
+		.seal = seal,
+		.copy = copy,
+		.term = decision->term,
+		.recalls = decision->effect == JK_DENY};
 
-	delivery.recalls = decision->effect == JK_DENY;
-	delivery.copy = delivery.recalls
-				? dispatch_wire_recall_copy(event, stream, dispatch->scratch)
-				: dispatch_cache_copy(dispatch->cache, block, event, decision->withheld, dispatch->scratch);
-	if (delivery.copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
+	if (copy == NULL || dispatch_wire_delivery_bytes(&delivery) > JK_BODY_MAX_BYTES)
 		return pass_undeliverable(visit, place_no, event);
 	if (!fits_parcel(visit, &delivery) && (!send_parcel(visit) || !has_room(visit)))
 		return STEP_STOP;
 	dispatch_seal_write(seal, dispatch->seal_key, &subscription->holder, stream, &noted.position);
 	jk_metric_add(dispatch->metrics.recalled, delivery.recalls);
 	return put_in_parcel(visit, &delivery, &noted);
+}
+
+/* Protected content is in no copy that the cache keeps. decision: DENY recalls an earlier copy. */
+static enum step deliver(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
+	const struct jk_decision *decision)
+{
+	struct dispatch *dispatch = visit->dispatch;
+	const struct dispatch_copy *copy =
+		decision->effect == JK_DENY
+			? dispatch_wire_recall_copy(event, visit->subscription->places[place_no].stream->name, dispatch->scratch)
+			: dispatch_cache_copy(
+				  dispatch->cache, block, event, decision->withheld | JK_GROUPS_PROTECTED, dispatch->scratch);
+
+	return send_copy(visit, place_no, event, decision, copy);
+}
+
+/* ---- protected groups ---- */
+
+/* Bit n: protected group n of the event goes with this copy. */
+static uint32_t groups_given(const struct dispatch_event *event, const struct jk_decision *decision)
+{
+	return event->mailbox || decision->effect == JK_DENY ? 0 : event->apart & ~decision->withheld & JK_GROUPS_PROTECTED;
+}
+
+/* Asks for those of the next event, and of some after it, so that catching up is not one question an event. */
+static void want_apart(
+	struct visit *visit, size_t place_no, const struct dispatch_block *block, const struct dispatch_range *range)
+{
+	struct dispatch_subscription *subscription = visit->subscription;
+	uint64_t seq = subscription->places[place_no].at.seq + 1, first = dispatch_rules_block_first(block->number);
+
+	for (int ahead = 0; ahead < DISPATCH_FETCH_AHEAD && seq <= block->loaded_to && seq <= range->to_seq; ahead++, seq++) {
+		struct dispatch_event *event = block->events[seq - first];
+		struct jk_decision decision;
+
+		if (event == NULL || event->apart == 0)
+			continue;
+		dispatch_fanout_find_owner(event, visit->registry);
+		decision = decide(visit, event);
+		if ((groups_given(event, &decision) & ~range->groups) == 0 && groups_given(event, &decision) != 0 &&
+			dispatch_protected_find(visit->dispatch, subscription, place_no, seq) == NULL &&
+			!dispatch_protected_want(visit->dispatch, subscription, place_no, event, range))
+			return;
+	}
+}
+
+/* As deliver, once the content has been read for this event under a range that says so. */
+static enum step deliver_apart(struct visit *visit, size_t place_no, struct dispatch_block *block, struct dispatch_event *event,
+	const struct jk_decision *decision)
+{
+	struct dispatch *dispatch = visit->dispatch;
+	struct dispatch_place *place = &visit->subscription->places[place_no];
+	const struct dispatch_range *range = dispatch_subscription_range(place, event->seq);
+	const struct dispatch_apart *apart;
+	struct dispatch_copy *copy;
+	enum step step;
+
+	if (range == NULL || (groups_given(event, decision) & ~range->groups) != 0) {
+		dispatch_writing_reserve(dispatch, visit->subscription, place_no);
+		return STEP_WAIT;
+	}
+	apart = dispatch_protected_find(dispatch, visit->subscription, place_no, event->seq);
+	if (apart == NULL && !place->fetching)
+		want_apart(visit, place_no, block, range);
+	if (apart == NULL)
+		return STEP_WAIT;
+	copy = dispatch_event_copy_apart(event, decision->withheld | JK_GROUPS_PROTECTED, apart, dispatch->scratch);
+	step = send_copy(visit, place_no, event, decision, copy);
+	free(copy);
+	if (step != STEP_DONE)
+		return step;
+	jk_metric_add(dispatch->metrics.protected_copies, 1);
+	dispatch_protected_drop(dispatch, visit->subscription, place_no, event->seq);
+	return STEP_DONE;
 }
 
 /* The block with the next number in it; NULL: asked for. Asks for the one after it in good time. */
@@ -256,9 +338,12 @@ static enum step take_next(struct visit *visit, size_t place_no)
 			return step;
 	}
 	jk_metric_add(visit->dispatch->metrics.hits, 1);
+	place->groups |= groups_given(event, &decision);
 	visit->term = dispatch_terms_number(&visit->dispatch->terms, &decision);
 	if (!dispatch_writing_covers(visit->dispatch, subscription, place_no, next.seq, visit->term))
 		return STEP_WAIT;
+	if (groups_given(event, &decision) != 0)
+		return deliver_apart(visit, place_no, block, event, &decision);
 	return deliver(visit, place_no, block, event, &decision);
 }
 

@@ -52,6 +52,24 @@ static void on_head(void *arg, const struct jk_head *head)
 	memcpy(stream->last_chain, head->last_chain, sizeof stream->last_chain);
 }
 
+/* Nothing that was read before it may be given out any more. The heads are asked for every tick, so this comes within a second of
+ * the erasure, whether or not anybody reads the incident's streams. */
+static void on_erased(void *arg, int64_t erasure_id, const struct jk_id *incident_id)
+{
+	struct dispatch *dispatch = arg;
+	char id[JK_ID_TEXT_BYTES];
+
+	if (dispatch->feed.erased_after >= 0) {
+		size_t blocks = dispatch_cache_drop_incident(dispatch->cache, incident_id);
+
+		dispatch_protected_forget(dispatch);
+		jk_metric_add(dispatch->metrics.erasures, 1);
+		jk_id_format(id, incident_id);
+		jk_log(JK_LOG_INFO, "erased", "incident=%s blocks_dropped=%zu", id, blocks);
+	}
+	dispatch->feed.erased_after = erasure_id;
+}
+
 /* Rows of two wants for one stream come in one run: a row belongs to the want that asked for the nearest number before it. */
 static struct dispatch_wanted *want_of(struct dispatch_feed *feed, const struct jk_event *event)
 {
@@ -139,8 +157,12 @@ static size_t read_max_bytes(const struct dispatch *dispatch)
 void dispatch_feed_turn(struct dispatch *dispatch)
 {
 	struct dispatch_feed *feed = &dispatch->feed;
-	const struct dispatch_reader reader = {
-		.on_head = on_head, .on_event = on_event, .done = {dispatch, on_read}, .max_bytes = read_max_bytes(dispatch)};
+	const struct dispatch_reader reader = {.on_head = on_head,
+		.on_event = on_event,
+		.on_erased = on_erased,
+		.erased_after = feed->erased_after,
+		.done = {dispatch, on_read},
+		.max_bytes = read_max_bytes(dispatch)};
 	struct dispatch_want wants[DISPATCH_WANTS_MAX];
 
 	if (feed->reading || !dispatch_store_can_read(dispatch->store))

@@ -6,6 +6,7 @@
  *   dispatch_subscribe.c  SUBSCRIBE: from a sound ask to the first position
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
+ *   dispatch_protected.c  a lane of its own: protected groups for those who may have them
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_closing.c    writing lane: what was sent of each range, and how far
  *   dispatch_recall.c     reading lane: RECALLED to those that had an earlier copy
@@ -18,6 +19,7 @@
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
 #include "dispatch_list.h"
+#include "dispatch_protected.h"
 #include "dispatch_receipts.h"
 #include "dispatch_service.h"
 #include "dispatch_store_pg.h"
@@ -44,8 +46,9 @@ struct dispatch_feed {
 	struct dispatch_wants wants;
 	struct dispatch_wanted *flying[DISPATCH_WANTS_MAX]; /* in wants, which stays as it is until the reading ends */
 	size_t flying_count;
-	uint64_t total_seq; /* of all streams, as last read */
-	uint64_t sum_seq;   /* of the reading under way */
+	int64_t erased_after; /* number of the newest erasure seen; < 0: none yet */
+	uint64_t total_seq;   /* of all streams, as last read */
+	uint64_t sum_seq;     /* of the reading under way */
 	int64_t began_us;
 };
 
@@ -108,6 +111,7 @@ struct dispatch_metrics {
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
 	struct jk_metric *sessions, *flight_bytes, *registry_version;
 	struct jk_metric *heads_signed, *receipts, *notices, *reservations, *failures;
+	struct jk_metric *protected_copies, *protected_refused, *protected_bytes, *erasures;
 };
 
 /* A stream of a durable cursor that no session holds. */
@@ -187,6 +191,7 @@ struct dispatch {
 	uint8_t seal_key[DISPATCH_SEAL_KEY_BYTES];
 	uint32_t epoch;
 	struct dispatch_feed feed;
+	struct dispatch_protected protected;
 	struct dispatch_writing writing;
 	struct dispatch_metrics metrics;
 	struct dispatch_lag lag;
@@ -230,6 +235,8 @@ void dispatch_fanout_find_owner(struct dispatch_event *event, const struct jk_re
  * what is missing is asked for. */
 bool dispatch_writing_covers(
 	struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place, uint64_t seq, uint32_t term);
+/* Asks for a range that the next number stands in, with the groups of the place. */
+void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place);
 /* Notes the cursor's positions that moved, and the ranges that ended (all of them, when the subscription ends). */
 void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscription *subscription, bool ends);
 /* The cursor starts anew: nothing noted for it so far counts. */

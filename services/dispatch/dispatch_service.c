@@ -140,6 +140,7 @@ static void set_gauges(struct dispatch *dispatch)
 	jk_metric_set(metrics->cache_bytes, (int64_t)dispatch_cache_bytes(dispatch->cache));
 	jk_metric_set(metrics->registry_version, dispatch->registry_version);
 	jk_metric_set(metrics->flight_bytes, (int64_t)dispatch->flight_bytes);
+	jk_metric_set(metrics->protected_bytes, (int64_t)dispatch->protected.bytes);
 }
 
 /* Once a second: it looks at every stream of every session. */
@@ -174,6 +175,7 @@ static void on_tick(void *arg)
 	dispatch->feed.heads_due = true;
 	dispatch->generation++;
 	look_at_database(dispatch, up);
+	dispatch_protected_tick(dispatch);
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
@@ -188,6 +190,7 @@ static bool on_turn(void *arg)
 	bool more = dispatch_fanout_turn(dispatch);
 
 	dispatch_feed_turn(dispatch);
+	dispatch_protected_turn(dispatch);
 	dispatch_writing_turn(dispatch);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		(dispatch_writing_is_clear(dispatch) || !dispatch->was_up))
@@ -253,6 +256,13 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->receipts = jk_metric_counter("jukwaa_dispatch_receipts_total", "", "DELIVERED receipts appended to mailboxes.");
 	m->notices = jk_metric_counter("jukwaa_dispatch_lag_notices_total", "", "Messages to publishers about desks that lag.");
 	m->reservations = jk_metric_counter("jukwaa_dispatch_disclosures_total", "", "Ranges written down before sending.");
+	m->protected_copies =
+		jk_metric_counter("jukwaa_dispatch_protected_copies_total", "", "Copies made with protected groups.");
+	m->protected_refused = jk_metric_counter(
+		"jukwaa_dispatch_protected_refused_total", "", "Protected groups that the database did not give.");
+	m->protected_bytes =
+		jk_metric_gauge("jukwaa_dispatch_protected_bytes", "", "Protected groups in memory, on their way into a copy.");
+	m->erasures = jk_metric_counter("jukwaa_dispatch_erasures_total", "", "Erasures after which memory was cleared.");
 	m->failures = jk_metric_counter(
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
 }
@@ -303,6 +313,7 @@ enum jk_status dispatch_open(const struct dispatch_surroundings *surroundings, s
 	dispatch->around = *surroundings;
 	dispatch->generation = 1;
 	dispatch->writing.secret_due = true;
+	dispatch->feed.erased_after = -1;
 	register_metrics(&dispatch->metrics);
 	if (open_parts(dispatch) != JK_OK) {
 		dispatch_close(&dispatch);
@@ -327,6 +338,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_writing_done(dispatch);
 	dispatch_cache_free(&dispatch->cache);
 	jk_arena_free(&dispatch->scratch);
+	dispatch_protected_done(dispatch);
 	dispatch_lag_done(dispatch);
 	dispatch_lagging_done(dispatch);
 	dispatch_recall_done(dispatch);

@@ -1,4 +1,4 @@
-/* dispatch_store_pg.c: both lanes opened and closed, and the reading one. See dispatch_store_pg.h. */
+/* dispatch_store_pg.c: all lanes opened and closed, and the reading one. See dispatch_store_pg.h. */
 #include "dispatch_store_pg_internal.h"
 
 #include <stdlib.h>
@@ -35,18 +35,26 @@ static const struct jk_db_statement idle_cursors_statement = {
 	.params = 4,
 };
 
+static const struct jk_db_statement erased_statement = {
+	.name = "dispatch_erased",
+	.sql = "SELECT erasure_id, incident_id FROM dispatch.erased_since($1::int8)",
+	.params = 1,
+};
+
 static void on_timer(void *arg)
 {
 	struct dispatch_store *store = arg;
 
 	jk_db_on_timer(store->read_db);
 	jk_db_on_timer(store->write_db);
+	jk_db_on_timer(store->protected_db);
 }
 
 static enum jk_status watch(struct dispatch_store *store, struct jk_loop *loop)
 {
 	if (jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->read_db) != JK_OK ||
-		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->write_db) != JK_OK)
+		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->write_db) != JK_OK ||
+		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, store->protected_db) != JK_OK)
 		return JK_BROKEN;
 	return jk_loop_add_timer(loop, TIMER_MS, on_timer, store);
 }
@@ -59,7 +67,8 @@ enum jk_status dispatch_store_open(const char *conninfo, struct jk_loop *loop, s
 	if (store == NULL)
 		return JK_BROKEN;
 	if (jk_db_open(conninfo, "jukwaa-dispatch-read", &store->read_db) != JK_OK ||
-		jk_db_open(conninfo, "jukwaa-dispatch", &store->write_db) != JK_OK || watch(store, loop) != JK_OK) {
+		jk_db_open(conninfo, "jukwaa-dispatch", &store->write_db) != JK_OK ||
+		jk_db_open(conninfo, "jukwaa-dispatch-protected", &store->protected_db) != JK_OK || watch(store, loop) != JK_OK) {
 		dispatch_store_close(&store);
 		return JK_BROKEN;
 	}
@@ -83,8 +92,11 @@ void dispatch_store_close(struct dispatch_store **store_p)
 		jk_db_close(&store->read_db);
 	if (store->write_db != NULL)
 		jk_db_close(&store->write_db);
+	if (store->protected_db != NULL)
+		jk_db_close(&store->protected_db);
 	arrays_done(store->read_arrays, sizeof store->read_arrays / sizeof store->read_arrays[0]);
 	arrays_done(store->recall_arrays, sizeof store->recall_arrays / sizeof store->recall_arrays[0]);
+	arrays_done(store->protected_arrays, sizeof store->protected_arrays / sizeof store->protected_arrays[0]);
 	arrays_done(store->arrays, DISPATCH_STORE_ARRAYS);
 	arrays_done(store->cursor_arrays, sizeof store->cursor_arrays / sizeof store->cursor_arrays[0]);
 	free(store);
@@ -94,6 +106,11 @@ void dispatch_store_close(struct dispatch_store **store_p)
 bool dispatch_store_can_read(const struct dispatch_store *store)
 {
 	return jk_db_is_idle(store->read_db);
+}
+
+bool dispatch_store_can_fetch(const struct dispatch_store *store)
+{
+	return jk_db_is_idle(store->protected_db);
 }
 
 bool dispatch_store_can_write(const struct dispatch_store *store)
@@ -121,6 +138,15 @@ const char *dispatch_store_problem(const struct dispatch_store *store)
 
 /* ---- reading lane ---- */
 
+static void give_erased(struct dispatch_store *store, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct jk_id incident_id = jk_db_get_id(result, row, 1);
+
+		store->reader.on_erased(store->reader.done.arg, jk_db_get_int(result, row, 0), &incident_id);
+	}
+}
+
 static void give_read(struct dispatch_store *store, const struct jk_db_outcome *outcome)
 {
 	size_t step = 0;
@@ -134,6 +160,7 @@ static void give_read(struct dispatch_store *store, const struct jk_db_outcome *
 			jk_feed_head(heads, row, &head);
 			store->reader.on_head(store->reader.done.arg, &head);
 		}
+		give_erased(store, outcome->results[step++]);
 	}
 	if (store->read_events) {
 		const PGresult *events = outcome->results[step];
@@ -177,13 +204,16 @@ static void events_step(struct dispatch_store *store, struct jk_db_step *ret_ste
 enum jk_status dispatch_store_read(struct dispatch_store *store, bool heads, const struct dispatch_want *wants, size_t count,
 	const struct dispatch_reader *reader)
 {
-	struct jk_db_step steps[2];
+	struct jk_db_step steps[3] = {{0}};
 	size_t steps_count = 0;
 
 	if (!jk_db_is_idle(store->read_db))
 		return JK_RETRY;
-	if (heads)
+	if (heads) {
 		jk_feed_heads_step(&steps[steps_count++]);
+		steps[steps_count].statement = &erased_statement;
+		jk_db_bind_int8(&steps[steps_count++], 0, &store->read_erased, reader->erased_after);
+	}
 	if (count > 0)
 		events_step(store, &steps[steps_count++], wants, count, reader->max_bytes);
 	if (steps_count == 0)

@@ -1,10 +1,11 @@
-/* dispatch_store_pg.h: all of dispatch's SQL, on two connections of its own so that reading the feed and writing never wait for
- * each other. Each connection has one job in flight; a call that finds it busy or away answers JK_RETRY and has done nothing.
- * What is passed in is borrowed until `done`. done(JK_OK): committed. JK_RETRY: perhaps not; the same call may be made again.
- * JK_BROKEN: the database refuses it (see dispatch_store_problem). Not here: what to do about it. */
+/* dispatch_store_pg.h: all of dispatch's SQL, on three connections of its own so that reading the feed, reading protected groups
+ * and writing never wait for each other. Each connection has one job in flight; a call that finds it busy or away answers
+ * JK_RETRY and has done nothing. What is passed in is borrowed until `done`. done(JK_OK): committed. JK_RETRY: perhaps not; the
+ * same call may be made again. JK_BROKEN: the database refuses it (see dispatch_store_problem). Not here: what to do about it. */
 #pragma once
 
 #include "bus/bus_loop.h"
+#include "dispatch_apart.h"
 #include "dispatch_heads.h"
 #include "dispatch_record.h"
 #include "dispatch_seal.h"
@@ -17,12 +18,13 @@ struct dispatch_store_done {
 	void (*done)(void *arg, enum jk_status status);
 };
 
-/* Opens both lanes and adds them to the loop with a timer. */
+/* Opens all lanes and adds them to the loop with a timer. */
 enum jk_status dispatch_store_open(const char *conninfo, struct jk_loop *loop, struct dispatch_store **ret_store) JK_MUST_CHECK;
 void dispatch_store_close(struct dispatch_store **store_p);
 bool dispatch_store_can_read(const struct dispatch_store *store);
+bool dispatch_store_can_fetch(const struct dispatch_store *store);
 bool dispatch_store_can_write(const struct dispatch_store *store);
-/* True while both connections stand. */
+/* True while the connections for reading and writing stand. */
 bool dispatch_store_is_up(const struct dispatch_store *store);
 /* What keeps the database from working, as jk_db_trouble says it of either lane; "" when nothing. */
 void dispatch_store_trouble(const struct dispatch_store *store, char ret_words[JK_DB_TROUBLE_BYTES]);
@@ -41,6 +43,9 @@ enum { DISPATCH_READ_MAX_BYTES = 8 * 1024 * 1024, DISPATCH_WANTS_MAX = 64 };
 struct dispatch_reader {
 	void (*on_head)(void *arg, const struct jk_head *head);    /* ascending */
 	void (*on_event)(void *arg, const struct jk_event *event); /* by stream, then seq */
+	/* An erasure after number erased_after (< 0: the newest one, whichever), before the events; asked with the heads. */
+	void (*on_erased)(void *arg, int64_t erasure_id, const struct jk_id *incident_id);
+	int64_t erased_after;
 	struct dispatch_store_done done;
 	size_t max_bytes; /* of all bodies together; at most DISPATCH_READ_MAX_BYTES */
 };
@@ -81,6 +86,22 @@ struct dispatch_recall_question {
  * lane. */
 enum jk_status dispatch_store_recall(struct dispatch_store *store, const struct dispatch_recall_question *questions, size_t count,
 	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
+
+/* ---- lane of protected groups ---- */
+
+/* Protected groups of an event, under a range that is written down and says that it may carry them. */
+struct dispatch_protected_want {
+	uint64_t session, serial, seq;
+	int64_t policy_version;
+	uint16_t place;
+	int64_t disclosure_id;
+	struct jk_id event_id;
+};
+enum { DISPATCH_FETCH_MAX = 64, DISPATCH_FETCH_MAX_BYTES = 4 * 1024 * 1024 };
+/* on_protected comes in the order of the wants, before done. refused: "" or why nothing is given; "LATER": the job was full. */
+enum jk_status dispatch_store_fetch_protected(struct dispatch_store *store, const struct dispatch_protected_want *wants,
+	size_t count, void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart),
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
 /* ---- writing lane ---- */
@@ -144,6 +165,7 @@ struct dispatch_reservation {
 	const char *stream;
 	uint64_t from_seq, to_seq;
 	int64_t policy_version;
+	uint32_t groups; /* protected ones that its copies may carry */
 };
 /* on_id comes in the order of the reservations, before done. */
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,

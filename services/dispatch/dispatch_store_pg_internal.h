@@ -1,4 +1,5 @@
-/* dispatch_store_pg_internal.h: the two lanes as dispatch_store_pg.c (both, and reading) and dispatch_store_pg_write.c see them.
+/* dispatch_store_pg_internal.h: the lanes as dispatch_store_pg.c (all, and reading), dispatch_store_pg_protected.c and
+ * dispatch_store_pg_write.c see them.
  */
 #pragma once
 
@@ -19,10 +20,13 @@ struct dispatch_write_job {
 };
 
 struct dispatch_store {
-	struct jk_db *read_db, *write_db;
-	struct jk_db_array read_arrays[2], recall_arrays[4], arrays[DISPATCH_STORE_ARRAYS], cursor_arrays[8];
-	struct jk_db_int8 read_rows, read_bytes, head_time;
+	struct jk_db *read_db, *write_db, *protected_db;
+	struct jk_db_array read_arrays[2], recall_arrays[4], protected_arrays[2], arrays[DISPATCH_STORE_ARRAYS],
+		cursor_arrays[8];
+	struct jk_db_int8 read_rows, read_bytes, read_erased, protected_bytes, head_time;
 	struct dispatch_reader reader;
+	struct dispatch_store_done protected_done;
+	void (*on_protected)(void *arg, size_t index, const char *refused, const struct dispatch_apart *apart);
 	bool read_heads, read_events;
 	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor);
 	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had);

@@ -65,12 +65,14 @@ static const struct jk_db_statement find_statement = {
 
 static const struct jk_db_statement reserve_statement = {
 	.name = "dispatch_reserve",
-	.sql = "INSERT INTO dispatch.disclosure (session, holder, key_id, stream, from_seq, to_seq, policy_version, filter)"
-	       " SELECT r.session, r.holder, r.key_id, r.stream, r.from_seq, r.to_seq, r.policy_version, r.filter"
-	       " FROM unnest($1::int8[], $2::text[], $3::int4[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::bytea[])"
-	       " WITH ORDINALITY AS r (session, holder, key_id, stream, from_seq, to_seq, policy_version, filter, ord)"
+	.sql = "INSERT INTO dispatch.disclosure (session, holder, key_id, stream, from_seq, to_seq, policy_version, filter, "
+	       "groups)"
+	       " SELECT r.session, r.holder, r.key_id, r.stream, r.from_seq, r.to_seq, r.policy_version, r.filter, r.groups"
+	       " FROM unnest($1::int8[], $2::text[], $3::int4[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::bytea[],"
+	       " $9::int4[])"
+	       " WITH ORDINALITY AS r (session, holder, key_id, stream, from_seq, to_seq, policy_version, filter, groups, ord)"
 	       " ORDER BY r.ord RETURNING disclosure_id",
-	.params = 8,
+	.params = 9,
 };
 
 static const struct jk_db_statement head_statement = {
@@ -300,15 +302,15 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,
 	void (*on_id)(void *arg, size_t index, int64_t disclosure_id), const struct dispatch_store_done *done)
 {
-	static const unsigned oids[] = {
-		JK_OID_INT8, JK_OID_TEXT, JK_OID_INT4, JK_OID_TEXT, JK_OID_INT8, JK_OID_INT8, JK_OID_INT8, JK_OID_BYTEA};
+	static const unsigned oids[] = {JK_OID_INT8, JK_OID_TEXT, JK_OID_INT4, JK_OID_TEXT, JK_OID_INT8, JK_OID_INT8, JK_OID_INT8,
+		JK_OID_BYTEA, JK_OID_INT4};
 	struct jk_db_array *arrays = store->arrays;
 
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
 	begin_job(store, done);
 	store->job.on_id = on_id;
-	reset_arrays(arrays, oids, 8);
+	reset_arrays(arrays, oids, 9);
 	for (size_t i = 0; i < count; i++) {
 		const struct dispatch_reservation *r = &reservations[i];
 
@@ -320,8 +322,9 @@ enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct
 		jk_db_array_add_int(&arrays[5], (int64_t)r->to_seq);
 		jk_db_array_add_int(&arrays[6], r->policy_version);
 		jk_db_array_add(&arrays[7], r->holder.filter, sizeof r->holder.filter);
+		jk_db_array_add_int(&arrays[8], r->groups);
 	}
-	bind_arrays(add_step(store, &reserve_statement), arrays, 8);
+	bind_arrays(add_step(store, &reserve_statement), arrays, 9);
 	return start_job(store);
 }
 

@@ -150,8 +150,19 @@ bool dispatch_subscription_ack(struct dispatch_subscription *subscription, uint6
 void dispatch_subscription_revoke_ranges(struct dispatch_subscription *subscription, int64_t policy_version)
 {
 	subscription->policy_version = policy_version;
-	for (size_t i = 0; i < subscription->place_count; i++)
+	for (size_t i = 0; i < subscription->place_count; i++) {
 		subscription->places[i].reserved_to = subscription->places[i].at.seq;
+		subscription->places[i].groups = 0;
+	}
+}
+
+const struct dispatch_range *dispatch_subscription_range(const struct dispatch_place *place, uint64_t seq)
+{
+	/* The newest is last, and stands for the numbers from its first on. */
+	for (uint8_t i = place->range_count; i > 0 && seq <= place->reserved_to; i--)
+		if (place->ranges[i - 1].from_seq <= seq && seq <= place->ranges[i - 1].to_seq)
+			return &place->ranges[i - 1];
+	return NULL;
 }
 
 static struct dispatch_range *range_of(struct dispatch_place *place, uint64_t seq)

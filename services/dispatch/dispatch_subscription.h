@@ -17,6 +17,7 @@ enum {
 struct dispatch_range {
 	int64_t disclosure_id;
 	uint64_t from_seq, to_seq;
+	uint32_t groups; /* protected ones that its copies may carry */
 	struct dispatch_record *record;   /* NULL: nothing of it was sent */
 	uint64_t noted_seen, noted_acked; /* as written down last */
 	int64_t noted_ms;
@@ -34,6 +35,8 @@ struct dispatch_place {
 	bool reserving;                 /* a range has been asked for */
 	uint64_t asked_block, asked_in; /* the block it waits for, and the reading it was last counted in */
 	uint64_t reserved_to;           /* may be sent up to here */
+	uint32_t groups;                /* protected ones that ranges to come are asked for */
+	bool fetching;                  /* protected groups of its next events have been asked for */
 	struct dispatch_range ranges[DISPATCH_RANGES_MAX];
 	uint8_t range_count;
 };
@@ -110,6 +113,8 @@ bool dispatch_subscription_can_note(struct dispatch_place *place, uint64_t seq, 
 void dispatch_subscription_note(struct dispatch_place *place, uint64_t seq, uint32_t term);
 /* The range is written down. A range before it ends where this one begins. */
 void dispatch_subscription_grant(struct dispatch_place *place, const struct dispatch_range *range);
+/* The open range that this number is sent under; NULL: none. */
+const struct dispatch_range *dispatch_subscription_range(const struct dispatch_place *place, uint64_t seq);
 /* Takes out a range of which all that was sent is acknowledged (or any, when `all`), with its record; false when there is none.
  */
 bool dispatch_subscription_take_closed(struct dispatch_place *place, bool all, struct dispatch_range *ret_range);

@@ -11,7 +11,15 @@ enum { ROWS_MAX = 2048, SAVE_SOON_MS = 200 };
 
 /* ---- collecting ---- */
 
-static void reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
+/* The range it stands in says nothing of protected groups that its next copy may carry: another one takes its place. */
+static bool lacks_groups(const struct dispatch_place *place, uint64_t seq)
+{
+	const struct dispatch_range *range = dispatch_subscription_range(place, seq);
+
+	return range != NULL && (place->groups & ~range->groups) != 0;
+}
+
+void dispatch_writing_reserve(struct dispatch *dispatch, struct dispatch_subscription *subscription, size_t place_no)
 {
 	struct dispatch_place *place = &subscription->places[place_no];
 	struct dispatch_reservation *reservation;
@@ -29,8 +37,9 @@ static void reserve(struct dispatch *dispatch, struct dispatch_subscription *sub
 		.key_id = subscription->key_id,
 		.place = (uint16_t)place_no,
 		.stream = place->stream->name,
-		.from_seq = next > place->reserved_to ? next : place->reserved_to + 1,
-		.policy_version = subscription->policy_version};
+		.from_seq = next > place->reserved_to || lacks_groups(place, next) ? next : place->reserved_to + 1,
+		.policy_version = subscription->policy_version,
+		.groups = place->groups};
 	reservation->to_seq =
 		reservation->from_seq + dispatch_rules_reserve_count(place->stream->last_seq + 1 - reservation->from_seq) - 1;
 }
@@ -41,7 +50,7 @@ bool dispatch_writing_covers(
 	struct dispatch_place *place = &subscription->places[place_no];
 
 	if (dispatch_rules_should_reserve(seq, place->reserved_to))
-		reserve(dispatch, subscription, place_no);
+		dispatch_writing_reserve(dispatch, subscription, place_no);
 	if (seq > place->reserved_to)
 		return false;
 	if (dispatch_subscription_can_note(place, seq, term))
@@ -49,7 +58,7 @@ bool dispatch_writing_covers(
 	/* The record is full: the range ends here, unless the next one comes already. */
 	if (!place->reserving) {
 		place->reserved_to = seq - 1;
-		reserve(dispatch, subscription, place_no);
+		dispatch_writing_reserve(dispatch, subscription, place_no);
 	}
 	return false;
 }
@@ -176,7 +185,8 @@ static void on_id(void *arg, size_t index, int64_t disclosure_id)
 	struct dispatch *dispatch = arg;
 	const struct dispatch_reservation *r =
 		&((const struct dispatch_reservation *)dispatch->writing.reserve_flying.items)[index];
-	const struct dispatch_range range = {.disclosure_id = disclosure_id, .from_seq = r->from_seq, .to_seq = r->to_seq};
+	const struct dispatch_range range = {
+		.disclosure_id = disclosure_id, .from_seq = r->from_seq, .to_seq = r->to_seq, .groups = r->groups};
 	struct jk_session *session = jk_session_find(dispatch->sessions, r->session);
 	struct dispatch_subscription *subscription = session == NULL ? NULL : session->user;
 	struct dispatch_range closed;

@@ -11,7 +11,14 @@ static const struct jk_db_statement remove_keys = {
 	.params = 1,
 };
 
+static const struct jk_db_statement remove_protected = {
+	.name = "intake_remove_protected",
+	.sql = "SELECT removed, more, held, oldest FROM intake.remove_protected($1::int8::integer)",
+	.params = 1,
+};
+
 const struct jk_retain_kind intake_retain_kinds[INTAKE_RETAIN_KINDS] = {
 	{"report", &remove_reports},
 	{"dedup", &remove_keys},
+	{"protected", &remove_protected},
 };

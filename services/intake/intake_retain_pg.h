@@ -4,5 +4,5 @@
 
 #include "retain/retain.h"
 
-enum { INTAKE_RETAIN_KINDS = 2 };
+enum { INTAKE_RETAIN_KINDS = 3 };
 extern const struct jk_retain_kind intake_retain_kinds[INTAKE_RETAIN_KINDS];

@@ -9,6 +9,12 @@ from feed_proof import sodium
 from jukwaa_harness import read_key
 
 
+# Members of a document stand in the order of agreement.proto.
+ORDER = ("agreement", "version", "kind", "provider", "recipient", "desks", "counties", "categories", "all_categories", "severity_floor",
+         "tlp_ceiling", "profile", "reporter", "persons", "actions", "purpose", "legal_basis", "retention_days", "redistribution", "start",
+         "end")
+
+
 class Party:
     """An agency with a key that may sign for it."""
 
@@ -44,6 +50,7 @@ def agree(stack, code, provider, recipient, profile, **fields):
                 "counties": ["*"], "all_categories": True, "tlp_ceiling": "RED", "profile": profile,
                 "actions": ["VIEW", "CASE", "NOTIFY", "RESPOND"], "purpose": "tests", "legal_basis": "none",
                 "start": "2020-01-01T00:00:00Z", **fields}
+    document = {key: document[key] for key in ORDER if key in document}
     text = json.dumps(document, separators=(",", ":"))
     pact, = stack.sql("INSERT INTO registry.pact (kind, code) VALUES ('AGREEMENT', %s) RETURNING pact_id", code)[0]
     stack.sql("INSERT INTO registry.pact_version (pact_id, version, document, digest) VALUES (%s, 1, %s, %s)", pact, text,

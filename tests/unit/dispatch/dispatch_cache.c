@@ -67,6 +67,38 @@ static void test_streams_are_sorted_and_kept(void **state)
 	assert_null(cache);
 }
 
+static void put_incident(struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t seq, uint8_t incident)
+{
+	static const uint8_t chain[32];
+	struct jk_event row = {.seq = seq, .chain = chain, .category = 6, .incident_id = {{incident}}};
+	struct dispatch_event *event;
+
+	(void)jk_text_copy(row.stream, sizeof row.stream, stream->name);
+	event = dispatch_event_new(&row, arena);
+	assert_non_null(event);
+	dispatch_cache_put(cache, stream, seq - 1, &event);
+}
+
+static void test_what_was_erased_is_dropped(void **state)
+{
+	struct dispatch_cache *cache = dispatch_cache_new(LIMIT_BYTES);
+	struct dispatch_stream *one = dispatch_cache_stream(cache, "001"), *other = dispatch_cache_stream(cache, "002");
+	const struct jk_id erased = {{7}}, unknown = {{9}};
+	(void)state;
+
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		put_incident(cache, one, seq, seq == 2 ? 7 : 1);
+	put_incident(cache, other, 1, 7);
+	put_incident(cache, other, DISPATCH_BLOCK_EVENTS + 1, 1); /* a block of its own */
+	assert_int_equal(dispatch_cache_drop_incident(cache, &unknown), 0);
+	assert_int_equal(dispatch_cache_drop_incident(cache, &erased), 2);
+	assert_null(dispatch_cache_peek(cache, one, 1));
+	assert_null(dispatch_cache_peek(cache, other, 1));
+	assert_non_null(dispatch_cache_peek(cache, other, DISPATCH_BLOCK_EVENTS + 1));
+	assert_int_equal(dispatch_cache_drop_incident(cache, &erased), 0);
+	dispatch_cache_free(&cache);
+}
+
 static void test_blocks_are_whole(void **state)
 {
 	struct dispatch_cache *cache = dispatch_cache_new(LIMIT_BYTES);
@@ -201,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_streams_are_sorted_and_kept),
+		cmocka_unit_test(test_what_was_erased_is_dropped),
 		cmocka_unit_test(test_blocks_are_whole),
 		cmocka_unit_test(test_bytes_are_bounded_and_the_oldest_goes),
 		cmocka_unit_test(test_one_block_is_bounded_too),

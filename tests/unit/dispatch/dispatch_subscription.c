@@ -225,6 +225,28 @@ static void test_records(void **state)
 	assert_int_equal(dispatch_record_find(place->ranges[0].record, 13), 3); /* freed with the subscription */
 }
 
+/* Copies may carry protected groups only under a range that says so: it takes the place of one that does not. */
+static void test_a_range_with_groups(void **state)
+{
+	struct dispatch_place *place = &subscription->places[0];
+	(void)state;
+
+	assert_null(dispatch_subscription_range(place, 11));
+	grant(place, 1, 11, 30);
+	assert_int_equal(dispatch_subscription_range(place, 11)->disclosure_id, 1);
+	assert_null(dispatch_subscription_range(place, 31));
+	dispatch_subscription_grant(
+		place, &(struct dispatch_range){.disclosure_id = 2, .from_seq = 15, .to_seq = 40, .groups = 1 << JK_GROUP_PERSONS});
+	assert_int_equal(dispatch_subscription_range(place, 14)->disclosure_id, 1);
+	assert_int_equal(dispatch_subscription_range(place, 14)->groups, 0);
+	assert_int_equal(dispatch_subscription_range(place, 15)->groups, 1 << JK_GROUP_PERSONS);
+	/* Another policy: nothing more under either, and nothing is asked for as before. */
+	place->groups = 1 << JK_GROUP_PERSONS;
+	dispatch_subscription_revoke_ranges(subscription, 9);
+	assert_null(dispatch_subscription_range(place, 15));
+	assert_int_equal(place->groups, 0);
+}
+
 static void test_ranges_are_bounded(void **state)
 {
 	struct dispatch_place *place = &subscription->places[0];
@@ -261,6 +283,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_acknowledged_position, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_range_with_groups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_behind, set_up, tear_down),
 	};
