@@ -227,7 +227,8 @@ static void open_dealer(struct client_link *link, int64_t now_ms)
 {
 	struct jk_refusal refusal = {0};
 
-	if (jk_dealer_open(link->bus, link->endpoint, link->server_keys[link->server_key_at], &link->key, &link->dealer, &refusal) != JK_OK) {
+	if (jk_dealer_open(link->bus, link->endpoint, link->server_keys[link->server_key_at], &link->key, &link->dealer,
+		    &refusal) != JK_OK) {
 		raise_trouble(link, JUKWAA_E_USAGE, jk_words_name(&jk_codes, (int)refusal.code), refusal.field,
 			refusal.reason[0] ? refusal.reason : "the endpoint cannot be used");
 		link->state = CLIENT_OVER;

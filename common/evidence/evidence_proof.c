@@ -103,6 +103,7 @@ static bool follow_links(
 {
 	const uint8_t *previous = NULL;
 
+	*ret = (struct jk_proven){0};
 	if (proof->n_links == 0 || proof->links[0]->seq == 0 || proof->previous_chain.len != (proof->links[0]->seq == 1 ? 0 : 32))
 		return refuse(ret_refusal, "streams.previous_chain", "it begins nowhere");
 	if (proof->previous_chain.len != 0)

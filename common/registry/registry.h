@@ -35,7 +35,7 @@ struct jk_registry_key {
 	const struct jk_desk *desk; /* NULL: none */
 	bool revoked;               /* the key, its desk or its agency; ask jk_registry_key_standing, which knows of time too */
 	int64_t valid_from_us, expires_at_us; /* 0: none */
-	bool any_sender;            /* cap_senders holds "*" */
+	bool any_sender;                      /* cap_senders holds "*" */
 	const char *const *cap_senders;
 	size_t cap_sender_count;
 	int32_t rate_limit; /* reports a second; 0: none */

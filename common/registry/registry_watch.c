@@ -24,7 +24,7 @@ struct jk_registry_watch {
 	_Atomic int64_t version;
 	char problem[REGISTRY_PROBLEM_BYTES];
 	bool fatal;
-	struct registry_known known; /* of the thread */
+	struct registry_known known;    /* of the thread */
 	int64_t told_at_ms[DOOR_SLOTS]; /* by the key's first byte: when the log last told of such a key at the door */
 };
 

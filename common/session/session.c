@@ -48,9 +48,8 @@ bool session_key_is_good(struct jk_sessions *sessions, struct session_entry *ent
 	if (entry->checked == sessions->registry_number)
 		return entry->expires_at_us == 0 || jk_time_now_us() < entry->expires_at_us;
 	key = jk_registry_find_key(registry, session->curve_key);
-	if (key == NULL || jk_registry_key_standing(key, jk_time_now_us()) != JK_STANDING_GOOD ||
-		key->realm != registry->realm || key->key_id != session->key_id ||
-		key->agency->agency_id != session->agency_id ||
+	if (key == NULL || jk_registry_key_standing(key, jk_time_now_us()) != JK_STANDING_GOOD || key->realm != registry->realm ||
+		key->key_id != session->key_id || key->agency->agency_id != session->agency_id ||
 		(key->desk == NULL ? -1 : key->desk->desk_id) != session->desk_id ||
 		(sessions->service.roles >> key->role & 1) == 0)
 		return false;
@@ -264,7 +263,8 @@ static bool is_worth_a_line(enum jk_code code)
 	return code != JK_CODE_UNAVAILABLE && code != JK_CODE_STOPPING && code != JK_CODE_REPLACED;
 }
 
-void session_log(struct jk_sessions *sessions, const uint8_t curve_key[32], const char *what, enum jk_code code, const char *field)
+void session_log(
+	struct jk_sessions *sessions, const uint8_t curve_key[32], const char *what, enum jk_code code, const char *field)
 {
 	int64_t now_ms = jk_time_mono_ms();
 	struct session_key *kept = is_worth_a_line(code) ? session_table_key(&sessions->table, curve_key, now_ms) : NULL;
@@ -324,8 +324,8 @@ void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, en
 	session_end_silently(sessions, entry_of(session));
 }
 
-void jk_session_log(struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code,
-	const char *field)
+void jk_session_log(
+	struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code, const char *field)
 {
 	session_log(sessions, session->curve_key, what, code, field);
 }

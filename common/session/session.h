@@ -83,8 +83,8 @@ void jk_session_refuse(
 	struct jk_sessions *sessions, struct jk_session *session, uint64_t request, const struct jk_refusal *refusal);
 /* For a refusal that the service gives in another form (a receipt): the line that tells the operator, under the same limit as all
  * about this key. what: the event's name. */
-void jk_session_log(struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code,
-	const char *field);
+void jk_session_log(
+	struct jk_sessions *sessions, const struct jk_session *session, const char *what, enum jk_code code, const char *field);
 /* Sends BYE and ends it. */
 void jk_session_end(struct jk_sessions *sessions, struct jk_session *session, enum jk_code code, const char *reason);
 /* NULL when no such session is open. */

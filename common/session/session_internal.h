@@ -42,7 +42,8 @@ void session_send_bye(
 void session_refuse_to(struct jk_sessions *sessions, const struct jk_route *route, const uint8_t curve_key[32], uint64_t request,
 	const struct jk_refusal *refusal);
 /* The line that tells the operator of it. what: the event's name. */
-void session_log(struct jk_sessions *sessions, const uint8_t curve_key[32], const char *what, enum jk_code code, const char *field);
+void session_log(
+	struct jk_sessions *sessions, const uint8_t curve_key[32], const char *what, enum jk_code code, const char *field);
 /* Sends BYE to a session whose key may not be used any more, and ends it. */
 void session_end_for_key(struct jk_sessions *sessions, struct session_entry *entry);
 /* Ends it without a word. */

@@ -23,8 +23,7 @@ static void refuse(const struct incoming *incoming, uint64_t request, enum jk_co
 	struct jk_refusal refusal;
 
 	(void)jk_refuse(&refusal, code, field, "%s", reason);
-	session_refuse_to(
-		incoming->sessions, &incoming->received->route, incoming->received->curve_key, request, &refusal);
+	session_refuse_to(incoming->sessions, &incoming->received->route, incoming->received->curve_key, request, &refusal);
 }
 
 static char *mutable_text(const char *constant)
@@ -37,8 +36,8 @@ static char *mutable_text(const char *constant)
 	return pointer.out;
 }
 
-/* A key that is revoked or expired, or gone from the registry. Cutting would overtake a BYE that is still on its way out, so whoever has a
- * session is told and ended; whoever has none was told before, or learns it at the door when it comes back. */
+/* A key that is revoked or expired, or gone from the registry. Cutting would overtake a BYE that is still on its way out, so
+ * whoever has a session is told and ended; whoever has none was told before, or learns it at the door when it comes back. */
 static void turn_away(const struct incoming *incoming)
 {
 	struct jk_sessions *sessions = incoming->sessions;

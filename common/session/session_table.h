@@ -25,7 +25,7 @@ struct session_entry {
 	struct jk_session session; /* first: the public face of the same address */
 	struct session_entry *next_by_number, *next_by_route;
 	struct session_key *key;
-	uint64_t checked; /* number of the snapshot in which the key was last found good */
+	uint64_t checked;      /* number of the snapshot in which the key was last found good */
 	int64_t expires_at_us; /* of the key in that snapshot; 0: never */
 };
 

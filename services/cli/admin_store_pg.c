@@ -67,34 +67,50 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 	[ADMIN_DESK_REVOKE] = REVOKE("registry.desk", "code = $1"),
 	[ADMIN_DESK_REINSTATE] = REINSTATE("registry.desk", "code = $1"),
 	/* A desk's key belongs to the desk's agency. */
-	[ADMIN_KEY_ADD] = ADD(
-		"INSERT INTO registry.key AS r "
-		"(curve_key, sign_key, role, realm, agency_id, desk_id, cap_senders, may_sign, rate_limit, note, valid_from, "
-		"expires_at) "
-		"VALUES (decode($1, 'hex'), decode($2, 'hex'), $3, coalesce($4, (SELECT realm FROM meta.realm)), "
-		"coalesce(" AGENCY("$5") ", -1), " GIVEN("$6", DESK_OF("$6", "$5")) ", $7::text[], $8::boolean, $9::integer, $10, "
-		"$11::timestamptz, " END_TIME("$12") ") "
-		"ON CONFLICT (curve_key) DO UPDATE SET sign_key = excluded.sign_key, role = excluded.role, "
-		"realm = excluded.realm, agency_id = excluded.agency_id, desk_id = excluded.desk_id, "
-		"cap_senders = excluded.cap_senders, may_sign = r.may_sign OR excluded.may_sign, "
-		"rate_limit = excluded.rate_limit, note = excluded.note, "
-		"valid_from = coalesce(excluded.valid_from, r.valid_from), "
-		"expires_at = " KEPT_END("$12") " "
-		"WHERE r.revoked_at IS NULL AND (r.sign_key, r.role, r.realm, r.agency_id, r.desk_id, r.cap_senders, r.may_sign, "
-		"r.rate_limit, r.note, r.valid_from, r.expires_at) IS DISTINCT FROM "
-		"(excluded.sign_key, excluded.role, excluded.realm, excluded.agency_id, excluded.desk_id, "
-		"excluded.cap_senders, r.may_sign OR excluded.may_sign, excluded.rate_limit, excluded.note, "
-		"coalesce(excluded.valid_from, r.valid_from), " KEPT_END("$12") ")",
-		"registry.key", "curve_key = decode($1, 'hex')"),
+	[ADMIN_KEY_ADD] =
+		ADD("INSERT INTO registry.key AS r "
+		    "(curve_key, sign_key, role, realm, agency_id, desk_id, cap_senders, may_sign, rate_limit, note, valid_from, "
+		    "expires_at) "
+		    "VALUES (decode($1, 'hex'), decode($2, 'hex'), $3, coalesce($4, (SELECT realm FROM meta.realm)), "
+		    "coalesce(" AGENCY("$5") ", -1), " GIVEN("$6",
+			    DESK_OF("$6",
+				    "$5")) ", $7::text[], $8::boolean, $9::integer, $10, "
+					   "$11::timestamptz, " END_TIME(
+						   "$12") ") "
+							  "ON CONFLICT (curve_key) DO UPDATE SET sign_key = excluded.sign_key, "
+							  "role = excluded.role, "
+							  "realm = excluded.realm, agency_id = excluded.agency_id, desk_id = "
+							  "excluded.desk_id, "
+							  "cap_senders = excluded.cap_senders, may_sign = r.may_sign OR "
+							  "excluded.may_sign, "
+							  "rate_limit = excluded.rate_limit, note = excluded.note, "
+							  "valid_from = coalesce(excluded.valid_from, r.valid_from), "
+							  "expires_at = " KEPT_END(
+								  "$12") " "
+									 "WHERE r.revoked_at IS NULL AND (r.sign_key, r.role, "
+									 "r.realm, r.agency_id, r.desk_id, r.cap_senders, "
+									 "r.may_sign, "
+									 "r.rate_limit, r.note, r.valid_from, r.expires_at) IS "
+									 "DISTINCT FROM "
+									 "(excluded.sign_key, excluded.role, excluded.realm, "
+									 "excluded.agency_id, excluded.desk_id, "
+									 "excluded.cap_senders, r.may_sign OR excluded.may_sign, "
+									 "excluded.rate_limit, excluded.note, "
+									 "coalesce(excluded.valid_from, r.valid_from), " KEPT_END(
+										 "$12") ")",
+			"registry.key", "curve_key = decode($1, 'hex')"),
 	[ADMIN_KEY_ROTATE] = "SELECT * FROM registry.rotate_key(decode($1, 'hex'), decode($2, 'hex'), decode($3, 'hex'), "
 			     "$4::interval, " END_TIME("$5") ")",
 	[ADMIN_KEY_LIST] =
 		"SELECT " FINGERPRINT("k") " AS fingerprint, encode(k.curve_key, 'hex') AS curve_public, k.role, k.realm, "
-		"a.code AS agency, d.code AS desk, array_to_string(k.cap_senders, ' ') AS cap_senders, k.may_sign, k.rate_limit, "
-		"k.note, k.added_at, k.valid_from, k.expires_at, (SELECT " FINGERPRINT("o") " FROM registry.key o WHERE o.key_id = "
-		"k.replaces) AS replaces, k.revoked_at "
-		"FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN registry.desk d USING (desk_id) "
-		"ORDER BY k.key_id",
+					   "a.code AS agency, d.code AS desk, array_to_string(k.cap_senders, ' ') AS "
+					   "cap_senders, k.may_sign, k.rate_limit, "
+					   "k.note, k.added_at, k.valid_from, k.expires_at, (SELECT " FINGERPRINT(
+						   "o") " FROM registry.key o WHERE o.key_id = "
+							"k.replaces) AS replaces, k.revoked_at "
+							"FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN "
+							"registry.desk d USING (desk_id) "
+							"ORDER BY k.key_id",
 	[ADMIN_KEY_REVOKE] = REVOKE("registry.key", "curve_key = decode($1, 'hex')"),
 	[ADMIN_KEY_REINSTATE] = REINSTATE("registry.key", "curve_key = decode($1, 'hex')"),
 	[ADMIN_ALLOW_ADD] = "WITH wanted AS (SELECT coalesce(" DESK("$1") ", -1) AS desk_id, " GIVEN("$2",

@@ -19,8 +19,8 @@ enum admin_statement {
 	ADMIN_DESK_LIST,
 	ADMIN_DESK_REVOKE,    /* code -> done */
 	ADMIN_DESK_REINSTATE, /* code -> done */
-	/* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], may_sign, rate, note, from or NULL, end or
-	 * NULL -> done */
+	/* curve hex, sign hex, role, realm or NULL, agency, desk or NULL, senders text[], may_sign, rate, note, from or NULL, end
+	 * or NULL -> done */
 	ADMIN_KEY_ADD,
 	ADMIN_KEY_ROTATE, /* old curve hex, new curve hex, new sign hex, overlap, end -> done, old_expires_at */
 	ADMIN_KEY_LIST,

@@ -96,8 +96,8 @@ static const struct operation operations[] = {
 			{"--rate-limit", NUMBER, "N", "reports a second, 0: none", false, "0"},
 			{"--note", TEXT, "TEXT", "for people", false, ""},
 			{"--from", TIME, "TIME", "RFC 3339; it is refused before; default: at once", false, NULL},
-			{"--expires", END_TIME, "TIME", "RFC 3339, or never; as if revoked from then on; default: as it was", false,
-				NULL},
+			{"--expires", END_TIME, "TIME", "RFC 3339, or never; as if revoked from then on; default: as it was",
+				false, NULL},
 			END},
 		"key", "jukwaa admin key add --file police.key.pub --role publisher --agency KPS --any-sender"},
 	{"key", "rotate", ADMIN_KEY_ROTATE,
@@ -176,7 +176,8 @@ static void add_sender(struct jk_buffer *senders, const char *sender)
 	jk_buffer_printf(senders, "\"");
 }
 
-/* Reads FILE.pub or hex into texts: the CURVE and the Ed25519 key. Hex has the first only; where both are needed it will not do. */
+/* Reads FILE.pub or hex into texts: the CURVE and the Ed25519 key. Hex has the first only; where both are needed it will not do.
+ */
 static bool read_key(struct call *call, bool pair, const char *text, const char **ret_curve, const char **ret_sign)
 {
 	uint8_t curve[JK_KEY_BYTES], sign[JK_KEY_BYTES] = {0};
@@ -313,7 +314,8 @@ static bool take(struct call *call, struct cli_args *args, int at, bool *ret_goo
 	else if (is_switch)
 		call->values[at] = "true";
 	else
-		call->values[at] = parameter->form == KEY_FILE || parameter->form == KEY_PAIR ? text : convert(call, parameter->form, text);
+		call->values[at] =
+			parameter->form == KEY_FILE || parameter->form == KEY_PAIR ? text : convert(call, parameter->form, text);
 	*ret_good = parameter->form == SENDERS || call->values[at];
 	return true;
 }

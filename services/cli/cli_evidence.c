@@ -184,24 +184,25 @@ static int export_streams(const struct cli *cli, const struct evidence_part *par
 }
 
 struct export_texts {
-	const char *streams[STREAMS_MAX];
+	char *kept[STREAMS_MAX];
+	const char *streams[STREAMS_MAX]; /* the same */
 	size_t stream_count;
 	const char *from, *to, *out;
 };
 
-/* --county may be given again, and may be a list. The words are cut in place. */
+/* --county may be given again, and may be a list. */
 static int add_streams(struct export_texts *texts, const char *list)
 {
-	char *at = strdupa(list);
+	for (const char *word = list; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
+		size_t size = strcspn(word, ",");
 
-	for (char *word; (word = strsep(&at, ","));) {
-		char *kept = *word ? strdup(word) : NULL;
-
-		if (!kept || texts->stream_count == STREAMS_MAX) {
-			free(kept);
+		if (size == 0 || texts->stream_count == STREAMS_MAX)
 			return cli_usage("evidence", "--county is a list such as 047,001 or @KPS, not '%s'", list);
-		}
-		texts->streams[texts->stream_count++] = kept;
+		texts->kept[texts->stream_count] = strndup(word, size);
+		if (!texts->kept[texts->stream_count])
+			return cli_fail(CLI_REFUSED, NULL, "no memory");
+		texts->streams[texts->stream_count] = texts->kept[texts->stream_count];
+		texts->stream_count++;
 	}
 	return CLI_OK;
 }
@@ -259,14 +260,8 @@ static int run_export(const struct cli *cli, struct cli_args *args)
 		status = need_database(cli);
 	if (status == CLI_OK)
 		status = export_to(cli, &texts, &part);
-	for (size_t i = 0; i < texts.stream_count; i++) {
-		union {
-			const char *in;
-			char *out;
-		} kept = {.in = texts.streams[i]};
-
-		free(kept.out);
-	}
+	for (size_t i = 0; i < texts.stream_count; i++)
+		free(texts.kept[i]);
 	return status;
 }
 

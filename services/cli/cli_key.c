@@ -15,8 +15,8 @@ static void print_public(const struct cli *cli, const char *path, const uint8_t 
 	if (cli->json) {
 		struct jk_buffer file = {0};
 		jk_json_quote(&file, path);
-		printf("{\"file\":%s,\"curve_public\":\"%s\",\"sign_public\":\"%s\",\"fingerprint\":\"%s\"}\n", file.failed ? "null" : file.data,
-			curve_hex, sign_hex, fingerprint);
+		printf("{\"file\":%s,\"curve_public\":\"%s\",\"sign_public\":\"%s\",\"fingerprint\":\"%s\"}\n",
+			file.failed ? "null" : file.data, curve_hex, sign_hex, fingerprint);
 		jk_buffer_done(&file);
 	} else {
 		printf("%s\n  CURVE public    %s\n  Ed25519 public  %s\n  fingerprint     %s\n", path, curve_hex, sign_hex,

@@ -216,7 +216,8 @@ static void show_value(void *arg, const char *part, const char *subject, const c
 	if (shown->cli->json)
 		print_json_text(name, value);
 	else if (strcmp(name, "level") == 0)
-		shown->column += printf("  %s%s%s", cli_tone(shown->cli, level_tone(value)), value, cli_tone(shown->cli, CLI_PLAIN));
+		shown->column +=
+			printf("  %s%s%s", cli_tone(shown->cli, level_tone(value)), value, cli_tone(shown->cli, CLI_PLAIN));
 	else if (*value)
 		cli_print_figure(&shown->column, name, value);
 }
@@ -226,6 +227,7 @@ static int show_database(const struct cli *cli)
 	struct shown_rows shown = {.cli = cli};
 	const char *code;
 	char reason[256];
+	int pacts;
 
 	if (!status_store_read(cli->database, show_value, &shown, &code, reason)) {
 		if (cli->json) {
@@ -237,9 +239,9 @@ static int show_database(const struct cli *cli)
 		}
 		return CLI_UNREACHABLE;
 	}
-	status_pacts_read(cli->database, show_value, &shown);
 	end_row(&shown);
-	return shown.failed ? CLI_REFUSED : CLI_OK;
+	pacts = status_pacts_show(cli);
+	return shown.failed ? CLI_REFUSED : pacts;
 }
 
 int cli_status(const struct cli *cli, int argc, char **argv)

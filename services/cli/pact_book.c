@@ -14,7 +14,7 @@ struct jk_pact *pact_book_find(const struct pact_book *book, enum jk_pact_kind k
 }
 
 /* As common/registry: what a key signed while it was good stays good. */
-static bool is_good_at(const struct pact_signer *signer, int64_t at_us)
+bool pact_book_may_sign(const struct pact_signer *signer, int64_t at_us)
 {
 	return signer->may_sign && at_us < signer->revoked_us && at_us >= signer->valid_from_us && at_us < signer->expires_us;
 }
@@ -32,7 +32,7 @@ static bool may_sign(void *arg, const uint8_t sign_key[JK_KEY_BYTES], int32_t ag
 	for (size_t i = 0; !asking->nobody && i < asking->book->signer_count; i++) {
 		const struct pact_signer *signer = &asking->book->signers[i];
 		if (memcmp(signer->sign_key, sign_key, JK_KEY_BYTES) == 0 && signer->agency_id == agency_id &&
-			(!operator_act || signer->is_operator) && is_good_at(signer, at_us))
+			(!operator_act || signer->is_operator) && pact_book_may_sign(signer, at_us))
 			return true;
 	}
 	return false;
@@ -124,10 +124,10 @@ const struct pact_signer *pact_book_signer(
 		if (memcmp(signer->sign_key, sign_key, JK_KEY_BYTES) != 0 || (agency && strcmp(signer->agency, agency) != 0))
 			continue;
 		known = true;
-		bool stopped = signer->revoked_us != INT64_MAX || signer->agency_revoked;
+		bool stopped = signer->revoked_us <= book->now_us || signer->agency_revoked;
 		revoked = revoked || stopped;
-		over = over || (signer->may_sign && !stopped && !is_good_at(signer, book->now_us));
-		if (stopped || !is_good_at(signer, book->now_us))
+		over = over || (signer->may_sign && !stopped && !pact_book_may_sign(signer, book->now_us));
+		if (stopped || !pact_book_may_sign(signer, book->now_us))
 			continue;
 		if (found && found->agency_id != signer->agency_id) {
 			(void)jk_refuse(ret_refusal, JK_CODE_NOT_PERMITTED, "agency", "this key signs for several: name one");

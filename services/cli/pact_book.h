@@ -31,6 +31,8 @@ void pact_book_decide(
 /* The word of a version today: jk_pact_state's, and ENDED when its time is over. */
 enum jk_pact_word pact_book_word(
 	const struct pact_book *book, const struct jk_pact *pact, const struct jk_pact_state *state, size_t version);
+/* This key might sign at that time. */
+bool pact_book_may_sign(const struct pact_signer *signer, int64_t at_us);
 /* Who may sign now with this key; agency NULL: whichever it is registered for, when there is one only. NULL: refused. */
 const struct pact_signer *pact_book_signer(
 	const struct pact_book *book, const uint8_t sign_key[JK_KEY_BYTES], const char *agency, struct jk_refusal *ret_refusal);

@@ -1,7 +1,8 @@
-/* status_pacts.h: agreements and task forces that every service holds closed, because their rows are not what was signed. */
+/* status_pacts.h: what `jukwaa status` warns of in agreements and task forces. Blocks. */
 #pragma once
 
-#include "services/cli/status_store_pg.h"
+#include "services/cli/cli.h"
 
-/* Rows {"agreement" or "taskforce", CODE, "closed", reason}. Reads the registry as services do, with every signature. */
-void status_pacts_read(const char *conninfo, status_row *row, void *arg);
+/* Prints a line for each that is closed, and for each that ends within 30 days, and for agencies that have agreed on something
+ * and have no key left that may sign. CLI_REFUSED when one is closed: nobody gets anything under it. */
+int status_pacts_show(const struct cli *cli);

@@ -31,17 +31,19 @@ static const struct {
 		    "oldest_s "
 		    "FROM notify.message"},
 	/* What will be wrong if nobody does anything. A key that another has taken over from ends as it was meant to. */
-	{"warning",
-		"SELECT 'key ' || a.code || coalesce('/' || d.code, '') || ' ' || encode(substr(sha256(k.curve_key), 1, 8), 'hex') "
-		"AS subject, CASE WHEN s.taken_over THEN 'NOTICE' WHEN k.expires_at < now() + interval '3 days' THEN 'ALARM' "
-		"WHEN k.expires_at < now() + interval '14 days' THEN 'WARN' ELSE 'NOTICE' END AS level, "
-		"CASE WHEN k.expires_at <= now() THEN 'KEY_EXPIRED' ELSE 'KEY_EXPIRES' END AS about, "
-		"to_char(k.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS at, "
-		"floor(extract(epoch FROM k.expires_at - now()) / 86400)::integer AS days "
-		"FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN registry.desk d USING (desk_id) "
-		"CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM registry.key n WHERE n.replaces = k.key_id AND n.revoked_at IS NULL) "
-		"AS taken_over) s WHERE k.expires_at < now() + interval '30 days' AND k.revoked_at IS NULL AND a.revoked_at IS NULL "
-		"AND d.revoked_at IS NULL AND NOT (s.taken_over AND k.expires_at <= now()) ORDER BY k.expires_at LIMIT 200"},
+	{"warning", "SELECT 'key ' || a.code || coalesce('/' || d.code, '') || ' ' || encode(substr(sha256(k.curve_key), 1, 8), "
+		    "'hex') "
+		    "AS subject, CASE WHEN s.taken_over THEN 'NOTICE' WHEN k.expires_at < now() + interval '3 days' THEN 'ALARM' "
+		    "WHEN k.expires_at < now() + interval '14 days' THEN 'WARN' ELSE 'NOTICE' END AS level, "
+		    "CASE WHEN k.expires_at <= now() THEN 'KEY_EXPIRED' ELSE 'KEY_EXPIRES' END AS about, "
+		    "to_char(k.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS at, "
+		    "floor(extract(epoch FROM k.expires_at - now()) / 86400)::integer AS days "
+		    "FROM registry.key k JOIN registry.agency a USING (agency_id) LEFT JOIN registry.desk d USING (desk_id) "
+		    "CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM registry.key n WHERE n.replaces = k.key_id AND n.revoked_at "
+		    "IS NULL) "
+		    "AS taken_over) s WHERE k.expires_at < now() + interval '30 days' AND k.revoked_at IS NULL AND a.revoked_at "
+		    "IS NULL "
+		    "AND d.revoked_at IS NULL AND NOT (s.taken_over AND k.expires_at <= now()) ORDER BY k.expires_at LIMIT 200"},
 	/* Numbers the desk has not acknowledged in the streams it has cursors or disclosures in, furthest behind first; a row of
 	 * a session that is open says no more than where it began. */
 	{"desk", "SELECT d.code AS subject, coalesce(sum(greatest(h.last_seq - s.seq, 0)), 0) AS behind, count(s.stream) AS "

@@ -101,8 +101,7 @@ static void item_answer(struct intake_service *service, struct intake_item *item
 	JK_CRASH_POINT("intake_before_receipt", NULL);
 	intake_meter_receipt(item);
 	if (session && item->verdict == JK_VERDICT_REJECTED && item->refusal)
-		jk_session_log(service->sessions, session, "report_refused", item->refusal->code,
-			loggable_field(item->refusal));
+		jk_session_log(service->sessions, session, "report_refused", item->refusal->code, loggable_field(item->refusal));
 	if (!receipt || jk_session_send(service->sessions, session, JUKWAA__V1__KIND__KIND_RECEIPT, receipt) != JK_OK)
 		intake_meter_receipt_lost();
 	item_free(service, &item);

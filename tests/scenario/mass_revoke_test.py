@@ -24,6 +24,10 @@ Delivery = collections.namedtuple("Delivery", "at stream seq recorded_at")
 Change = collections.namedtuple("Change", "at version by_clock")  # version: None where the clock alone does it
 
 
+def rfc3339(at):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
 class Feeder:
     """RATE reports a second, from a process of its own, so that those who read here have this one to themselves."""
 
@@ -228,7 +232,95 @@ class RowEnded(Way):
         return Change(at, None, True)
 
 
-WAYS = (KeyRevoked, DeskRevoked, AgencyRevoked, KeyExpired, KeyRotatedAway, RowRevoked, RowEnded)
+class Agreed(Way):
+    """What the desk has, it has under an agreement with the publisher's agency, and nothing else."""
+    loses_key = False
+
+    def give(self):
+        self.key = self.stack.add_desk(self.code, agency=f"A-{self.code}", allow=())
+        self.signer = self.signing(f"A-{self.code}")
+        self.agree(f"G-{self.code}", f"A-{self.code}", self.signer)
+
+    def signing(self, agency):
+        """A key that may sign for the agency."""
+        path = self.stack.new_key(f"sign-{agency}")
+        self.stack.admin("agency", "add", agency, "--name", agency)
+        self.stack.admin("key", "add", "--file", f"{path}.pub", "--role", "publisher", "--agency", agency, "--may-sign")
+        return path
+
+    def propose(self, what, document, proposer, accepters):
+        """A version in force: proposed by one, accepted by the others."""
+        path = self.stack.run / "document.json"
+        path.write_text(json.dumps({"purpose": "tests", "legal_basis": "none", "start": "2020-01-01T00:00:00Z", "counties": ["*"],
+                                    **document}))
+        self.stack.admin(what, "propose", path, "--key", proposer)
+        code = document.get("agreement") or document["task_force"]
+        for accepter in accepters:
+            self.stack.admin(what, "accept", code, "--key", accepter)
+
+    def agree(self, code, recipient, accepter, version=1, **fields):
+        self.propose("agreement", {"agreement": code, "version": version, "kind": "MUTUAL_CONSENT", "provider": "KPS",
+                                   "recipient": recipient, "all_categories": True, "tlp_ceiling": "AMBER", "profile": "FULL@1",
+                                   "actions": ["VIEW", "CASE"], **fields}, self.provider, [accepter])
+
+    def act(self, *args):
+        """One act of `jukwaa admin`; when it was written, and the version that it makes."""
+        self.stack.admin(*args)
+        at = self.stack.sql("SELECT extract(epoch FROM max(added_at)) FROM registry.act")[0][0]
+        return Change(float(at), self.stack.sql("SELECT version FROM registry.version")[0][0], False)
+
+    def end_at(self):
+        """Far enough off for what has to be signed until then."""
+        return time.time() + 3
+
+
+class Suspended(Agreed):
+    def take(self):
+        return self.act("agreement", "suspend", f"G-{self.code}", "--key", self.provider)
+
+
+class Withdrawn(Agreed):
+    """By the one that receives."""
+
+    def take(self):
+        return self.act("agreement", "withdraw", f"G-{self.code}", "--key", self.signer)
+
+
+class AgreementEnded(Agreed):
+    def take(self):
+        at = int(self.end_at())
+        self.agree(f"G-{self.code}", f"A-{self.code}", self.signer, version=2, end=rfc3339(at))
+        return Change(at, None, True)
+
+
+class InTaskForce(Agreed):
+    """The desk's agency is a member of a task force that another leads, and the agreement is with the task force."""
+
+    def give(self):
+        self.key = self.stack.add_desk(self.code, agency=f"A-{self.code}", allow=())
+        self.signer, self.lead = self.signing(f"A-{self.code}"), self.signing(f"L-{self.code}")
+        self.set_up_force(1, time.time() + 3600)
+        self.agree(f"G-{self.code}", f"taskforce:F-{self.code}", self.lead)
+
+    def set_up_force(self, version, end):
+        self.propose("taskforce", {"task_force": f"F-{self.code}", "version": version, "lead": f"L-{self.code}",
+                                   "members": sorted([f"L-{self.code}", f"A-{self.code}"]), "end": rfc3339(int(end))},
+                     self.lead, [self.signer])
+
+
+class TaskForceEnded(InTaskForce):
+    def take(self):
+        at = int(self.end_at())
+        self.set_up_force(2, at)
+        return Change(at, None, True)
+
+
+class Left(InTaskForce):
+    def take(self):
+        return self.act("taskforce", "leave", f"F-{self.code}", "--key", self.signer)
+
+
+WAYS = (AgreementEnded, TaskForceEnded, Suspended, Withdrawn, Left, KeyRevoked, DeskRevoked, AgencyRevoked, KeyExpired, KeyRotatedAway, RowRevoked, RowEnded)
 
 
 class RevokeTest(unittest.TestCase):
@@ -238,6 +330,7 @@ class RevokeTest(unittest.TestCase):
         cls.publisher = cls.stack.add_publisher("KPS")
         cls.other = cls.stack.add_publisher("NTSA")
         cls.control = cls.stack.add_desk("CONTROL")
+        Agreed.provider = Agreed(cls.stack, 0).signing("KPS")
         cls.worst = collections.defaultdict(float)
 
     @classmethod
@@ -300,6 +393,7 @@ class RevokeTest(unittest.TestCase):
         self.note(f"{name}: last case shown", max([at - change.at for at in way.asker.shown], default=0))
         if change.by_clock:  # what is recorded after the end is looked at after the end
             self.assertEqual([d for d in late if d.recorded_at >= change.at], [])
+            self.assertGreater(max(d.at for d in got), change.at - IN_FORCE_S, f"{name} was served until then")
         if change.version is not None:
             rows = self.stack.sql("SELECT stream, from_seq, to_seq FROM dispatch.disclosure WHERE holder = %s AND policy_version >= %s",
                                   way.holder(), change.version)

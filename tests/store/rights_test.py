@@ -71,6 +71,7 @@ FUNCTIONS = {
     "feed.remove": "dispatch",
     "evidence.remove": "dispatch",
     "dispatch.remove": "dispatch",
+    "dispatch.sent_under": "dispatch admin",
     "intake.require_rows": "intake",
     "intake.remove_reports": "intake",
     "intake.remove_keys": "intake",

@@ -1,4 +1,5 @@
-/* When a key may be used: from its beginning, until before its end, and never when it is revoked; the door and the decision agree. */
+/* When a key may be used: from its beginning, until before its end, and never when it is revoked; the door and the decision
+ * agree. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,8 +37,9 @@ static void a_key_ends_by_the_clock(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		const struct jk_registry_key key = {
-			.revoked = rows[i].revoked, .valid_from_us = rows[i].valid_from_us, .expires_at_us = rows[i].expires_at_us};
+		const struct jk_registry_key key = {.revoked = rows[i].revoked,
+			.valid_from_us = rows[i].valid_from_us,
+			.expires_at_us = rows[i].expires_at_us};
 		assert_int_equal(jk_registry_key_standing(&key, rows[i].now_us), rows[i].expected);
 	}
 }
@@ -62,12 +64,8 @@ static struct jk_registry *build(int64_t now_us)
 		keys[i].role = JK_ROLE_PUBLISHER;
 		keys[i].realm = JK_REALM_LIVE;
 	}
-	const struct registry_rows rows = {.version = 1,
-		.realm = JK_REALM_LIVE,
-		.agencies = &agency,
-		.agency_count = 1,
-		.keys = keys,
-		.key_count = KEYS};
+	const struct registry_rows rows = {
+		.version = 1, .realm = JK_REALM_LIVE, .agencies = &agency, .agency_count = 1, .keys = keys, .key_count = KEYS};
 	assert_int_equal(registry_build(&rows, &registry, &refusal), JK_OK);
 	return registry;
 }
