@@ -23,12 +23,23 @@ class MassAgreementsTest(unittest.TestCase):
             self.assertGreater(run["allowed"], 0)
         self.assertLess(min(run["mean_ns"] for run in runs), 1000)
         self.assertLess(min(self.loads(stack)), 1000)
+        # One that somebody has widened closes, and `status` names it; the others stay.
+        self.assertEqual(self.closed(stack), [])
+        stack.sql("UPDATE registry.pact_version SET document = replace(document, 'GREEN', 'AMBER') WHERE pact_id = 2")
+        self.assertEqual(self.closed(stack), stack.sql("SELECT code FROM registry.pact WHERE pact_id = 2"))
+        self.assertEqual((self.decide(stack)["terms"], self.decide(stack)["closed"]), ((count - 1) * DESKS_EACH, 1))
         stack.stop()
 
     def decide(self, stack):
         done = subprocess.run([BIN / "jukwaa", "--json", "bench", "decide"], capture_output=True, text=True, check=True,
                               env={**os.environ, **stack.admin_env})
         return json.loads(done.stdout.splitlines()[-1])
+
+    def closed(self, stack):
+        done = subprocess.run([BIN / "jukwaa", "--json", "status"], capture_output=True, text=True, check=False,
+                              env={**os.environ, **stack.env(stack.server_key), **stack.admin_env})
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(row["subject"],) for row in rows if row.get("part") == "agreement" and "statement" in row["closed"]]
 
     def loads(self, stack):
         """Milliseconds of three loads after the first."""
