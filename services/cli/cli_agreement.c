@@ -72,7 +72,7 @@ static int take_file(struct signing *signing, const char *path)
 
 static void print_act(const struct pact_act *act)
 {
-	char fingerprint[PACT_FINGERPRINT_BYTES];
+	char fingerprint[PACT_FINGERPRINT_BYTES] = "";
 
 	pact_book_fingerprint(fingerprint, act->sign_key);
 	printf("signed, with key %s:\n%s", fingerprint, act->statement);
@@ -142,7 +142,7 @@ static int sign(struct signing *signing)
 {
 	int act = signing->act ? jk_words_number(&jk_pact_acts, signing->act) : 0;
 	struct jk_refusal refusal;
-	struct pact_act signed_act;
+	struct pact_act signed_act = {.statement = ""};
 	struct jk_key key;
 
 	if (act <= 0)

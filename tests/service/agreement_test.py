@@ -1,6 +1,5 @@
 """Agreements and task forces from the command line, against a real database: refusals and hostile acts first, then how agencies
 agree, at one desk or by files that travel, and what export and import give back."""
-import base64
 import contextlib
 import ctypes
 import json
@@ -28,10 +27,6 @@ def sign(key, statement):
     text = statement.encode()
     SODIUM.crypto_sign_detached(signature, None, text, ctypes.c_ulonglong(len(text)), read_key(key)["sign-secret"])
     return signature.raw
-
-
-def base64url(data):
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 class World(unittest.TestCase):
@@ -135,7 +130,7 @@ class World(unittest.TestCase):
             self.assertEqual(count, 1)
         act.update(file or {})
         if key:
-            act["signature"] = base64url(sign(key, act["statement"]))
+            act["signature"] = sign(key, act["statement"]).hex()
             act["sign_key"] = read_key(key)["sign-public"].hex()
         return self.file(act)
 
@@ -213,7 +208,7 @@ class HostileTest(World):
         self.act("propose", self.agreement(code), "KPS")
         act = self.signed(self.last(code), "accept", "KRCS")
         whole = json.loads(act.read_text())
-        self.refused("BAD_SIGNATURE", "signature", "submit", self.bent(act, file={"signature": base64url(bytes(64))}), "KRCS")
+        self.refused("BAD_SIGNATURE", "signature", "submit", self.bent(act, file={"signature": bytes(64).hex()}), "KRCS")
         self.refused("BAD_SIGNATURE", "signature", "submit", self.bent(act, file={"sign_key": read_key(self.keys["KPS"])["sign-public"].hex()}), "KRCS")
         self.refused("BAD_SIGNATURE", "signature", "submit", self.bent(act, act="RESUME"), "KRCS")
         self.refused("NOT_WELL_FORMED", "statement", "submit", self.bent(act, file={"statement": whole["statement"] + "more: x\n"}), "KRCS")
