@@ -100,7 +100,8 @@ def fill(message, token):
             child = getattr(message, one.name)
             fill(child.add() if repeated else child, token)
             continue
-        value = {one.CPPTYPE_STRING: token, one.CPPTYPE_ENUM: 1, one.CPPTYPE_DOUBLE: 1.5, one.CPPTYPE_BOOL: True}.get(one.cpp_type, 7)
+        text = token.encode() if one.type == one.TYPE_BYTES else token
+        value = {one.CPPTYPE_STRING: text, one.CPPTYPE_ENUM: 1, one.CPPTYPE_DOUBLE: 1.5, one.CPPTYPE_BOOL: True}.get(one.cpp_type, 7)
         if repeated:
             getattr(message, one.name).append(value)
         else:
@@ -231,6 +232,9 @@ class MarkerTest(unittest.TestCase):
         bad = full_report()
         bad.place.constituency = TOKENS["words"]
         assert stored(bad).code == pb.CODE_UNKNOWN_COUNTY
+        bad = full_report()
+        fill(bad.identity.origin, TOKENS["words"])
+        assert stored(bad).field == "identity.origin", "only intake may fill it"
         for path in sorted(need_data("cap").joinpath("valid").glob("*.xml")):
             stored(marked_alert(path.read_text("utf-8-sig")).encode(), pb.FORMAT_CAP, county=COUNTY)
         cls.alerts = len(cls.receipts) - 2
