@@ -235,10 +235,10 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->batches = jk_metric_counter("jukwaa_dispatch_batches_total", "", "Messages with more than one copy.");
 	m->acked = jk_metric_counter("jukwaa_dispatch_acknowledged_total", "", "Copies acknowledged.");
 	m->denied = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"denied\"", "Events passed over for a session.");
-	m->recalled = jk_metric_counter("jukwaa_dispatch_recalled_total", "", "Earlier copies recalled from desks.");
 	m->filtered = jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"filtered\"", "Events passed over for a session.");
 	m->unreadable =
 		jk_metric_counter("jukwaa_dispatch_passed_total", "why=\"unreadable\"", "Events passed over for a session.");
+	m->recalled = jk_metric_counter("jukwaa_dispatch_recalled_total", "", "Earlier copies recalled from desks.");
 	m->hits =
 		jk_metric_counter("jukwaa_dispatch_cache_total", "result=\"hit\"", "Events taken from the cache, or not there.");
 	m->misses =
