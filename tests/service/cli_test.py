@@ -627,9 +627,10 @@ class Real(unittest.TestCase):
         self.assertEqual(self.stack.cli(self.desk, "case", "list", "--state", "NONSENSE", check=False).returncode, 2)
         self.stack.cli(self.desk, "case", "show", incident, "--purpose", "subject-request", "--note", "letter 17")
         read = lines(self.stack.admin("access", "list", "--case", incident, "--agency", "DESKS", "--json"))
-        self.assertEqual([(r["asked"], r["purpose"], r["note"], r["granted"], r["shown"], r["case"]) for r in read][-2:],
-                         [("SHOW", "RESPONSE", "", True, 1, incident), ("SHOW", "SUBJECT_REQUEST", "letter 17", True, 1, incident)])
-        self.assertEqual({(r["desk"], r["under"].split(":")[0]) for r in read}, {("NBO", "allow")})
+        self.assertEqual([(r["asked"], r["purpose"], r["note"], r["granted"], r["shown"], r["case"]) for r in read][-3:],
+                         [("SHOW", "RESPONSE", "", True, 1, incident), ("SHOW", "RESPONSE", "", False, 0, incident),
+                          ("SHOW", "SUBJECT_REQUEST", "letter 17", True, 1, incident)])
+        self.assertEqual({(r["desk"], r["under"].split(":")[0]) for r in read}, {("NBO", "allow"), ("HEALTH", "")})
 
     def test_pages_of_cases(self):
         self.publish(*(report(f"page-{i}", "046") for i in range(7)))
