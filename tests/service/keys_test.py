@@ -6,6 +6,7 @@ import json
 import time
 import unittest
 
+from agreements import Party, agree
 from intake_test import Publisher, report
 from jukwaa_harness import Stack, protos, read_key, run_cli, wait_until
 
@@ -268,6 +269,39 @@ class WarningsTest(KeysTest):
         human = run_cli("status", env={**stack.env(stack.server_key), **stack.admin_env, "COLUMNS": "100"}, check=False).stdout
         self.assertIn("ALARM", human)
         self.assertIn("KEY_EXPIRED", human)
+
+    def test_status_warns_of_agreements(self):
+        parties = [Party(stack, code) for code in ("PACT-A", "PACT-B", "PACT-C")]
+        soon, later = (rfc3339(int(time.time()) + days * 86400 + 3600).replace("+00:00", "Z") for days in (10, 40))
+        agree(stack, "SOON-1", parties[0], parties[1], "FULL@1", end=soon)
+        agree(stack, "LATER-1", parties[0], parties[1], "FULL@1", end=later)
+        agree(stack, "BENT-1", parties[0], parties[1], "FULL@1")
+        agree(stack, "DUMB-1", parties[0], parties[2], "FULL@1")
+        self.assertNotIn("agreement BENT-1", self.warnings())
+        stack.sql("UPDATE registry.act SET signature = set_byte(signature, 5, 255 - get_byte(signature, 5)) WHERE act = 'ACCEPT' AND"
+                  " pact_id = (SELECT pact_id FROM registry.pact WHERE code = 'BENT-1')")
+        stack.sql("UPDATE registry.key SET revoked_at = now() WHERE sign_key = %s", parties[2].public)
+        warnings = self.warnings()
+        self.assertEqual((warnings["agreement SOON-1"]["level"], warnings["agreement SOON-1"]["about"]), ("WARN", "ENDS"))
+        self.assertNotIn("agreement LATER-1", warnings)
+        self.assertEqual((warnings["agreement BENT-1"]["level"], warnings["agreement BENT-1"]["about"]), ("ALARM", "CLOSED"))
+        self.assertEqual(warnings["agency PACT-C"]["about"], "NO_SIGNING_KEY")
+        self.assertNotIn("agency PACT-A", warnings)
+
+
+class ServerKeyTest(KeysTest):
+    def test_a_client_may_know_the_exchange_by_two_keys(self):
+        """While the exchange changes its key, whichever of the two it has at the moment."""
+        publisher = stack.add_publisher("TWO")
+        stack.wait_known(publisher)
+        other, third = f"{stack.new_key('other-server')}.pub", f"{stack.new_key('third-server')}.pub"
+        right = f"{stack.server_key}.pub"
+        body = json.dumps({"identity": {"external_id": "two", "status": "ACTUAL"}, "classification": {"categories": ["FIRE"]},
+                           "place": {"codes": [{"scheme": "COUNTY", "code": "047"}]}, "handling": {"tlp": "GREEN", "scope": "PUBLIC"}})
+        for keys, status in ((f"{right},{other}", 0), (f"{other},{right}", 0), (f"{other},{third}", 3), (f"{right},{other},{third}", 2),
+                             (f"{right},", 2)):
+            done = stack.cli(publisher, "publish", "--format", "json", "--server-key", keys, "-", input=body + "\n", check=False)
+            self.assertEqual(done.returncode, status, (keys, done))
 
 
 if __name__ == "__main__":
