@@ -152,7 +152,7 @@ class CommandTest(unittest.TestCase):
     def test_list_set_and_refusals(self):
         rows, _ = self.listed()
         self.assertEqual({r["kind"]: r["days"] for r in rows}, {"event": 400, "report": 400, "dedup": 460, "spool": 60,
-                                                                "disclosure": 1100, "access": 1100, "message": 400, "head": 1100})
+                                                                "disclosure": 1100, "access": 1100, "message": 400, "head": 1100, "protected": 90})
         for kind, days, words in (("dedup", "59", "at least as long as"), ("dedup", "399", "at least as long as"),
                                   ("report", "461", "at least as long as report"), ("event", "461", "at least as long as event"),
                                   ("spool", "461", "as long as spool"), ("spool", "forever", "for ever"), ("report", "forever", "report"),
