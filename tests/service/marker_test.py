@@ -356,14 +356,14 @@ class MarkerTest(unittest.TestCase):
             def ask(kind, message):
                 cases.send(kind, message)
                 return cases.receive(10)
-            wait_until(lambda: ask("CASE_SHOW", pb.CaseShow(request=1, case_id=self.last[1]))[0] == "CASE_SHOWN", 20, "the last case")
+            wait_until(lambda: ask("CASE_SHOW", pb.CaseShow(request=1, case_id=self.last[1], purpose=1))[0] == "CASE_SHOWN", 20, "the last case")
             shown = 0
             for receipt in self.receipts:
-                shown += ask("CASE_SHOW", pb.CaseShow(request=2, case_id=receipt.incident_id))[0] == "CASE_SHOWN"
+                shown += ask("CASE_SHOW", pb.CaseShow(request=2, case_id=receipt.incident_id, purpose=1))[0] == "CASE_SHOWN"
             self.assertGreater(shown, 40)
             listed, after = 0, b""
             while True:
-                kind, page = ask("CASE_LIST", pb.CaseList(request=3, counties=[COUNTY], include_test=True, limit=20, after=after))
+                kind, page = ask("CASE_LIST", pb.CaseList(request=3, counties=[COUNTY], include_test=True, limit=20, after=after, purpose=1))
                 self.assertEqual(kind, "CASE_LISTED")
                 listed, after = listed + len(page.cases), page.page
                 if not after:
@@ -393,8 +393,8 @@ class MarkerTest(unittest.TestCase):
             self.assertTrue(all(line["copy_verified"] and line["profile"] == profile for line in lines))
             human = self.stack.cli(self.keys[profile], "watch", "--county", COUNTY, "--from", "beginning", "--count", count, "--timeout", 30)
             incident = str(uuid.UUID(bytes=self.receipts[0].incident_id))
-            case = self.stack.cli(self.keys[profile], "case", "show", incident)
-            listed = self.stack.cli(self.keys[profile], "case", "list")
+            case = self.stack.cli(self.keys[profile], "case", "show", incident, "--purpose", "RESPONSE")
+            listed = self.stack.cli(self.keys[profile], "case", "list", "--purpose", "RESPONSE")
             haystack = repr(lines) + "".join(done.stdout + done.stderr for done in (human, case, listed))
             self.assert_clean(profile, haystack.encode(), "the command line")
             if profile == "FULL@1":
