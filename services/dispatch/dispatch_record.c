@@ -235,7 +235,7 @@ static void add_run(struct dispatch_record *record, uint8_t value, uint64_t coun
 		last->count = (uint16_t)(last->count + count);
 		return;
 	}
-	assert(record->run_count < record->run_capacity);
+	assert(record->runs != NULL && record->run_count < record->run_capacity);
 	record->runs[record->run_count++] = (struct dispatch_run){.count = (uint16_t)count, .value = value};
 }
 
