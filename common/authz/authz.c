@@ -69,6 +69,8 @@ static const char *refuse_label(const struct jk_label *label)
 		return "the copy has no TLP label";
 	if (label->scope < JK_SCOPE_PUBLIC || label->scope > JK_SCOPE_PRIVATE)
 		return "the copy has no scope";
+	if (label->status < JK_CAP_STATUS_ACTUAL || label->status > JK_CAP_STATUS_TEST)
+		return "the copy has no status of those that are stored";
 	return NULL;
 }
 

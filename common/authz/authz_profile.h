@@ -8,11 +8,11 @@
 #include "base/jk_words.h"
 
 enum jk_profile {
-	JK_PROFILE_NONE = 0,        /* denies */
-	JK_PROFILE_FULL,            /* FULL@1: every group but reporter and persons */
-	JK_PROFILE_NO_NARRATIVE,    /* identity, classification, times, place, references, handling, registration, position */
-	JK_PROFILE_NO_PERSONS,      /* identity, classification, times, place, handling, position: nothing that leads to a person */
-	JK_PROFILE_COARSE_PLACE,    /* identity, classification, times, place (county and constituency), handling */
+	JK_PROFILE_NONE = 0,     /* denies */
+	JK_PROFILE_FULL,         /* FULL@1: every group but reporter and persons */
+	JK_PROFILE_NO_NARRATIVE, /* identity, classification, times, place, references, handling, registration, position */
+	JK_PROFILE_NO_PERSONS,   /* identity, classification, times, place, handling, position: nothing that leads to a person */
+	JK_PROFILE_COARSE_PLACE, /* identity, classification, times, place (county and constituency), handling */
 	JK_PROFILE_STATISTICS_ONLY, /* identity, classification, place, handling */
 	JK_PROFILE_COUNT
 };

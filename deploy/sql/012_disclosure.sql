@@ -27,4 +27,6 @@ SET search_path = pg_catalog AS $$
 $$;
 REVOKE ALL ON FUNCTION dispatch.sent_under FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dispatch.sent_under TO jukwaa_dispatch, jukwaa_admin;
+-- 011 leaves dispatch the columns that close a row.
+GRANT UPDATE (record, terms, noted_at) ON dispatch.disclosure TO jukwaa_dispatch;
 RESET ROLE;

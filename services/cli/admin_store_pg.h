@@ -42,7 +42,8 @@ enum admin_statement {
 	ADMIN_RETENTION_LIST,
 	ADMIN_RETENTION_CONFIRM,
 	ADMIN_ACCESS_LIST, /* case or NULL, agency or NULL, since or NULL, limit */
-	ADMIN_ERASE, /* incident, groups as bits, superseded, reason, by -> done, events, reports, protected, event_id, streams … */
+	ADMIN_ERASE, /* incident, groups as bits, superseded, reason, by -> done, events, reports, protected, event_id, streams …
+		      */
 	ADMIN_ERASURE_LIST,
 	ADMIN_HOLD_ADD, /* incident, reason, by or NULL, until or NULL -> done, hold_id, events, reports */
 	ADMIN_HOLD_LIST,

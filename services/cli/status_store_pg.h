@@ -5,8 +5,8 @@
 
 #include "services/cli/cli.h"
 
-/* part: "database", "feed", "retention", "case", "message", "warning", "desk"; subject: a desk, or what is warned of, else "" (status_pacts.h
- * has more). */
+/* part: "database", "feed", "retention", "case", "message", "warning", "desk"; subject: a desk, or what is warned of, else ""
+ * (status_pacts.h has more). */
 typedef void status_row(void *arg, const char *part, const char *subject, const char *name, const char *value);
 
 /* Reads what can be read; what fails is given as a row {part, "", "error", sentence}. False: no connection, ret_reason says

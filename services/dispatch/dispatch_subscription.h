@@ -17,7 +17,7 @@ enum {
 struct dispatch_range {
 	int64_t disclosure_id;
 	uint64_t from_seq, to_seq;
-	uint32_t groups; /* protected ones that its copies may carry */
+	uint32_t groups;                  /* protected ones that its copies may carry */
 	struct dispatch_record *record;   /* NULL: nothing of it was sent */
 	uint64_t noted_seen, noted_acked; /* as written down last */
 	int64_t noted_ms;

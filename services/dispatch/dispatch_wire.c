@@ -338,15 +338,13 @@ size_t dispatch_wire_write_lagging(uint8_t *ret, size_t capacity, const struct d
 
 const char *dispatch_wire_recall_reason(int kind)
 {
-	enum { ERASED = 8 };
-
 	switch (kind) {
 	case JK_EVENT_CANCEL:
 		return "CANCELLED";
 	case JK_EVENT_UPDATE:
 	case JK_EVENT_MOVED_AWAY:
 		return "OUTDATED";
-	case ERASED:
+	case JK_EVENT_ERASED:
 		return "ERASED";
 	default:
 		return NULL;

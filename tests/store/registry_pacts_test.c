@@ -131,7 +131,11 @@ static void add_agreement(const char *code, const char *county)
 
 static bool gets(const struct jk_registry *registry, const char *county)
 {
-	struct jk_label label = {.owner_agency_id = NPS, .categories = 1 << 5, .tlp = JK_TLP_AMBER, .scope = JK_SCOPE_PUBLIC};
+	struct jk_label label = {.owner_agency_id = NPS,
+		.categories = 1 << 5,
+		.tlp = JK_TLP_AMBER,
+		.scope = JK_SCOPE_PUBLIC,
+		.status = JK_CAP_STATUS_ACTUAL};
 
 	memcpy(label.county, county, sizeof label.county);
 	return jk_registry_decide_desk(registry, &registry->desks[0], JK_USE_VIEW, &label, jk_time_now_us()).effect != JK_DENY;

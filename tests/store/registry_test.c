@@ -166,7 +166,8 @@ static struct jk_decision decide(const struct jk_registry *registry, const char 
 	struct jk_label label = {.owner_agency_id = jk_registry_find_agency(registry, "NPS")->agency_id,
 		.categories = 1 << 5,
 		.tlp = JK_TLP_GREEN,
-		.scope = JK_SCOPE_PUBLIC};
+		.scope = JK_SCOPE_PUBLIC,
+		.status = JK_CAP_STATUS_ACTUAL};
 
 	memcpy(label.county, county, sizeof label.county);
 	return jk_registry_decide(registry, jk_registry_find_key(registry, desk_key), JK_USE_VIEW, &label, jk_time_now_us());

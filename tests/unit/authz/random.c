@@ -108,7 +108,7 @@ static void draw_label(uint64_t *state, struct given *given)
 		.severity = (uint8_t)(rarely(state) ? pick(state, 0, 255) : pick(state, 0, 5)),
 		.tlp = (enum jk_tlp)(rarely(state) ? pick(state, 0, 7) : pick(state, 1, 5)),
 		.scope = (enum jk_scope)(rarely(state) ? pick(state, 0, 5) : pick(state, 1, 3)),
-		.status = (enum jk_cap_status)pick(state, 0, 5),
+		.status = (enum jk_cap_status)(rarely(state) ? pick(state, 0, 6) : pick(state, 1, 4)),
 		.named = given->named,
 		.named_count = (size_t)pick(state, 0, NAMES),
 		.owner_agreements_only = pick(state, 0, 3) == 0,
@@ -215,7 +215,8 @@ static void combine(uint64_t n, struct given *ret)
 
 	*ret = (struct given){.count = 1, .now_us = NOW_US};
 	ret->subject = parties[take(&n, PARTIES)];
-	ret->label = (struct jk_label){.owner_agency_id = 1, .categories = 1 << 5, .named = ret->named};
+	ret->label = (struct jk_label){
+		.owner_agency_id = 1, .categories = 1 << 5, .status = JK_CAP_STATUS_ACTUAL, .named = ret->named};
 	ret->label.tlp = (enum jk_tlp)take(&n, 7);
 	ret->label.scope = (enum jk_scope)take(&n, 5);
 	name = named[take(&n, 4)];

@@ -44,7 +44,8 @@ static bool label_is_whole(const struct jk_label *label)
 		category = category || in_set(label->categories, i);
 	return label->owner_agency_id >= 0 && category &&
 	       ONE_OF(label->tlp, JK_TLP_CLEAR, JK_TLP_GREEN, JK_TLP_AMBER, JK_TLP_AMBER_STRICT, JK_TLP_RED) &&
-	       ONE_OF(label->scope, JK_SCOPE_PUBLIC, JK_SCOPE_RESTRICTED, JK_SCOPE_PRIVATE);
+	       ONE_OF(label->scope, JK_SCOPE_PUBLIC, JK_SCOPE_RESTRICTED, JK_SCOPE_PRIVATE) &&
+	       ONE_OF(label->status, JK_CAP_STATUS_ACTUAL, JK_CAP_STATUS_EXERCISE, JK_CAP_STATUS_SYSTEM, JK_CAP_STATUS_TEST);
 }
 
 /* ---- FIRST TLP 2.0 and CAP's scope: the set of recipients that the label itself leaves ---- */

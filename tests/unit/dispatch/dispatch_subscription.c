@@ -235,8 +235,8 @@ static void test_a_range_with_groups(void **state)
 	grant(place, 1, 11, 30);
 	assert_int_equal(dispatch_subscription_range(place, 11)->disclosure_id, 1);
 	assert_null(dispatch_subscription_range(place, 31));
-	dispatch_subscription_grant(
-		place, &(struct dispatch_range){.disclosure_id = 2, .from_seq = 15, .to_seq = 40, .groups = 1 << JK_GROUP_PERSONS});
+	dispatch_subscription_grant(place,
+		&(struct dispatch_range){.disclosure_id = 2, .from_seq = 15, .to_seq = 40, .groups = 1 << JK_GROUP_PERSONS});
 	assert_int_equal(dispatch_subscription_range(place, 14)->disclosure_id, 1);
 	assert_int_equal(dispatch_subscription_range(place, 14)->groups, 0);
 	assert_int_equal(dispatch_subscription_range(place, 15)->groups, 1 << JK_GROUP_PERSONS);

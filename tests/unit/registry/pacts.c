@@ -148,7 +148,11 @@ static void add_force(const char *json)
 
 static struct jk_decision ask_at(int32_t desk_id, int32_t owner, const char *county, int64_t at_us)
 {
-	struct jk_label label = {.owner_agency_id = owner, .categories = 1 << 5, .tlp = JK_TLP_AMBER, .scope = JK_SCOPE_PUBLIC};
+	struct jk_label label = {.owner_agency_id = owner,
+		.categories = 1 << 5,
+		.tlp = JK_TLP_AMBER,
+		.scope = JK_SCOPE_PUBLIC,
+		.status = JK_CAP_STATUS_ACTUAL};
 
 	memcpy(label.county, county, sizeof label.county);
 	return jk_registry_decide_desk(

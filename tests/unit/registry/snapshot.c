@@ -234,8 +234,12 @@ static void decisions_use_the_keys_desk_realm_and_rows(void **state)
 		{0, JK_ALLOW, 0},          /* the owner's publisher */
 		{1, JK_ALLOW_REDACTED, 5}, /* by a row */
 	};
-	const struct jk_label label = {
-		.owner_agency_id = NPS, .county = "047", .categories = 1 << 5, .tlp = JK_TLP_GREEN, .scope = JK_SCOPE_PUBLIC};
+	const struct jk_label label = {.owner_agency_id = NPS,
+		.county = "047",
+		.categories = 1 << 5,
+		.tlp = JK_TLP_GREEN,
+		.scope = JK_SCOPE_PUBLIC,
+		.status = JK_CAP_STATUS_ACTUAL};
 	struct jk_registry *registry = build_sample();
 
 	for (size_t i = 0; i < COUNT(expected); i++) {
