@@ -61,6 +61,7 @@ class Standby(Cluster):
     def __init__(self, primary, name="standby1"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sb-", dir=scratch()))
         self.user, self.superuser, self.passfile = primary.user, primary.superuser, primary.passfile
+        self.outages = []
         self.data = self.folder / "d"
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
