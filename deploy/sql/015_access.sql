@@ -30,7 +30,7 @@ ALTER TABLE meta.retention ADD COLUMN access interval DEFAULT '1100 days' CHECK 
 INSERT INTO meta.removal (kind) VALUES ('access');
 
 CREATE FUNCTION cases.remove_access(p_max integer, OUT removed bigint, OUT more boolean, OUT held text, OUT oldest timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE v_cutoff timestamptz := meta.retention_cutoff('access');
 BEGIN
   WITH first AS MATERIALIZED (SELECT a.access_id, a.at FROM cases.access a

@@ -228,14 +228,14 @@ class ProbeTest(MemberTest):
 
     def test_ids_of_cases_and_events(self):
         peer = self.peer("cases")
-        show = lambda case_id: self.ask(peer, "CASE_SHOW", pb.CaseShow(case_id=case_id), "CASE_SHOWN")
+        show = lambda case_id: self.ask(peer, "CASE_SHOW", pb.CaseShow(case_id=case_id, purpose=pb.CASE_PURPOSE_AUDIT), "CASE_SHOWN")
         ids = {"an incident of others": secret.incident_id, "its event": secret.event_id, "nothing": feed.new_id().bytes,
                "zeros": bytes(16), "ones": b"\xff" * 16, "the id of before": (int.from_bytes(secret.incident_id, "big") - 1).to_bytes(16, "big")}
         answers = {what: without_request(self.refused(show(case_id), "NOT_FOUND")) for what, case_id in ids.items()}
         self.assertEqual(len(set(answers.values())), 1, answers)
         self.logged("cases", lambda: show(secret.incident_id), "event=refused", "code=NOT_FOUND", "field=case_id")
         self.assert_same_time(lambda: show(secret.incident_id), lambda: show(feed.new_id().bytes))
-        listed = self.ask(peer, "CASE_LIST", pb.CaseList(counties=[COUNTY], limit=500), "CASE_LISTED")
+        listed = self.ask(peer, "CASE_LIST", pb.CaseList(counties=[COUNTY], limit=500, purpose=pb.CASE_PURPOSE_AUDIT), "CASE_LISTED")
         self.assertNotIn(secret.incident_id, [case.case_id for case in listed.cases])
 
     def test_anothers_report_is_like_one_that_is_not_there(self):
@@ -303,7 +303,7 @@ class LabelTest(MemberTest):
         wait_until(lambda: stack.sql('SELECT 1 FROM cases."case" WHERE case_id = %s', str(events[-1].incident)), 10, "the last case")
         for number, event in enumerate(events[:-2]):  # a case of no known status is one still
             with self.subTest(number):
-                self.refused(self.ask(cases, "CASE_SHOW", pb.CaseShow(case_id=event.incident.bytes), "CASE_SHOWN"), "NOT_FOUND")
+                self.refused(self.ask(cases, "CASE_SHOW", pb.CaseShow(case_id=event.incident.bytes, purpose=pb.CASE_PURPOSE_AUDIT), "CASE_SHOWN"), "NOT_FOUND")
 
 
 class ClockTest(MemberTest):

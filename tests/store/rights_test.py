@@ -17,6 +17,8 @@ meta.migration         S     S     S     S     S
 meta.realm             S     S     S     S     S
 meta.retention         -     -     -     -     S
 meta.removal           -     -     -     -     S
+meta.hold              -     -     -     -     S
+meta.held              -     -     -     -     S
 registry.version       S     S     S     S     S
 registry.county        S     S     S     S     S
 registry.neighbour     S     S     S     S     S
@@ -34,6 +36,8 @@ feed.head              -     S     S     S     S
 feed.event             S     S     S     S     S
 feed.removed           -     S     -     -     S
 feed.removal           -     -     -     -     -
+feed.held              -     -     -     -     S
+feed.hold_position     -     -     -     -     -
 evidence.head          -     SI    -     -     S
 intake.secret          S     -     -     -     -
 intake.dedup           SI    -     -     -     -
@@ -42,25 +46,28 @@ intake.protected       SI    -     -     -     -
 intake.incident        SIU   -     -     -     S
 intake.awaited         SID   -     -     -     -
 intake.sweep           -     -     -     -     -
+intake.erasure         -     -     -     -     S
 dispatch.secret        -     S     -     -     -
 dispatch.cursor        -     SIUD  -     -     S
-dispatch.disclosure    -     SIU   -     -     S
+dispatch.disclosure    -     SIu   -     -     S
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
+cases.access           -     -     I     -     S
 notify.cursor          -     -     -     SIU   S
 notify.rule            -     -     -     S     SIu
 notify.message         -     -     -     SIU   Su
 notify.attempt         -     -     -     SIu   S
 """
 COLUMNS = {
-    ("admin", "registry.agency"): "name strict refuse_expired revoked_at agreements_only",
+    ("admin", "registry.agency"): "name strict refuse_expired revoked_at agreements_only require_signature",
     ("admin", "registry.desk"): "agency_id name revoked_at",
     ("admin", "registry.key"): "sign_key role realm agency_id desk_id cap_senders rate_limit note revoked_at may_sign valid_from"
                                " expires_at",
     ("admin", "registry.allow"): "valid_until revoked_at",
     ("admin", "notify.rule"): "desk_id county category minimum_severity include_test url secret_file revoked_at",
     ("admin", "notify.message"): "state attempts next_attempt_at last_error",
+    ("dispatch", "dispatch.disclosure"): "acked_seq sent_seq closed_at record terms noted_at",
     ("notify", "notify.attempt"): "http_status error uncertain",
 }
 # Who may call it. Functions that are not here nobody may call: they serve those that are.
@@ -72,15 +79,22 @@ FUNCTIONS = {
     "evidence.remove": "dispatch",
     "dispatch.remove": "dispatch",
     "dispatch.sent_under": "dispatch admin",
+    "dispatch.disclose_protected": "dispatch",
+    "dispatch.erased_since": "dispatch",
     "intake.require_rows": "intake",
     "intake.remove_reports": "intake",
     "intake.remove_keys": "intake",
+    "intake.remove_protected": "intake",
+    "intake.erase": "admin",
     "cases.move": "cases",
     "cases.expect": "cases",
+    "cases.remove_access": "cases",
     "notify.move": "notify",
     "notify.remove": "notify",
     "meta.set_retention": "admin",
     "meta.confirm_clock": "admin",
+    "meta.add_hold": "admin",
+    "meta.release_hold": "admin",
     "registry.rotate_key": "admin",
 }
 # Not marked SECURITY DEFINER although it is called by those below: they run with the caller's rights, or inside one that is.
@@ -113,11 +127,12 @@ FORBIDDEN = {
                "INSERT INTO evidence.head (signed_at) VALUES (now())", "SELECT feed.remove(1)", "UPDATE intake.secret SET content_key = ''"),
     "dispatch": ("SELECT * FROM intake.protected", "SELECT * FROM intake.report", "SELECT * FROM intake.secret",
                  "SELECT * FROM intake.incident", 'SELECT * FROM cases."case"', "DELETE FROM dispatch.disclosure",
-                 "TRUNCATE dispatch.disclosure", "UPDATE dispatch.secret SET seal_key = ''", "SELECT intake.remove_reports(1)",
+                 "UPDATE dispatch.disclosure SET groups = 1536", "UPDATE dispatch.disclosure SET to_seq = 9", "TRUNCATE dispatch.disclosure", "UPDATE dispatch.secret SET seal_key = ''", "SELECT intake.remove_reports(1)",
                  "SELECT * FROM notify.message", "UPDATE registry.allow SET revoked_at = NULL"),
     "cases": ("SELECT * FROM intake.report", "SELECT * FROM intake.protected", "SELECT * FROM intake.incident",
               "SELECT * FROM dispatch.secret", "SELECT * FROM evidence.head", 'DELETE FROM cases."case"', "UPDATE cases.entry SET at = now()",
-              "DELETE FROM cases.entry", "SELECT * FROM notify.message", APPEND),
+              "DELETE FROM cases.entry", "SELECT * FROM notify.message", "SELECT * FROM cases.access",
+              "UPDATE cases.access SET purpose = 'AUDIT'", "DELETE FROM cases.access", APPEND),
     "notify": (APPEND, "SELECT * FROM intake.report", "SELECT * FROM intake.protected", "SELECT * FROM dispatch.disclosure",
                "DELETE FROM notify.attempt", "UPDATE notify.attempt SET at = now()", "INSERT INTO notify.rule (name) VALUES ('mine')",
                "UPDATE notify.rule SET url = 'http://mine'", 'SELECT * FROM cases."case"', "SELECT * FROM evidence.head"),
@@ -130,6 +145,8 @@ FORBIDDEN = {
 
 
 class RightsTest(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster()
