@@ -136,7 +136,7 @@ class Asker(Talker):
         request = 0
         while not self.over:
             request += 1
-            peer.send("CASE_LIST", pb.CaseList(request=request, counties=self.counties, limit=2))
+            peer.send("CASE_LIST", pb.CaseList(request=request, counties=self.counties, limit=2, purpose=pb.CASE_PURPOSE_AUDIT))
             got = peer.receive(2)
             if got is None or self.is_end(*got):
                 return
