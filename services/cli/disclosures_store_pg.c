@@ -1,11 +1,11 @@
 #include "services/cli/disclosures_store_pg.h"
 
 #include <inttypes.h>
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_text.h"
+#include "services/cli/operator_store_pg.h"
 
 /* The events of the incident, and what rows say of them, desk by desk: the index of rows begins with the holder, and a row covers
  * at most 16,384 numbers. */
@@ -25,24 +25,16 @@ struct disclosures_store {
 	PGconn *connection;
 };
 
-static void copy_sentence(char ret_reason[256], const char *message)
-{
-	(void)jk_text_copy(ret_reason, 256, message);
-	ret_reason[strcspn(ret_reason, "\n")] = '\0';
-}
-
 struct disclosures_store *disclosures_store_open(const char *conninfo, char ret_reason[256])
 {
-	const char *const keywords[] = {"connect_timeout", "application_name", "dbname", NULL};
-	const char *const values[] = {"3", "jukwaa disclosures", conninfo, NULL};
 	struct disclosures_store *store = calloc(1, sizeof *store);
 
 	if (!store)
 		return NULL;
-	store->connection = PQconnectdbParams(keywords, values, 1);
+	store->connection = operator_store_connect(conninfo, "jukwaa disclosures");
 	if (PQstatus(store->connection) == CONNECTION_OK)
 		return store;
-	copy_sentence(ret_reason, PQerrorMessage(store->connection));
+	operator_store_reason(ret_reason, PQerrorMessage(store->connection));
 	disclosures_store_close(&store);
 	return NULL;
 }
@@ -68,7 +60,7 @@ static PGresult *run(struct disclosures_store *store, const char *sql, const str
 	result = PQexecParams(store->connection, sql, count, NULL, params, NULL, NULL, 0);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		return result;
-	copy_sentence(ret_reason, PQerrorMessage(store->connection));
+	operator_store_reason(ret_reason, PQerrorMessage(store->connection));
 	PQclear(result);
 	return NULL;
 }

@@ -1,10 +1,10 @@
 #include "services/cli/evidence_store_pg.h"
 
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
+#include "services/cli/operator_store_pg.h"
 
 struct evidence_store {
 	PGconn *connection;
@@ -12,12 +12,6 @@ struct evidence_store {
 	struct jk_leaf *leaves;
 	size_t leaf_capacity;
 };
-
-static void copy_sentence(char ret_reason[256], const char *message)
-{
-	(void)jk_text_copy(ret_reason, 256, message);
-	ret_reason[strcspn(ret_reason, "\n")] = '\0';
-}
 
 /* One moment, and index ranges in the order asked for, whatever the planner thinks of the statistics. */
 static bool begin(struct evidence_store *store)
@@ -33,17 +27,15 @@ static bool begin(struct evidence_store *store)
 
 struct evidence_store *evidence_store_open(const char *conninfo, char ret_reason[256])
 {
-	const char *const keywords[] = {"connect_timeout", "application_name", "dbname", NULL};
-	const char *const values[] = {"3", "jukwaa evidence", conninfo, NULL};
 	struct evidence_store *store = calloc(1, sizeof *store);
 
 	(void)jk_text_copy(ret_reason, 256, "no memory");
 	if (!store)
 		return NULL;
-	store->connection = PQconnectdbParams(keywords, values, 1);
+	store->connection = operator_store_connect(conninfo, "jukwaa evidence");
 	if (PQstatus(store->connection) == CONNECTION_OK && begin(store))
 		return store;
-	copy_sentence(ret_reason, PQerrorMessage(store->connection));
+	operator_store_reason(ret_reason, PQerrorMessage(store->connection));
 	evidence_store_close(&store);
 	return NULL;
 }
@@ -102,7 +94,7 @@ static int64_t ask(struct evidence_store *store, const struct question *question
 	if (!PQsendQueryParams(
 		    store->connection, question->sql, question->count, NULL, question->values, question->lengths, binary, 1) ||
 		!PQsetSingleRowMode(store->connection)) {
-		copy_sentence(store->problem, PQerrorMessage(store->connection));
+		operator_store_reason(store->problem, PQerrorMessage(store->connection));
 		return -1;
 	}
 	while ((result = PQgetResult(store->connection))) {
@@ -112,7 +104,7 @@ static int64_t ask(struct evidence_store *store, const struct question *question
 			take(arg, result, 0);
 			rows++;
 		} else if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK) {
-			copy_sentence(store->problem, PQresultErrorMessage(result));
+			operator_store_reason(store->problem, PQresultErrorMessage(result));
 			rows = -1;
 		}
 		PQclear(result);
@@ -203,7 +195,7 @@ int64_t evidence_store_chain(struct evidence_store *store, const char *stream, u
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		rows = PQntuples(result);
 	else
-		copy_sentence(store->problem, PQerrorMessage(store->connection));
+		operator_store_reason(store->problem, PQerrorMessage(store->connection));
 	if (rows > 0)
 		read_bytes(ret_chain, 32, result, 0, 0);
 	PQclear(result);

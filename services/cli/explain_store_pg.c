@@ -1,33 +1,25 @@
 #include "services/cli/explain_store_pg.h"
 
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_text.h"
+#include "services/cli/operator_store_pg.h"
 
 struct explain_store {
 	PGconn *connection;
 };
 
-static void copy_sentence(char ret_reason[256], const char *message)
-{
-	(void)jk_text_copy(ret_reason, 256, message);
-	ret_reason[strcspn(ret_reason, "\n")] = '\0';
-}
-
 struct explain_store *explain_store_open(const char *conninfo, char ret_reason[256])
 {
-	const char *const keywords[] = {"connect_timeout", "application_name", "dbname", NULL};
-	const char *const values[] = {"3", "jukwaa explain", conninfo, NULL};
 	struct explain_store *store = calloc(1, sizeof *store);
 
 	if (!store)
 		return NULL;
-	store->connection = PQconnectdbParams(keywords, values, 1);
+	store->connection = operator_store_connect(conninfo, "jukwaa explain");
 	if (PQstatus(store->connection) == CONNECTION_OK)
 		return store;
-	copy_sentence(ret_reason, PQerrorMessage(store->connection));
+	operator_store_reason(ret_reason, PQerrorMessage(store->connection));
 	explain_store_close(&store);
 	return NULL;
 }
@@ -68,7 +60,7 @@ int explain_store_events(
 	result = PQexecParams(store->connection, sql, 1, NULL, params, NULL, NULL, 1);
 	count = PQresultStatus(result) == PGRES_TUPLES_OK ? PQntuples(result) : -1;
 	if (count < 0)
-		copy_sentence(ret_reason, PQerrorMessage(store->connection));
+		operator_store_reason(ret_reason, PQerrorMessage(store->connection));
 	for (int i = 0; i < count; i++) {
 		int64_t seq = 0, kind = 0;
 		struct explain_event event;

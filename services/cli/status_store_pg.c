@@ -1,9 +1,9 @@
 #include "services/cli/status_store_pg.h"
 
-#include <libpq-fe.h>
 #include <string.h>
 
 #include "db/db.h"
+#include "services/cli/operator_store_pg.h"
 
 /* Each gives columns subject, then named values. */
 static const struct {
@@ -67,12 +67,6 @@ static void give_rows(const PGresult *result, const char *part, status_row *row,
 			row(arg, part, PQgetvalue(result, r, 0), PQfname(result, c), PQgetvalue(result, r, c));
 }
 
-static void copy_sentence(char ret_reason[256], const char *message)
-{
-	(void)jk_text_copy(ret_reason, 256, message);
-	ret_reason[strcspn(ret_reason, "\n")] = '\0';
-}
-
 /* To the server that can be written to, as services do; where there is none, to one that can be read. */
 static PGconn *connect_to(const char *conninfo)
 {
@@ -100,7 +94,7 @@ bool status_store_read(const char *conninfo, status_row *row, void *arg, const c
 	*ret_code = "";
 	if (!up) {
 		*ret_code = jk_db_trouble_code(jk_db_judge(PQerrorMessage(connection)));
-		copy_sentence(ret_reason, PQerrorMessage(connection));
+		operator_store_reason(ret_reason, PQerrorMessage(connection));
 	}
 	for (size_t i = 0; up && i < sizeof questions / sizeof questions[0]; i++) {
 		PGresult *result = PQexec(connection, questions[i].sql);
@@ -108,7 +102,7 @@ bool status_store_read(const char *conninfo, status_row *row, void *arg, const c
 		if (PQresultStatus(result) == PGRES_TUPLES_OK) {
 			give_rows(result, questions[i].part, row, arg);
 		} else {
-			copy_sentence(ret_reason, PQerrorMessage(connection));
+			operator_store_reason(ret_reason, PQerrorMessage(connection));
 			row(arg, questions[i].part, "", "error", ret_reason);
 		}
 		PQclear(result);
