@@ -29,7 +29,7 @@ static void unlink_after(struct dispatch_protected *protected, struct dispatch_f
 {
 	*(before == NULL ? &protected->oldest : &before->next) = fetched->next;
 	if (protected->newest == fetched)
-	protected->newest = before;
+		protected->newest = before;
 	protected->bytes -= fetched->bytes;
 	explicit_bzero(fetched->own, fetched->bytes - sizeof *fetched);
 	free(fetched);

@@ -162,14 +162,22 @@ def judge_watch(run, world, process):
     wanted = set(world.checker().wanted_by(world.desks[0]))
 
     def shown():
-        return [(e["stream"], e["seq"]) for e in map(json.loads, path.read_text().splitlines(keepends=True)[:-1] or []) if "seq" in e]
+        lines = path.read_text().splitlines(keepends=True)[:-1]
+        return [(e["stream"], e["seq"]) for e in map(json.loads, lines) if "seq" in e and e["kind"] != "RECALLED"]
     try:
         wait_until(lambda: len(set(shown())) >= len(wanted) - 1, 30, "jukwaa watch shows everything")
     except AssertionError:
         pass
     process.terminate()
     process.wait()
-    places = [(e["stream"], e["seq"]) for e in map(json.loads, path.read_text().splitlines()) if "seq" in e]
+    events = [e for e in map(json.loads, path.read_text().splitlines()) if "seq" in e]
+    # A newer revision that it may not have takes the earlier copy back: ids alone, and only where it had one in this stream.
+    had = {}
+    for e in events:
+        if e["kind"] == "RECALLED" and had.get((e["stream"], e["incident_id"]), e["seq"]) >= e["seq"]:
+            run.findings.foreign.append(f"jukwaa watch was told of an incident it had nothing of: {e['stream']}/{e['seq']}")
+        had.setdefault((e["stream"], e["incident_id"]), e["seq"])
+    places = [(e["stream"], e["seq"]) for e in events if e["kind"] != "RECALLED"]
     run.findings.lost += [f"jukwaa watch never showed {p}" for p in wanted - set(places)]
     run.findings.foreign += [f"jukwaa watch showed {p}" for p in set(places) - wanted]
     run.findings.repeated += [f"jukwaa watch showed {len(places) - len(set(places))} events twice"] if len(places) > len(set(places)) else []
