@@ -25,12 +25,12 @@ struct dispatch_fetched {
 
 /* ---- what is here ---- */
 
-static void unlink_after(struct dispatch_protected *protected, struct dispatch_fetched *before, struct dispatch_fetched *fetched)
+static void unlink_after(struct dispatch_protected *lane, struct dispatch_fetched *before, struct dispatch_fetched *fetched)
 {
-	*(before == NULL ? &protected->oldest : &before->next) = fetched->next;
-	if (protected->newest == fetched)
-		protected->newest = before;
-	protected->bytes -= fetched->bytes;
+	*(before == NULL ? &lane->oldest : &before->next) = fetched->next;
+	if (lane->newest == fetched)
+		lane->newest = before;
+	lane->bytes -= fetched->bytes;
 	explicit_bzero(fetched->own, fetched->bytes - sizeof *fetched);
 	free(fetched);
 }
