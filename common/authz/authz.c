@@ -18,6 +18,7 @@ enum term_step {
 	TERM_PROFILE,
 	TERM_NOT_YET,
 	TERM_OVER,
+	TERM_KEPT,
 	TERM_MATCHES
 };
 
@@ -34,6 +35,7 @@ static const char *const term_reasons[] = {
 	[TERM_PROFILE] = "the agreement names no profile",
 	[TERM_NOT_YET] = "the agreement is not in force yet",
 	[TERM_OVER] = "the agreement has ended",
+	[TERM_KEPT] = "the agreement's time of keeping is over for it",
 	[TERM_MATCHES] = "allowed by an agreement",
 };
 
@@ -131,6 +133,16 @@ static bool shows_nothing(const struct jk_term *term)
 	return term->profile <= JK_PROFILE_NONE || term->profile >= JK_PROFILE_COUNT;
 }
 
+/* The recipient may not keep it any more, so it is not given any more. */
+static bool is_past_keeping(const struct jk_term *term, const struct jk_label *label, int64_t now_us)
+{
+	static const int64_t day_us = INT64_C(86400000000);
+
+	if (term->retention_days == 0)
+		return false;
+	return label->recorded_at_us <= 0 || (now_us - label->recorded_at_us - 1) / day_us >= (int64_t)term->retention_days;
+}
+
 /* The owner matches already. */
 static enum term_step term_match(const struct jk_term *term, const struct jk_subject *subject, const struct jk_label *label,
 	uint64_t county, int64_t now_us)
@@ -153,6 +165,8 @@ static enum term_step term_match(const struct jk_term *term, const struct jk_sub
 		return TERM_NOT_YET;
 	if (term->until_us != 0 && now_us >= term->until_us)
 		return TERM_OVER;
+	if (is_past_keeping(term, label, now_us))
+		return TERM_KEPT;
 	return TERM_MATCHES;
 }
 

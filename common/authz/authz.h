@@ -37,6 +37,8 @@ struct jk_label {
 	const char *const *named;
 	size_t named_count;
 	bool owner_agreements_only; /* the owner's policy: the operator's rows do not count */
+	/* When the event was recorded; of one that is not yet: now. 0: unknown, which no term with retention_days covers. */
+	int64_t recorded_at_us;
 };
 
 /* One direction of one agreement in force (or one row of registry.allow), compiled for one desk. */
@@ -53,7 +55,7 @@ struct jk_term {
 	uint16_t uses;     /* bit n: enum jk_use n */
 	uint32_t withheld; /* by the profile, less the protected groups that the agreement gives */
 	enum jk_profile profile;
-	uint32_t retention_days;
+	uint32_t retention_days; /* 0: no limit; else a copy of an event that is older is not given any more */
 	bool redistribution, statutory;
 	bool hides_recipient;      /* a task force that the owner is not in: who its members are is not the owner's to know */
 	int64_t from_us, until_us; /* until: exclusive; 0: open */

@@ -1,6 +1,11 @@
 -- Reading a case: what for, by whom, under which agreement. Written before the answer leaves.
 SET LOCAL ROLE jukwaa_owner;
 
+-- Two more things that the decision function asks for. event_at: when the event that the case stands at was recorded; NULL:
+-- unknown. named: whom a PRIVATE, RESTRICTED or RED incident names by code; of cases opened before this, nobody.
+ALTER TABLE cases."case" ADD COLUMN event_at timestamptz, ADD COLUMN named text[] NOT NULL DEFAULT '{}';
+UPDATE cases."case" c SET event_at = e.at FROM cases.entry e WHERE e.case_id = c.case_id AND e.event_id = c.event_id;
+
 -- One row for each question that was well-formed. It says what may have been shown: an answer can still be lost on its way.
 CREATE TABLE cases.access (
   access_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -24,11 +24,15 @@ enum cases_entry_kind {
 	CASES_ERROR_REPORTED = 6,
 };
 
+/* Room for the codes that a label names, parted by commas; those beyond it are not let in. */
+enum { CASES_NAMED_BYTES = 1024 };
+
 /* What the decision function and the list's filters ask about. */
 struct cases_labels {
 	char agency[33];
 	uint16_t categories; /* bit n: category n */
 	int category, severity, status, scope, tlp;
+	char named[CASES_NAMED_BYTES]; /* of PRIVATE, RESTRICTED and RED: "KRCS,NPS-1"; "" nobody */
 };
 
 /* One event of one county stream. */
@@ -49,6 +53,7 @@ struct cases_case {
 	uint64_t counties; /* bit n: county n */
 	struct cases_labels labels;
 	int64_t revision, opened_at_us, updated_at_us;
+	int64_t event_at_us; /* when event_id was recorded; 0: unknown */
 };
 
 struct cases_entry {

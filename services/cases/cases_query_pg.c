@@ -57,10 +57,10 @@ static uint64_t read_counties(const PGresult *result, int row, int column)
 	return counties;
 }
 
-static void read_agency(char ret[33], const PGresult *result, int row, int column)
+static void read_text(char *ret, size_t size, const PGresult *result, int row, int column)
 {
-	const char *agency = jk_db_get_bytes(result, row, column, NULL);
-	(void)jk_text_copy(ret, 33, agency ? agency : "");
+	const char *text = jk_db_get_bytes(result, row, column, NULL);
+	(void)jk_text_copy(ret, size, text ? text : "");
 }
 
 void cases_row_read(const PGresult *result, int row, struct cases_case *ret)
@@ -84,8 +84,10 @@ void cases_row_read(const PGresult *result, int row, struct cases_case *ret)
 		.event_id = jk_db_get_id(result, row, 13),
 		.opened_at_us = jk_db_get_time_us(result, row, 14),
 		.updated_at_us = jk_db_get_time_us(result, row, 15),
+		.event_at_us = jk_db_get_time_us(result, row, 16),
 	};
-	read_agency(ret->labels.agency, result, row, 4);
+	read_text(ret->labels.agency, sizeof ret->labels.agency, result, row, 4);
+	read_text(ret->labels.named, sizeof ret->labels.named, result, row, 17);
 }
 
 /* Without a connection the answer comes at once; the loop sees to a new one. */
@@ -183,7 +185,7 @@ static void on_entries(void *arg, const struct jk_db_outcome *outcome)
 			.kind = (enum cases_entry_kind)jk_db_get_int(result, (int)i, 3),
 			.revision = jk_db_get_int(result, (int)i, 4),
 		};
-		read_agency(entry->agency, result, (int)i, 5);
+		read_text(entry->agency, sizeof entry->agency, result, (int)i, 5);
 	}
 }
 

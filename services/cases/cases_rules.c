@@ -4,27 +4,30 @@
 
 #include <string.h>
 
+#include "base/jk_text.h"
+
 const struct cases_rule cases_rules[] = {
 	/* clang-format off */
-	/* kind             relation         opens  takes  county        entry                         why */
-	{JK_EVENT_INCIDENT, CASES_ABSENT,    true,  true,  CASES_JOINS,  CASES_OPENED,                 "an incident opens its case"},
-	{JK_EVENT_INCIDENT, CASES_NEWER,     false, true,  CASES_JOINS,  CASES_OPENED,                 "an older report was read first, in another stream"},
-	{JK_EVENT_INCIDENT, CASES_NOT_NEWER, false, false, CASES_JOINS,  CASES_OPENED,                 "the same event in another county, or its update was read first"},
-	{JK_EVENT_UPDATE,   CASES_ABSENT,    true,  true,  CASES_JOINS,  CASES_REVISED,                "read before its incident, which stands in another stream"},
-	{JK_EVENT_UPDATE,   CASES_NEWER,     false, true,  CASES_JOINS,  CASES_REVISED,                "the current state"},
-	{JK_EVENT_UPDATE,   CASES_NOT_NEWER, false, false, CASES_JOINS,  CASES_REVISED,                "the same event in another county, or a newer one was read first"},
-	{JK_EVENT_CANCEL,   CASES_ABSENT,    true,  true,  CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "read before its incident, which stands in another stream"},
-	{JK_EVENT_CANCEL,   CASES_NEWER,     false, true,  CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "the publisher takes it back; the work goes on until a desk ends it"},
-	{JK_EVENT_CANCEL,   CASES_NOT_NEWER, false, false, CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "the same event in another county, or a newer one was read first"},
-	{JK_EVENT_HISTORY,  CASES_ABSENT,    true,  true,  CASES_STAYS,  CASES_LATE_REPORT,            "read before the current state, which stands in another stream and names the counties"},
-	{JK_EVENT_HISTORY,  CASES_NEWER,     false, true,  CASES_STAYS,  CASES_LATE_REPORT,            "newer than what has been read so far; the current state follows"},
-	{JK_EVENT_HISTORY,  CASES_NOT_NEWER, false, false, CASES_STAYS,  CASES_LATE_REPORT,            "it came late and changes nothing but the timeline"},
-	{JK_EVENT_MOVED_AWAY, CASES_NEWER,     false, false, CASES_LEAVES, CASES_ENTRY_NONE,           "the incident left this county"},
-	{JK_EVENT_MOVED_AWAY, CASES_NOT_NEWER, false, false, CASES_LEAVES, CASES_ENTRY_NONE,           "the incident left this county; the report that moved it was read first"},
-	{JK_EVENT_ACK,      CASES_NEWER,     false, false, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
-	{JK_EVENT_ACK,      CASES_NOT_NEWER, false, false, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
-	{JK_EVENT_ERROR,    CASES_NEWER,     false, false, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
-	{JK_EVENT_ERROR,    CASES_NOT_NEWER, false, false, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
+	/* kind             relation         opens  takes          county        entry                         why */
+	{JK_EVENT_INCIDENT, CASES_ABSENT,    true,  CASES_ALL,     CASES_JOINS,  CASES_OPENED,                 "an incident opens its case"},
+	{JK_EVENT_INCIDENT, CASES_NEWER,     false, CASES_ALL,     CASES_JOINS,  CASES_OPENED,                 "an older report was read first, in another stream"},
+	{JK_EVENT_INCIDENT, CASES_NOT_NEWER, false, CASES_NOTHING, CASES_JOINS,  CASES_OPENED,                 "the same event in another county, or its update was read first"},
+	{JK_EVENT_UPDATE,   CASES_ABSENT,    true,  CASES_ALL,     CASES_JOINS,  CASES_REVISED,                "read before its incident, which stands in another stream"},
+	{JK_EVENT_UPDATE,   CASES_NEWER,     false, CASES_ALL,     CASES_JOINS,  CASES_REVISED,                "the current state"},
+	{JK_EVENT_UPDATE,   CASES_NOT_NEWER, false, CASES_NOTHING, CASES_JOINS,  CASES_REVISED,                "the same event in another county, or a newer one was read first"},
+	{JK_EVENT_CANCEL,   CASES_ABSENT,    true,  CASES_ALL,     CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "read before its incident, which stands in another stream"},
+	{JK_EVENT_CANCEL,   CASES_NEWER,     false, CASES_ALL,     CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "the publisher takes it back; the work goes on until a desk ends it"},
+	{JK_EVENT_CANCEL,   CASES_NOT_NEWER, false, CASES_NOTHING, CASES_JOINS,  CASES_CANCELLED_BY_PUBLISHER, "the same event in another county, or a newer one was read first"},
+	{JK_EVENT_HISTORY,  CASES_ABSENT,    true,  CASES_ALL,     CASES_STAYS,  CASES_LATE_REPORT,            "read before the current state, which stands in another stream and names the counties"},
+	{JK_EVENT_HISTORY,  CASES_NEWER,     false, CASES_ALL,     CASES_STAYS,  CASES_LATE_REPORT,            "newer than what has been read so far; the current state follows"},
+	{JK_EVENT_HISTORY,  CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_LATE_REPORT,            "it came late and changes nothing but the timeline"},
+	{JK_EVENT_MOVED_AWAY, CASES_NEWER,     false, CASES_NOTHING, CASES_LEAVES, CASES_ENTRY_NONE,           "the incident left this county"},
+	{JK_EVENT_MOVED_AWAY, CASES_NOT_NEWER, false, CASES_NOTHING, CASES_LEAVES, CASES_ENTRY_NONE,           "the incident left this county; the report that moved it was read first"},
+	{JK_EVENT_ERASED,   CASES_NEWER,     false, CASES_FORGETS, CASES_STAYS,  CASES_ENTRY_NONE,             "with its words went those it was for"},
+	{JK_EVENT_ACK,      CASES_NEWER,     false, CASES_NOTHING, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
+	{JK_EVENT_ACK,      CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
+	{JK_EVENT_ERROR,    CASES_NEWER,     false, CASES_NOTHING, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
+	{JK_EVENT_ERROR,    CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
 	/* clang-format on */
 };
 const size_t cases_rules_count = sizeof cases_rules / sizeof *cases_rules;
@@ -85,15 +88,19 @@ enum cases_entry_kind cases_rules_apply(
 			.case_id = event->incident_id, .state = CASES_NEW, .opened_at_us = event->recorded_at_us};
 	uint64_t counties = move_county(incident_case->counties, event->county, rule->county);
 	enum cases_entry_kind entry = entered ? CASES_ENTRY_NONE : rule->entry;
-	if (!rule->takes && counties == incident_case->counties && entry == CASES_ENTRY_NONE)
+	bool forgets = rule->takes == CASES_FORGETS && !*event->labels.named && *incident_case->labels.named;
+	if (rule->takes != CASES_ALL && !forgets && counties == incident_case->counties && entry == CASES_ENTRY_NONE)
 		return CASES_ENTRY_NONE;
 
 	incident_case->counties = counties;
 	incident_case->version++;
-	if (rule->takes) {
+	if (forgets)
+		incident_case->labels.named[0] = '\0';
+	if (rule->takes == CASES_ALL) {
 		incident_case->labels = event->labels;
 		incident_case->revision = event->revision;
 		incident_case->event_id = event->event_id;
+		incident_case->event_at_us = event->recorded_at_us;
 	}
 	if (event->recorded_at_us < incident_case->opened_at_us)
 		incident_case->opened_at_us = event->recorded_at_us;
@@ -102,6 +109,24 @@ enum cases_entry_kind cases_rules_apply(
 	if (entry != CASES_ENTRY_NONE)
 		fill_entry(ret_entry, incident_case, event, entry);
 	return entry;
+}
+
+void cases_rules_name(char named[CASES_NAMED_BYTES], const char *code)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"; /* as the registry has them */
+	size_t used = strlen(named), size = strlen(code);
+
+	/* Whole or not at all: a part of a desk's code may be its agency's. */
+	if (size > 0 && strspn(code, letters) == size && used + 1 + size < CASES_NAMED_BYTES)
+		(void)jk_text_format(named + used, CASES_NAMED_BYTES - used, "%s%s", used ? "," : "", code);
+}
+
+size_t cases_rules_names(char named[CASES_NAMED_BYTES], const char *ret[CASES_NAMED_MAX])
+{
+	size_t count = 0;
+	for (char *rest = named, *code; (code = strtok_r(rest, ",", &rest)) && count < CASES_NAMED_MAX;)
+		ret[count++] = code;
+	return count;
 }
 
 uint64_t cases_county_bit(const char *county)

@@ -8,13 +8,18 @@
  * of one incident may be sent in the same instant), except for HISTORY, which intake has already called old. */
 enum cases_relation { CASES_ABSENT, CASES_NEWER, CASES_NOT_NEWER, CASES_RELATIONS };
 
+/* What the case takes of the event. ALL: it stands at this event from now on. FORGETS: whom it names, where the event names
+ * nobody any more. */
+enum cases_taking { CASES_NOTHING, CASES_ALL, CASES_FORGETS };
+
 /* What becomes of the county of the stream the event stands in. It follows from that stream alone, whose order is kept. */
 enum cases_membership { CASES_STAYS, CASES_JOINS, CASES_LEAVES };
 
 struct cases_rule {
 	enum jk_event_kind kind;
 	enum cases_relation relation;
-	bool opens, takes; /* takes: the case stands at this event from now on */
+	bool opens;
+	enum cases_taking takes;
 	enum cases_membership county;
 	enum cases_entry_kind entry; /* once for each event_id */
 	const char *why;
@@ -32,6 +37,12 @@ const struct cases_rule *cases_rules_find(enum jk_event_kind kind, enum cases_re
  * kind of line to add, with ret_entry filled, or CASES_ENTRY_NONE. version moves by one when anything changed. */
 enum cases_entry_kind cases_rules_apply(
 	struct cases_case *incident_case, const struct cases_event *event, bool entered, struct cases_entry *ret_entry);
+
+/* Adds a code to those that a label names. What can be nobody's code is not kept. */
+void cases_rules_name(char named[CASES_NAMED_BYTES], const char *code);
+/* The codes one by one: named is cut up for it. Returns how many. */
+enum { CASES_NAMED_MAX = CASES_NAMED_BYTES / 2 };
+size_t cases_rules_names(char named[CASES_NAMED_BYTES], const char *ret[CASES_NAMED_MAX]);
 
 /* "047" -> bit 47; 0 for anything that is not one of 001 to 047. */
 uint64_t cases_county_bit(const char *county);

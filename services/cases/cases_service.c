@@ -57,18 +57,24 @@ static void name_term(const struct jk_decision *decision, char ret[CASES_UNDER_B
 static struct sight decide_sight(const struct jk_request *request, const struct cases_case *row)
 {
 	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
+	char codes[CASES_NAMED_BYTES];
+	const char *named[CASES_NAMED_MAX];
 	struct jk_label label = {
 		.categories = row->labels.categories,
 		.severity = (uint8_t)row->labels.severity,
 		.tlp = (enum jk_tlp)row->labels.tlp,
 		.scope = (enum jk_scope)row->labels.scope,
 		.status = (enum jk_cap_status)row->labels.status,
+		.named = named,
+		.recorded_at_us = row->event_at_us,
 	};
 	struct sight sight = {.withheld = UINT32_MAX};
 	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES] = {""};
 	size_t count = cases_county_list(row->counties, counties);
 	int64_t now_us = jk_time_now_us();
 
+	memcpy(codes, row->labels.named, sizeof codes);
+	label.named_count = cases_rules_names(codes, named);
 	jk_registry_label_owner(&label, owner);
 	/* In no county (any more): asked about once, without one, which leaves the owner. */
 	for (size_t i = 0; i < (count ? count : 1); i++) {

@@ -36,30 +36,32 @@ static const struct jk_db_statement load_entries = {
 
 #define ROWS                                                                                                                     \
 	"unnest($1::uuid[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::int2[], $7::int2[], $8::int2[], $9::int2[],"     \
-	" $10::int2[], $11::int2[], $12::int8[], $13::uuid[], $14::timestamptz[], $15::timestamptz[], $16::int4[])"              \
+	" $10::int2[], $11::int2[], $12::int8[], $13::uuid[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],"       \
+	" $17::text[], $18::int4[])"                                                                                             \
 	" AS u (case_id, version, entries, agency, counties, category, categories, severity, status, scope, tlp, revision,"      \
-	" event_id, opened_at, updated_at, loaded)"
+	" event_id, opened_at, updated_at, event_at, named, loaded)"
 
 /* Without ON CONFLICT: a case that is there after all is another follower's, fails the transaction, and is loaded with the next
  * try. (Half the cost of the statement with a conflict clause and a count.) */
 static const struct jk_db_statement open_cases = {
 	.name = "cases_open",
 	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, entries, agency, counties, category,"
-	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at)"
+	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named)"
 	       " SELECT u.case_id, u.case_id, u.version, u.entries, u.agency, string_to_array(u.counties, ','), u.category,"
-	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at "
-	       "FROM " ROWS,
-	.params = 16,
+	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at,"
+	       " u.event_at, string_to_array(u.named, ',') FROM " ROWS,
+	.params = CASES_CASE_COLUMNS,
 };
 static const struct jk_db_statement change_cases = {
 	.name = "cases_change",
 	.sql = "WITH put AS (UPDATE cases.\"case\" c SET version = u.version, entries = u.entries, agency = u.agency,"
 	       " counties = string_to_array(u.counties, ','), category = u.category, categories = u.categories,"
 	       " severity = u.severity, status = u.status, scope = u.scope, tlp = u.tlp, revision = u.revision,"
-	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at FROM " ROWS
+	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at,"
+	       " event_at = u.event_at, named = string_to_array(u.named, ',') FROM " ROWS
 	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
-	       " SELECT cases.expect((SELECT count(*) FROM put), $17::int8)",
-	.params = 17,
+	       " SELECT cases.expect((SELECT count(*) FROM put), $19::int8)",
+	.params = CASES_CASE_COLUMNS + 1,
 };
 static const struct jk_db_statement add_entries = {
 	.name = "cases_add_entries",
@@ -125,7 +127,7 @@ static void reset_rows(struct cases_store_rows *rows)
 {
 	static const unsigned oids[CASES_CASE_COLUMNS] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_TEXT, JK_OID_TEXT,
 		JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT8, JK_OID_UUID,
-		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_INT4};
+		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT, JK_OID_INT4};
 	for (size_t i = 0; i < CASES_CASE_COLUMNS; i++)
 		jk_db_array_reset(&rows->columns[i], oids[i]);
 }
@@ -148,6 +150,8 @@ static void add_row(struct cases_store_rows *rows, const struct cases_case *row,
 	jk_db_array_add_id(column++, &row->event_id);
 	add_time(column++, row->opened_at_us);
 	add_time(column++, row->updated_at_us);
+	add_time(column++, row->event_at_us);
+	jk_db_array_add_text(column++, row->labels.named);
 	jk_db_array_add_int(column++, loaded);
 }
 

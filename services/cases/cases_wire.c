@@ -45,6 +45,8 @@ bool cases_wire_read_event(const struct jk_event *event, struct jk_arena *arena,
 		.scope = label.label.scope,
 		.tlp = label.label.tlp,
 	};
+	for (size_t i = 0; i < label.label.named_count; i++)
+		cases_rules_name(ret_event->labels.named, label.label.named[i]);
 	return jk_text_copy(ret_event->labels.agency, sizeof ret_event->labels.agency, label.agency_code);
 }
 

@@ -29,7 +29,7 @@ static struct jk_label make_label(const struct jk_registry *registry)
 	uint32_t chance[4];
 	size_t county_count;
 	const char(*counties)[JK_COUNTY_BYTES] = jk_registry_counties(registry, &county_count);
-	struct jk_label label = {.scope = JK_SCOPE_PUBLIC, .status = JK_CAP_STATUS_ACTUAL};
+	struct jk_label label = {.scope = JK_SCOPE_PUBLIC, .status = JK_CAP_STATUS_ACTUAL, .recorded_at_us = jk_time_now_us()};
 
 	jk_random(chance, sizeof chance);
 	jk_registry_label_owner(&label, &registry->agencies[chance[0] % registry->agency_count]);

@@ -120,6 +120,7 @@ static void explain_event(void *arg, const struct explain_event *event)
 	owner = jk_registry_find_agency(e->registry, label.agency_code);
 	jk_registry_label_owner(&label.label, owner);
 	(void)jk_text_copy(label.label.county, sizeof label.label.county, event->stream);
+	label.label.recorded_at_us = event->recorded_at_us;
 	decision = jk_registry_decide_desk(e->registry, e->desk, JK_USE_VIEW, &label.label, jk_time_now_us());
 	if (e->desk->revoked)
 		decision = (struct jk_decision){.effect = JK_DENY, .withheld = UINT32_MAX, .reason = "the desk is revoked"};

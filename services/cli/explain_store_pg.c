@@ -48,7 +48,8 @@ int explain_store_events(
 	struct explain_store *store, const struct jk_id *incident_id, explain_row *row, void *arg, char ret_reason[256])
 {
 	/* The feed has no index by incident (it would cost every report); a case's timeline names the incident's events. */
-	static const char sql[] = "SELECT DISTINCT ON (e.stream) e.stream, e.seq::text, e.kind::text, e.body FROM cases.entry n "
+	static const char sql[] = "SELECT DISTINCT ON (e.stream) e.stream, e.seq::text, e.kind::text, e.body, "
+				  "(extract(epoch FROM e.recorded_at) * 1000000)::bigint::text FROM cases.entry n "
 				  "JOIN feed.event e ON e.event_id = n.event_id "
 				  "WHERE n.case_id = $1::uuid AND e.stream !~ '^@' ORDER BY e.stream, e.seq DESC";
 	char id[JK_ID_TEXT_BYTES];
@@ -62,12 +63,13 @@ int explain_store_events(
 	if (count < 0)
 		operator_store_reason(ret_reason, PQerrorMessage(store->connection));
 	for (int i = 0; i < count; i++) {
-		int64_t seq = 0, kind = 0;
+		int64_t seq = 0, kind = 0, recorded_at_us = 0;
 		struct explain_event event;
 
 		(void)jk_text_to_int64(PQgetvalue(result, i, 1), 0, INT64_MAX, &seq);
 		(void)jk_text_to_int64(PQgetvalue(result, i, 2), 0, INT32_MAX, &kind);
-		event = (struct explain_event){PQgetvalue(result, i, 0), seq, (int)kind,
+		(void)jk_text_to_int64(PQgetvalue(result, i, 4), 0, INT64_MAX, &recorded_at_us);
+		event = (struct explain_event){PQgetvalue(result, i, 0), seq, (int)kind, recorded_at_us,
 			(const uint8_t *)PQgetvalue(result, i, 3), (size_t)PQgetlength(result, i, 3)};
 		row(arg, &event);
 	}

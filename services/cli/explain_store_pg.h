@@ -12,6 +12,7 @@ struct explain_event {
 	const char *stream;
 	int64_t seq;
 	int kind;
+	int64_t recorded_at_us;
 	const uint8_t *body;
 	size_t body_size;
 };

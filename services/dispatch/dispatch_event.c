@@ -150,6 +150,7 @@ struct dispatch_event *dispatch_event_new(const struct jk_event *from, struct jk
 		read_mailbox_label(event, from->stream);
 	else
 		read_county_label(event, from->stream, scratch);
+	event->label.recorded_at_us = from->recorded_at_us;
 	return event;
 }
 

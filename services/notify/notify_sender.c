@@ -126,8 +126,8 @@ static bool may_tell(struct notify_sender *sender, const struct notify_target *t
 	jk_arena_reset(sender->arena);
 	const struct jk_registry *registry = jk_registry_acquire(sender->watch);
 	bool may = registry && claimed->body &&
-		   notify_wire_read_label(
-			   claimed->body, claimed->body_size, claimed->message.county, sender->arena, &label, agency) &&
+		   notify_wire_read_label(claimed->body, claimed->body_size, claimed->message.county, claimed->recorded_at_us,
+			   sender->arena, &label, agency) &&
 		   notify_desk_may_have(registry, target->desk_id, agency, &label, jk_time_now_us());
 	if (registry)
 		jk_registry_release(sender->watch, &registry);

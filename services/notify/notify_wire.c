@@ -7,13 +7,14 @@
 #include "jukwaa/v1/notify.pb-c.h"
 #include "json/json_map.h"
 
-bool notify_wire_read_label(const uint8_t *body, size_t size, const char *county, struct jk_arena *arena,
+bool notify_wire_read_label(const uint8_t *body, size_t size, const char *county, int64_t recorded_at_us, struct jk_arena *arena,
 	struct jk_label *ret_label, char ret_agency[33])
 {
 	struct jk_event_label label;
 	if (jk_body_label(body, size, arena, &label) != JK_OK)
 		return false;
 	*ret_label = label.label;
+	ret_label->recorded_at_us = recorded_at_us;
 	return jk_text_copy(ret_label->county, sizeof ret_label->county, county) &&
 	       jk_text_copy(ret_agency, 33, label.agency_code);
 }
@@ -33,6 +34,7 @@ bool notify_wire_read_event(const struct jk_event *event, struct jk_arena *arena
 		.severity = label.severity,
 		.label = label.label,
 	};
+	ret_event->label.recorded_at_us = event->recorded_at_us;
 	return jk_text_copy(ret_event->label.county, sizeof ret_event->label.county, event->stream) &&
 	       jk_text_copy(ret_event->agency, sizeof ret_event->agency, label.agency_code);
 }

@@ -9,7 +9,7 @@
 /* False: not an event of ours in a county stream. arena: for the call. */
 bool notify_wire_read_event(const struct jk_event *event, struct jk_arena *arena, struct notify_event *ret_event);
 /* Label of a stored body, with the owner's code; false: not a body of ours. */
-bool notify_wire_read_label(const uint8_t *body, size_t size, const char *county, struct jk_arena *arena,
+bool notify_wire_read_label(const uint8_t *body, size_t size, const char *county, int64_t recorded_at_us, struct jk_arena *arena,
 	struct jk_label *ret_label, char ret_agency[33]);
 
 /* Appends the CloudEvents JSON of a message (structured mode): the same bytes in every attempt. */

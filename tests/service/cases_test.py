@@ -6,6 +6,7 @@ import unittest
 import uuid
 
 import feed_events as feed
+from agreements import Party, agree
 from feed_events import Event, append
 from jukwaa_harness import Service, Stack, commitment, free_port, protos, scratch, wait_until
 
@@ -349,6 +350,92 @@ class QueryTest(CasesTest):
             self.assertEqual([uuid.UUID(bytes=case.case_id) for case in answer.cases], [rare.incident])
         finally:
             stack.sql("DELETE FROM cases.\"case\" WHERE counties = '{046}'")
+
+
+class AgreementTest(CasesTest):
+    """Under agreements alone: whom a case names, and for how long it is given."""
+    @classmethod
+    def setUpClass(cls):
+        parties = {code: Party(stack, code) for code in ("KPS", "KRCS", "KWS")}
+        cls.krcs = stack.add_desk("KRCS-047", agency="KRCS", allow=())
+        cls.krcs_other = stack.add_desk("KRCS-001", agency="KRCS", allow=())
+        cls.kws = stack.add_desk("KWS-1", agency="KWS", allow=())
+        agree(stack, "KPS-KRCS", parties["KPS"], parties["KRCS"], "FULL@1")
+        agree(stack, "KPS-KWS", parties["KPS"], parties["KWS"], "FULL@1", retention_days=7)
+        cls.open = Event(counties=("024",))
+        append(stack, cls.open)
+        wait_applied()
+
+    def setUp(self):
+        super().setUp()
+        self.desks = {"KRCS-047": self.krcs, "KRCS-001": self.krcs_other, "KWS-1": self.kws}
+        for key in self.desks.values():
+            stack.wait_known(key, "cases")
+            wait_until(lambda: self.open.incident in self.listed(key), what="the agreement")
+
+    def seen_by(self, event):
+        """The desks that see the case, in a list as by its id; for the others it does not exist."""
+        seen = set()
+        for name, key in self.desks.items():
+            answer, unknown = self.show(key, event.incident), self.show(key, feed.new_id())
+            self.refused_as(unknown, "NOT_FOUND")
+            if answer.DESCRIPTOR.name == "CaseShown":
+                seen.add(name)
+            else:
+                answer.request = unknown.request = 0
+                self.assertEqual(answer, unknown)
+            self.assertEqual(event.incident in self.listed(key, counties=event.counties), name in seen)
+        self.assertEqual(self.show(kps, event.incident).summary.agency, "KPS")
+        return seen
+
+    def put(self, *args, **fields):
+        event = Event(*args, **{"counties": ("024",), **fields})
+        append(stack, event)
+        wait_applied()
+        return event
+
+    def named(self, event):
+        return stack.sql('SELECT named FROM cases."case" WHERE case_id = %s', str(event.incident))[0][0]
+
+    def test_those_whom_a_case_names_see_it_too(self):
+        for label, seen in (({"scope": 3, "named": ["KRCS-047"]}, {"KRCS-047"}),
+                            ({"scope": 2, "named": ["nobody@example.org", "KWS-1", "KRCS-047"]}, {"KRCS-047", "KWS-1"}),
+                            ({"scope": 3, "named": ["KRCS"]}, {"KRCS-047", "KRCS-001"}),
+                            ({"tlp": 5, "named": ["KRCS-001"]}, {"KRCS-001"}),
+                            ({"tlp": 5, "named": ["KRCS"]}, set()),
+                            ({"tlp": 5, "scope": 3, "named": ["KRCS", "KRCS-0", "KRCS-0471"]}, set()),
+                            ({"scope": 3, "named": ["DESKS"]}, set()),
+                            ({"scope": 3}, set())):
+            with self.subTest(label):
+                self.assertEqual(self.seen_by(self.put(**label)), seen)
+        self.assertEqual(self.named(self.put(named=["KRCS-047"])), [])  # public: names decide nothing, and are not kept
+
+    def test_names_follow_the_newest_revision_and_go_with_the_words(self):
+        event = self.put(scope=3, named=["KRCS-047"])
+        update = self.put(feed.UPDATE, incident=event.incident, revision=2, scope=3, named=["KRCS-001"])
+        self.put(feed.HISTORY, incident=event.incident, revision=1, scope=3, named=["KWS-1"])
+        self.assertEqual(self.seen_by(event), {"KRCS-001"})
+        stack.admin("erase", str(event.incident), "--groups", "reporter", "--reason", "asked", "--by", "DPO")
+        wait_applied()
+        self.assertEqual(self.seen_by(event), {"KRCS-001"})
+        stack.admin("erase", str(event.incident), "--groups", "words", "--reason", "asked", "--by", "DPO")
+        wait_applied()
+        self.assertEqual(self.named(event), [])
+        self.assertEqual(self.seen_by(event), set())
+        self.assertEqual(case_rows(event.incident)[str(event.incident)][1:3], (2, str(update.event_id)))
+
+    def test_what_may_not_be_kept_any_more_is_not_shown_any_more(self):
+        event = self.put()
+        self.assertEqual(self.seen_by(event), set(self.desks))
+        for days, seen in (("6 days 23 hours", set(self.desks)), ("7 days 1 minute", {"KRCS-047", "KRCS-001"})):
+            stack.sql('UPDATE cases."case" SET event_at = now() - %s::interval WHERE case_id = %s', days, str(event.incident))
+            self.assertEqual(self.seen_by(event), seen)
+        self.put(feed.ACK, incident=event.incident)  # nothing new about the incident
+        self.assertEqual(self.seen_by(event), {"KRCS-047", "KRCS-001"})
+        stack.sql('UPDATE cases."case" SET event_at = NULL WHERE case_id = %s', str(event.incident))
+        self.assertEqual(self.seen_by(event), {"KRCS-047", "KRCS-001"})
+        self.put(feed.UPDATE, incident=event.incident, revision=2)
+        self.assertEqual(self.seen_by(event), set(self.desks))
 
 
 class ProcessTest(CasesTest):

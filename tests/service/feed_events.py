@@ -20,7 +20,8 @@ class Event:
     """One report of one incident; `copies` gives it in each of its streams."""
 
     def __init__(self, kind=INCIDENT, counties=("047",), incident=None, revision=1, agency="KPS", category=9, severity=2, status=1,
-                 tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=(), old=False):
+                 tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=(), old=False,
+                 named=()):
         pb = protos()
         self.kind, self.counties, self.moved_away = kind, counties, moved_away
         self.incident, self.event_id = incident or new_id(), event_id or new_id()
@@ -41,6 +42,7 @@ class Event:
         message.narrative.texts.add().headline = headline
         message.handling.tlp = tlp
         message.handling.scope = scope
+        message.handling.addresses.extend(named)
         message.reporter.name = "Wanjiku"
         self.body, self.commitment = seal(message, old)
 

@@ -6,6 +6,7 @@ import time
 import unittest
 
 import feed_events
+from agreements import Party, agree
 from feed_events import CANCEL, INCIDENT, MOVED_AWAY, UPDATE, Event
 from jukwaa_harness import Stack, protos, run_cli, wait_until
 
@@ -110,6 +111,19 @@ class RecallTest(unittest.TestCase):
         self.assertNotIn(MARKER.encode(), message.SerializeToString())
 
     # ---- who is told ----
+
+    def test_what_may_not_be_kept_any_more_is_not_replayed(self):
+        parties = [Party(self.stack, agency) for agency in ("KPS", "KRCS")]
+        agree(self.stack, "KPS-KRCS", *parties, "FULL@1", counties=[self.county], retention_days=7)
+        keys = [self.stack.add_desk(f"{p.agency}-1", agency=p.agency, allow=()) for p in parties]
+        # Before anybody has asked dispatch for this county.
+        gone, kept = self.event(), self.event()
+        for event, age in (gone, "7 days 1 minute"), (kept, "6 days 23 hours"):
+            self.stack.sql("UPDATE feed.event SET recorded_at = now() - %s::interval WHERE event_id = %s", age, str(event.event_id))
+        owner, recipient = [self.desk(key) for key in keys]
+        self.assertEqual([m.event_id for m in owner.take(2)], [gone.event_id.bytes, kept.event_id.bytes])
+        self.assertEqual([m.event_id for m in recipient.take()], [kept.event_id.bytes])
+        recipient.quiet()
 
     def test_cancel_after_the_rule_is_revoked(self):
         had_code, had = self.add_desk("HAD")

@@ -9,7 +9,9 @@
 
 #include "authz/authz.h"
 
-enum { OWNER = 7, OTHER = 8, DESK = 70, NOW_US = 1000 };
+enum { OWNER = 7, OTHER = 8, DESK = 70 };
+#define DAY_US INT64_C(86400000000)
+#define NOW_US (100 * DAY_US)
 #define BIT(n) (1U << (n))
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -126,6 +128,13 @@ static const struct refusal refusals[] = {
 	{"the agreement is not in force yet", SUBJECT(), LABEL(), TERM(.from_us = NOW_US + 1)},
 	{"the agreement has ended", SUBJECT(), LABEL(), TERM(.until_us = NOW_US)},
 	{"the agreement has ended", SUBJECT(), LABEL(), TERM(.until_us = -1)},
+	{"the agreement's time of keeping is over for it", SUBJECT(), LABEL(.recorded_at_us = NOW_US - DAY_US - 1),
+		TERM(.retention_days = 1)},
+	{"the agreement's time of keeping is over for it", SUBJECT(), LABEL(.recorded_at_us = 1), TERM(.retention_days = 99)},
+	/* Unknown when. */
+	{"the agreement's time of keeping is over for it", SUBJECT(), LABEL(), TERM(.retention_days = UINT32_MAX)},
+	{"the agreement's time of keeping is over for it", SUBJECT(), LABEL(.recorded_at_us = -1),
+		TERM(.retention_days = UINT32_MAX)},
 };
 
 struct permission {
@@ -142,6 +151,7 @@ static const struct permission permissions[] = {
 	{-1, 0, SUBJECT(.agency_id = OWNER), LABEL(.scope = JK_SCOPE_PRIVATE), TERM()},
 	{-1, 0, SUBJECT(.agency_id = OWNER), LABEL(.scope = JK_SCOPE_RESTRICTED, .county = ""), TERM()},
 	{-1, 0, SUBJECT(.agency_id = OWNER, .role = JK_ROLE_PUBLISHER, .desk_id = -1), LABEL(.tlp = JK_TLP_RED), TERM()},
+	{-1, 0, SUBJECT(.agency_id = OWNER), LABEL(.recorded_at_us = 1), TERM(.retention_days = 1)},
 	/* By a term. */
 	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(), TERM()},
 	{3, 0, SUBJECT(), LABEL(), TERM(.withheld = 0)},
@@ -160,6 +170,12 @@ static const struct permission permissions[] = {
 	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.scope = JK_SCOPE_PRIVATE, NAMED(agency_named)), TERM()},
 	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.scope = JK_SCOPE_RESTRICTED, NAMED(desk_named)), TERM()},
 	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(), TERM(.from_us = NOW_US, .until_us = NOW_US + 1)},
+	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.recorded_at_us = NOW_US - DAY_US), TERM(.retention_days = 1)},
+	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.recorded_at_us = NOW_US), TERM(.retention_days = 1)},
+	/* By a clock that is ahead of ours. */
+	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.recorded_at_us = NOW_US + 9 * DAY_US), TERM(.retention_days = 1)},
+	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.recorded_at_us = 1), TERM(.retention_days = UINT32_MAX)},
+	{3, JK_GROUPS_PROTECTED, SUBJECT(), LABEL(.recorded_at_us = 1), TERM()},
 };
 
 static void assert_denied(struct jk_decision decision, const char *reason)

@@ -11,7 +11,9 @@
 
 #include "reference.h"
 
-enum { CASES = 100000, TERMS = 12, NAMES = 3, NOW_US = 1000 };
+enum { CASES = 100000, TERMS = 12, NAMES = 3 };
+#define DAY_US INT64_C(86400000000)
+#define NOW_US (100 * DAY_US)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 struct given {
@@ -112,6 +114,7 @@ static void draw_label(uint64_t *state, struct given *given)
 		.named = given->named,
 		.named_count = (size_t)pick(state, 0, NAMES),
 		.owner_agreements_only = pick(state, 0, 3) == 0,
+		.recorded_at_us = rarely(state) ? pick(state, -1, 1) : NOW_US + pick(state, -4, 1) * DAY_US + pick(state, -1, 1),
 	};
 	memcpy(given->label.county, counties[rarely(state) ? pick(state, 4, 8) : pick(state, 0, 3)], JK_COUNTY_BYTES);
 	for (int i = 0; i < NAMES; i++)
@@ -135,8 +138,9 @@ static void draw_term(uint64_t *state, struct jk_term *ret)
 		.uses = (uint16_t)(rarely(state) ? draw(state) : most >> 5),
 		.withheld = jk_profile_withheld(profile) & (pick(state, 0, 2) ? UINT32_MAX : ~(1U << pick(state, 9, 10))),
 		.profile = profile,
-		.from_us = pick(state, 0, 3) ? 0 : pick(state, NOW_US - 1, NOW_US + 1),
-		.until_us = pick(state, 0, 3) ? 0 : pick(state, NOW_US - 1, NOW_US + 1),
+		.retention_days = (uint32_t)(pick(state, 0, 1) ? 0 : pick(state, 1, 5)),
+		.from_us = pick(state, 0, 3) ? 0 : NOW_US + pick(state, -1, 1),
+		.until_us = pick(state, 0, 3) ? 0 : NOW_US + pick(state, -1, 1),
 	};
 }
 
@@ -193,7 +197,9 @@ enum {
 	PARTIES = 6,
 	LABELS = 7 /* tlp */ * 5 /* scope */ * 4 /* named */ * 4 /* severity */ * 2 /* county */,
 	AGREEMENTS = 4 /* ceiling */ * 3 /* floor */ * 2 /* every owner or one */ * 2 /* row or pact */ * 2 /* policy */,
-	TIMES = 3 * 3,
+	IN_FORCE = 3 * 3,
+	AGES = 3, /* under a term with a day of keeping */
+	TIMES = IN_FORCE + AGES,
 	COMBINATIONS = PARTIES * LABELS * AGREEMENTS * TIMES
 };
 
@@ -211,7 +217,9 @@ static void combine(uint64_t n, struct given *ret)
 	static const uint8_t severities[] = {0, JK_SEVERITY_SEVERE, JK_SEVERITY_MODERATE, JK_SEVERITY_UNKNOWN};
 	static const uint8_t floors[] = {0, JK_SEVERITY_SEVERE, JK_SEVERITY_UNKNOWN};
 	static const int64_t times_us[] = {0, NOW_US, NOW_US + 1};
+	static const int64_t recorded_us[AGES] = {0, NOW_US - DAY_US, NOW_US - DAY_US - 1};
 	const char *name;
+	int time;
 
 	*ret = (struct given){.count = 1, .now_us = NOW_US};
 	ret->subject = parties[take(&n, PARTIES)];
@@ -236,8 +244,14 @@ static void combine(uint64_t n, struct given *ret)
 	ret->terms[0].owner_agency_id = take(&n, 2) ? 1 : -1;
 	ret->terms[0].pact_id = take(&n, 2);
 	ret->label.owner_agreements_only = take(&n, 2);
-	ret->terms[0].from_us = times_us[take(&n, 3)];
-	ret->terms[0].until_us = times_us[take(&n, 3)];
+	time = take(&n, TIMES);
+	if (time < IN_FORCE) {
+		ret->terms[0].from_us = times_us[time % 3];
+		ret->terms[0].until_us = times_us[time / 3];
+	} else {
+		ret->label.recorded_at_us = recorded_us[time - IN_FORCE];
+		ret->terms[0].retention_days = 1;
+	}
 }
 
 static void every_boundary_agrees_with_the_reference(void **state)

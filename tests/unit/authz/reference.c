@@ -133,6 +133,16 @@ static bool covers_moment(const struct jk_term *term, int64_t now_us)
 	return begun && (open || term->until_us > now_us);
 }
 
+/* The event's last day of keeping, day by day: it is given to its very end. */
+static bool covers_age(const struct jk_term *term, const struct jk_label *label, int64_t now_us)
+{
+	double last_us = (double)label->recorded_at_us;
+
+	for (uint32_t day = 0; day < term->retention_days; day++)
+		last_us += 24.0 * 60 * 60 * 1000 * 1000;
+	return term->retention_days == 0 || (label->recorded_at_us > 0 && (double)now_us <= last_us);
+}
+
 static bool covers(const struct jk_term *term, const struct jk_subject *subject, const struct jk_label *label, int64_t now_us)
 {
 	bool owner = term->owner_agency_id < 0 || term->owner_agency_id == label->owner_agency_id;
@@ -141,7 +151,8 @@ static bool covers(const struct jk_term *term, const struct jk_subject *subject,
 		JK_PROFILE_COARSE_PLACE, JK_PROFILE_STATISTICS_ONLY);
 
 	return owner && counts && profile && in_set(term->uses, (int)subject->use) && covers_place_and_kind(term, label) &&
-	       covers_weight(term, label) && covers_label(term, label) && covers_moment(term, now_us);
+	       covers_weight(term, label) && covers_label(term, label) && covers_moment(term, now_us) &&
+	       covers_age(term, label, now_us);
 }
 
 /* ---- which of those that cover it ---- */

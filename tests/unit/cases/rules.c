@@ -38,15 +38,15 @@ static struct cases_event make_event(enum jk_event_kind kind, const char *county
 static void every_kind_and_relation_has_one_answer(void **state)
 {
 	(void)state;
-	static const enum jk_event_kind silent[] = {JK_EVENT_NONE, JK_EVENT_ERASED, JK_EVENT_DELIVERED, JK_EVENT_LAGGING};
+	static const enum jk_event_kind silent[] = {JK_EVENT_NONE, JK_EVENT_DELIVERED, JK_EVENT_LAGGING};
 	for (size_t i = 0; i < cases_rules_count; i++) {
 		const struct cases_rule *rule = &cases_rules[i];
 		assert_ptr_equal(cases_rules_find(rule->kind, rule->relation), rule); /* no second row for the same */
 		assert_non_null(rule->why);
 		if (rule->opens)
-			assert_true(rule->takes && rule->relation == CASES_ABSENT);
+			assert_true(rule->takes == CASES_ALL && rule->relation == CASES_ABSENT);
 		if (rule->relation == CASES_NOT_NEWER)
-			assert_false(rule->takes); /* never lowers */
+			assert_int_equal(rule->takes, CASES_NOTHING); /* never lowers */
 		if (rule->relation == CASES_ABSENT)
 			assert_true(rule->opens);
 	}
@@ -69,6 +69,7 @@ static void only_reports_open_a_case(void **state)
 		{JK_EVENT_MOVED_AWAY, CASES_ENTRY_NONE},
 		{JK_EVENT_ACK, CASES_ENTRY_NONE},
 		{JK_EVENT_ERROR, CASES_ENTRY_NONE},
+		{JK_EVENT_ERASED, CASES_ENTRY_NONE},
 		{JK_EVENT_DELIVERED, CASES_ENTRY_NONE},
 		{JK_EVENT_LAGGING, CASES_ENTRY_NONE},
 	};
@@ -118,6 +119,70 @@ static void revisions_never_go_back(void **state)
 	assert_int_equal(cases_rules_relate(&row, &same), CASES_NEWER);
 	assert_int_equal(cases_rules_relate(&row, &old), CASES_NOT_NEWER);
 	assert_int_equal(cases_rules_relate(&row, &third), CASES_NOT_NEWER);
+}
+
+static void names_follow_the_newest_revision_and_go_with_the_words(void **state)
+{
+	(void)state;
+	struct cases_case row = {.case_id = make_id(1, 1)};
+	struct cases_entry entry;
+	struct cases_event first = make_event(JK_EVENT_INCIDENT, "047", 1, 1), second = make_event(JK_EVENT_UPDATE, "047", 2, 2);
+	struct cases_event old = make_event(JK_EVENT_HISTORY, "047", 1, 3), ack = make_event(JK_EVENT_ACK, "047", 2, 4);
+	struct cases_event whole = make_event(JK_EVENT_ERASED, "047", 2, 5), erased = make_event(JK_EVENT_ERASED, "047", 2, 6);
+	struct cases_event before = make_event(JK_EVENT_ERASED, "047", 1, 7);
+	cases_rules_name(first.labels.named, "KRCS");
+	cases_rules_name(second.labels.named, "NPS-1");
+	cases_rules_name(whole.labels.named, "NPS-1");
+
+	(void)cases_rules_apply(&row, &first, false, &entry);
+	assert_string_equal(row.labels.named, "KRCS");
+	(void)cases_rules_apply(&row, &second, false, &entry);
+	(void)cases_rules_apply(&row, &old, false, &entry);
+	(void)cases_rules_apply(&row, &ack, false, &entry);
+	(void)cases_rules_apply(&row, &before, false, &entry);
+	assert_string_equal(row.labels.named, "NPS-1");
+	assert_int_equal(row.event_at_us, second.recorded_at_us); /* whatever has come since */
+	assert_int_equal(row.version, 4);
+	(void)cases_rules_apply(&row, &whole, false, &entry);
+	assert_string_equal(row.labels.named, "NPS-1");
+	assert_int_equal(row.version, 4);
+	assert_int_equal(cases_rules_apply(&row, &erased, false, &entry), CASES_ENTRY_NONE);
+	assert_string_equal(row.labels.named, "");
+	assert_memory_equal(&row.event_id, &second.event_id, sizeof row.event_id);
+	assert_int_equal(row.version, 5);
+	(void)cases_rules_apply(&row, &erased, false, &entry);
+	(void)cases_rules_apply(&row, &second, true, &entry); /* its copy in another stream, read before the erasure */
+	assert_string_equal(row.labels.named, "");
+	assert_int_equal(row.version, 5);
+}
+
+static void a_name_is_kept_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	static const char *const others[] = {"", "kws", "KWS,NMS", "wanjiku@example.org", "KWS 1", "KW\xc3\x89"};
+	char named[CASES_NAMED_BYTES] = "";
+	const char *names[CASES_NAMED_MAX];
+
+	assert_int_equal(cases_rules_names(named, names), 0);
+	cases_rules_name(named, "KRCS");
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		cases_rules_name(named, others[i]);
+	cases_rules_name(named, "NPS-1_B");
+	assert_string_equal(named, "KRCS,NPS-1_B");
+	assert_int_equal(cases_rules_names(named, names), 2);
+	assert_string_equal(names[0], "KRCS");
+	assert_string_equal(names[1], "NPS-1_B");
+
+	*named = '\0';
+	for (size_t i = 0; i < CASES_NAMED_BYTES; i++)
+		cases_rules_name(named, "KRCS-047");
+	assert_int_equal(cases_rules_names(named, names), CASES_NAMED_BYTES / sizeof "KRCS-047");
+	for (size_t i = 0; i < CASES_NAMED_BYTES / sizeof "KRCS-047"; i++)
+		assert_string_equal(names[i], "KRCS-047");
+	*named = '\0';
+	for (size_t i = 0; i < CASES_NAMED_BYTES; i++)
+		cases_rules_name(named, "A");
+	assert_int_equal(cases_rules_names(named, names), CASES_NAMED_MAX);
 }
 
 /* An incident in 047 and 022, an update that moves it from 022 to 016, a late report, a cancellation. */
@@ -229,6 +294,8 @@ int main(void)
 		cmocka_unit_test(only_reports_open_a_case),
 		cmocka_unit_test(a_receipt_or_complaint_leaves_only_a_line),
 		cmocka_unit_test(revisions_never_go_back),
+		cmocka_unit_test(names_follow_the_newest_revision_and_go_with_the_words),
+		cmocka_unit_test(a_name_is_kept_whole_or_not_at_all),
 		cmocka_unit_test(the_end_does_not_depend_on_the_order_of_streams),
 		cmocka_unit_test(counties_are_the_47),
 		cmocka_unit_test(what_is_withheld_is_left_out_of_the_summary),

@@ -41,7 +41,7 @@ static void what_is_no_body_is_no_event(void **state)
 	struct jk_label label;
 	char agency[33];
 	assert_false(notify_wire_read_event(&event, arena, &read));
-	assert_false(notify_wire_read_label(noise, sizeof noise, "047", arena, &label, agency));
+	assert_false(notify_wire_read_label(noise, sizeof noise, "047", 1, arena, &label, agency));
 	jk_arena_free(&arena);
 }
 
