@@ -4,10 +4,13 @@ import datetime
 import json
 import time
 import unittest
+import uuid
 
 import feed_events
+from agreements import Party, agree
 from feed_events import CANCEL, INCIDENT, MOVED_AWAY, UPDATE, Event
 from jukwaa_harness import Stack, protos, run_cli, wait_until
+from protected_incident import Revision, store
 
 pb = protos()
 MARKER = "marker-of-the-headline"
@@ -42,6 +45,7 @@ class RecallTest(unittest.TestCase):
     def setUpClass(cls):
         cls.stack = Stack(services=("dispatch",))
         cls.kps = cls.stack.add_publisher("KPS")
+        cls.owner = Party(cls.stack, "KPS")
         cls.counties = [f"{n:03}" for n in range(1, 48)]
         cls.number = 0
 
@@ -62,6 +66,18 @@ class RecallTest(unittest.TestCase):
     def add_desk(self, name, allow=((),)):
         code = f"{name}{self.number}"
         return code, self.stack.add_desk(code, allow=allow)
+
+    def add_party_desk(self, name):
+        """A desk of an agency of its own, and what that agency agreed with the owner; nothing else gives it anything."""
+        agency = f"{name}-AGENCY{self.number}"
+        agree(self.stack, f"KPS-{name}{self.number}", self.owner, Party(self.stack, agency), "FULL@1", retention_days=30)
+        code = f"{name}{self.number}"
+        return code, self.stack.add_desk(code, agency=agency, allow=())
+
+    def suspend(self, code):
+        """By the owner; in force in dispatch."""
+        self.owner.act(f"KPS-{code}", "SUSPEND")
+        self.in_force()
 
     def desk(self, key, **fields):
         self.stack.wait_known(key, "dispatch")
@@ -142,6 +158,46 @@ class RecallTest(unittest.TestCase):
         self.assertEqual([(c["seq"], c["under"].split()[0], c["acknowledged"]) for c in listed["copy"]],
                          [(2, "allow", True), (4, "recalled", True)])
         self.assertTrue(listed["confirmation"][0]["recalled"])
+
+    def test_cancel_after_the_agreement_is_suspended(self):
+        code, key = self.add_party_desk("AGREED")
+        desk = self.desk(key)
+        event = self.event()
+        copy, = desk.take()
+        self.assertEqual((copy.allowed_by, copy.retention_days), (f"agreement:KPS-{code}@1", 30))
+        self.suspend(code)
+        self.event()
+        cancel = self.event(CANCEL, event)
+        self.check_recalled(desk.take()[0], cancel, "CANCELLED")
+        desk.quiet()
+        wait_until(lambda: (self.confirmation(event, code) or {}).get("answer") == "CONFIRMED", 8, "confirmed")
+
+    def test_erased_after_the_agreement_is_suspended(self):
+        """Who had a copy is told to erase it: as an event by who may still see the incident, with ids alone by who may not."""
+        code, key = self.add_party_desk("ENDED")
+        never_code, never_key = self.add_party_desk("STRANGER")
+        self.suspend(never_code)
+        _, entitled_key = self.add_party_desk("STAYS")
+        desk, never, entitled = self.desk(key), self.desk(never_key), self.desk(entitled_key)
+        event = Revision(agency="KPS", counties=(self.county,), headline=MARKER)
+        store(self.stack, event)
+        for each in (desk, entitled):
+            self.assertEqual([m.kind for m in each.take()], [INCIDENT])
+        self.suspend(code)
+        self.stack.admin("erase", str(event.incident), "--all-text", "--reason", "request 15", "--by", "DPO")
+        (stream, seq, event_id), = self.stack.sql("SELECT stream, seq, event_id FROM feed.event WHERE incident_id = %s AND kind = %s",
+                                                  str(event.incident), pb.EVENT_KIND_ERASED)
+        told, = entitled.take()
+        self.assertEqual((told.kind, told.WhichOneof("body"), told.stream, told.seq), (pb.EVENT_KIND_ERASED, "event", stream, seq))
+        self.assertIn(pb.GROUP_TAG_NARRATIVE, told.event.erased.groups)
+        recalled, = desk.take()
+        event.event_id = uuid.UUID(str(event_id))
+        self.check_recalled(recalled, event, "ERASED")
+        self.assertEqual((recalled.stream, recalled.seq), (stream, seq))
+        never.quiet()
+        for each in (desk, entitled):
+            each.quiet(0.1)
+        self.assertIsNone(self.confirmation(event, never_code))
 
     def test_every_change_is_recalled_and_history_is_not(self):
         code, key = self.add_desk("CHANGES")
