@@ -1,5 +1,6 @@
 """Recall: a desk that had a copy and may no longer see the incident is told so, with ids alone; one that never had is told
 nothing; and what the records say of it all (jukwaa disclosures, jukwaa explain --at)."""
+import contextlib
 import datetime
 import json
 import time
@@ -256,6 +257,40 @@ class RecallTest(unittest.TestCase):
         cancel = self.event(CANCEL, event)
         for each in (waiting, desk):
             self.check_recalled(each.take()[0], cancel, "CANCELLED")
+
+    def looked_up(self):
+        """How often somebody has read disclosure rows, as far as the statistics have it."""
+        return self.stack.sql("SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE schemaname = 'dispatch' AND"
+                              " relname = 'disclosure'")[0][0]
+
+    def check_unwritten(self, name, ends):
+        """While nothing can be written, what is in memory alone says that the desk had a copy."""
+        code, key = self.add_desk(name)
+        waiting, desk = self.desk(key, start=pb.START_AT_NOW, categories=[6]), self.desk(key)
+        self.event()
+        desk.take()  # now the numbers that follow are reserved
+        with contextlib.closing(self.stack.cluster.connect(self.stack.database)) as c, c.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE dispatch.disclosure IN EXCLUSIVE MODE")  # to be read, not written
+            event = self.event()
+            self.assertEqual(desk.take()[0].seq, 2)
+            if ends:
+                self.assertIsNotNone(desk.peer.hello())  # gives up the session that it had
+            self.revoke_allow(code)
+            before = self.looked_up()
+            cancel = self.event(CANCEL, event)
+            wait_until(lambda: self.looked_up() > before, 8, "the question whether it had a copy")
+            cursor.execute("SELECT count(*) FROM dispatch.disclosure WHERE stream = %s AND (sent_seq >= 2 OR closed_at IS NOT NULL)",
+                           (self.county,))
+            self.assertEqual(cursor.fetchall(), [(0,)])
+            cursor.execute("COMMIT")
+        for each in (waiting, *([] if ends else [desk])):
+            self.check_recalled(each.take()[0], cancel, "CANCELLED")
+
+    def test_what_no_row_says_yet(self):
+        self.check_unwritten("GOES-ON", False)
+
+    def test_what_no_row_says_yet_of_a_session_that_ended(self):
+        self.check_unwritten("ENDED", True)
 
     def test_open_row_without_record(self):
         """Left by a crash: possibly disclosed for those who ask, and no word to the desk, which may never have had it."""
