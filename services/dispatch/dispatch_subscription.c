@@ -156,7 +156,7 @@ void dispatch_subscription_revoke_ranges(struct dispatch_subscription *subscript
 	}
 }
 
-const struct dispatch_range *dispatch_subscription_range(const struct dispatch_place *place, uint64_t seq)
+struct dispatch_range *dispatch_subscription_range(struct dispatch_place *place, uint64_t seq)
 {
 	/* The newest is last, and stands for the numbers from its first on. */
 	for (uint8_t i = place->range_count; i > 0 && seq <= place->reserved_to; i--)
@@ -165,17 +165,9 @@ const struct dispatch_range *dispatch_subscription_range(const struct dispatch_p
 	return NULL;
 }
 
-static struct dispatch_range *range_of(struct dispatch_place *place, uint64_t seq)
-{
-	for (uint8_t i = place->range_count; i > 0; i--)
-		if (seq >= place->ranges[i - 1].from_seq && seq <= place->ranges[i - 1].to_seq)
-			return &place->ranges[i - 1];
-	return NULL;
-}
-
 bool dispatch_subscription_can_note(struct dispatch_place *place, uint64_t seq, uint32_t term)
 {
-	struct dispatch_range *range = range_of(place, seq);
+	struct dispatch_range *range = dispatch_subscription_range(place, seq);
 
 	if (range == NULL || term == 0)
 		return false;
@@ -186,7 +178,7 @@ bool dispatch_subscription_can_note(struct dispatch_place *place, uint64_t seq, 
 
 void dispatch_subscription_note(struct dispatch_place *place, uint64_t seq, uint32_t term)
 {
-	struct dispatch_range *range = range_of(place, seq);
+	struct dispatch_range *range = dispatch_subscription_range(place, seq);
 
 	if (range != NULL && range->record != NULL)
 		dispatch_record_add(range->record, seq, term);

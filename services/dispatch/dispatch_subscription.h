@@ -114,7 +114,7 @@ void dispatch_subscription_note(struct dispatch_place *place, uint64_t seq, uint
 /* The range is written down. A range before it ends where this one begins. */
 void dispatch_subscription_grant(struct dispatch_place *place, const struct dispatch_range *range);
 /* The open range that this number is sent under; NULL: none. */
-const struct dispatch_range *dispatch_subscription_range(const struct dispatch_place *place, uint64_t seq);
+struct dispatch_range *dispatch_subscription_range(struct dispatch_place *place, uint64_t seq);
 /* Takes out a range of which all that was sent is acknowledged (or any, when `all`), with its record; false when there is none.
  */
 bool dispatch_subscription_take_closed(struct dispatch_place *place, bool all, struct dispatch_range *ret_range);

@@ -12,7 +12,7 @@ enum { ROWS_MAX = 2048, SAVE_SOON_MS = 200 };
 /* ---- collecting ---- */
 
 /* The range it stands in says nothing of protected groups that its next copy may carry: another one takes its place. */
-static bool lacks_groups(const struct dispatch_place *place, uint64_t seq)
+static bool lacks_groups(struct dispatch_place *place, uint64_t seq)
 {
 	const struct dispatch_range *range = dispatch_subscription_range(place, seq);
 

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-from many_agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
+from agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
 from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack, wait_until
@@ -136,11 +136,11 @@ def deliver_under(cluster, options, others):
     publisher = stack.add_publisher("BENCH")
     desk = stack.add_desk("BENCH-DESK", allow=())
     owner, recipient = add_signer(stack, "BENCH"), add_signer(stack, "DESKS")
-    add_agreements(stack, [(owner, recipient, {})])
+    add_agreements(stack, [(owner, recipient, {"tlp_ceiling": "AMBER"})])
     if others:
         stack.parties = add_parties(stack, PARTIES, DESKS_EACH)
         # A third of them are the desk's own: of other owners, and of this one for less.
-        own = [(party, recipient, {"counties": COUNTIES[i % 40:i % 40 + 7], "profile": "COARSE_PLACE@1"})
+        own = [(party, recipient, {"counties": COUNTIES[i % 40:i % 40 + 7], "profile": "COARSE_PLACE@1", "tlp_ceiling": "AMBER"})
                for i, party in enumerate(5 * stack.parties + 80 * [owner])]
         add_agreements(stack, own)
         fill(stack, others - 1 - len(own))

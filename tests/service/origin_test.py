@@ -6,6 +6,7 @@ import struct
 import unittest
 import uuid
 
+from agreements import Party, agree
 from evidence_outside import signature_holds
 from jukwaa_harness import ROOT, Stack, protos, read_key, wait_until
 
@@ -69,6 +70,33 @@ class OriginTest(unittest.TestCase):
                              (origin["digest"], origin["format"], self.sign_key, origin["signature"]))
             self.assertTrue(signature_holds(self.sign_key, bytes(signature), origin_text("POLICE", number, digest)))
             self.assertNotIn(bytes(salt).hex(), json.dumps(line))
+
+    def test_a_redacting_profile_leaves_it(self):
+        """Who a report is from is shown by every profile: so is that it signed, and nothing of what it signed."""
+        owner = Party(self.stack, "POLICE")
+        desks = {profile: f"{profile[:-2]}-DESK" for profile in ("COARSE_PLACE@1", "STATISTICS_ONLY@1")}
+        for profile, desk in desks.items():
+            agree(self.stack, f"AS-{profile[:-2]}", owner, Party(self.stack, f"{profile[:-2]}-AGENCY"), profile)
+            desks[profile] = self.stack.add_desk(desk, agency=f"{profile[:-2]}-AGENCY", allow=())
+            self.stack.wait_known(desks[profile], "dispatch")
+        report = json.loads(self.report())
+        report["place"] = {"codes": [{"scheme": "COUNTY", "code": "009"}]}
+        external_id = report["identity"]["external_id"]
+        receipt = self.publish("--sign", text=json.dumps(report))
+        self.publish(text=json.dumps({**report, "identity": {**report["identity"], "external_id": "plain"}}))
+        _, number, salt, _, signature = self.stored(receipt["event_id"])
+        for profile, desk in desks.items():
+            with self.subTest(profile):
+                (line, plain), _ = self.stack.cli_json(desk, "watch", "--county", "009", "--from", "beginning", "--count", 2, "--timeout", 10)
+                self.assertEqual((line["profile"], line["origin"], line["copy_verified"]), (profile, "verified", True), line)
+                self.assertEqual((plain["profile"], plain["origin"], plain["copy_verified"]), (profile, "none", True), plain)
+                self.assertLessEqual({"registration", "narrative", "words"}, set(line["incident"]["withheld"]))
+                identity = line["incident"]["identity"]
+                self.assertEqual((identity["agency"], identity["origin"]["signature"]), ("POLICE", bytes(signature).hex()))
+                self.assertTrue(signature_holds(self.sign_key, bytes(signature),
+                                                origin_text("POLICE", number, bytes.fromhex(identity["origin"]["digest"]))))
+                for hidden in (external_id, bytes(salt).hex(), report["identity"]["ob_number"]):
+                    self.assertNotIn(hidden, json.dumps(line))
 
     def test_not_signed(self):
         receipt = self.publish()

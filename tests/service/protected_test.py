@@ -1,16 +1,17 @@
 """Protected groups on the wire: dispatch gives them to those who may have them, under a range that says so, and to nobody else;
 what was erased is not served again, from memory or from the database."""
 import contextlib
+import json
 import threading
 import unittest
-
+import uuid
 
 import psycopg2
 import psycopg2.extras
 from agreements import Party, agree
 from dispatch_test import Desk
 from feed_proof import check_feed
-from jukwaa_harness import Stack, chain_next, commitment, protos, wait_until
+from jukwaa_harness import ROOT, Stack, chain_next, commitment, protos, run_cli, wait_until
 from protected_incident import MARKERS, PERSONS, REPORTER, Revision, body_of, new_id, store
 
 pb = protos()
@@ -263,6 +264,99 @@ class ProtectedTest(unittest.TestCase):
         self.assertEqual(got[1]["erased"], {"groups": ["NARRATIVE", "REPORTER"], "reason": "REQUEST"})
         text = self.stack.cli(self.own_key, "watch", "--county", self.county, "--from", "beginning", "--count", "2", "--timeout", "10").stdout
         self.assertRegex(text, r"ERASED +erased: NARRATIVE REPORTER")
+
+
+class WholeChainTest(unittest.TestCase):
+    """From the publisher to the desk: intake takes the report apart, dispatch puts together what each may have."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(services=("intake", "dispatch"))
+        cls.police = cls.stack.add_publisher("POLICE")
+        owner, rescue, press = (Party(cls.stack, agency) for agency in ("POLICE", "RESCUE", "PRESS"))
+        agree(cls.stack, "POLICE-RESCUE", owner, rescue, "FULL@1", persons=True)
+        agree(cls.stack, "POLICE-PRESS", owner, press, "FULL@1")
+        cls.keys = {code: cls.stack.add_desk(code, agency=agency, allow=())
+                    for code, agency in (("OWN", "POLICE"), ("RESCUE-DESK", "RESCUE"), ("PRESS-DESK", "PRESS"))}
+        cls.stack.wait_known(cls.police)
+        for key in cls.keys.values():
+            cls.stack.wait_known(key, "dispatch")
+
+    @classmethod
+    def tearDownClass(cls):
+        for service in (cls.stack.services[name] for name in ("intake", "dispatch")):
+            assert service.stop() == 0, service.log()
+            for marker in MARKERS.values():
+                assert marker not in service.log(), f"protected data in the log of {service.name}"
+
+    def report(self, county, **groups):
+        """A report of a crash, as JSON; groups: reporter, persons."""
+        report = json.loads((ROOT / "deploy" / "samples" / "crash-nakuru.json").read_text())
+        report["identity"]["external_id"] = uuid.uuid4().hex
+        report["place"] = {"codes": [{"scheme": "COUNTY", "code": county}]}
+        report["narrative"]["texts"][0]["headline"] = MARKERS["narrative"]
+        return {**report, **groups}
+
+    def publish(self, report):
+        path = self.stack.run / f"{uuid.uuid4().hex}.json"
+        path.write_text(json.dumps(report))
+        return self.stack.cli_json(self.police, "publish", path)[0][0]
+
+    def stored(self, report):
+        receipt = self.publish(report)
+        self.assertEqual(receipt["verdict"], "STORED", receipt)
+        return receipt
+
+    def watch(self, code, county, count):
+        lines, status = self.stack.cli_json(self.keys[code], "watch", "--county", county, "--from", "beginning", "--count", count,
+                                            "--timeout", "10", "--ack")
+        self.assertEqual((status, len(lines)), (0, count), lines)
+        return lines
+
+    def test_each_desk_gets_what_it_may(self):
+        reporter = {"name": MARKERS["reporter"], "phone": "+254700000001"}
+        persons = {"persons": [{"name": MARKERS["persons"], "role": "victim"}]}
+        reports = [{"reporter": reporter, "persons": persons}, {"persons": persons}, {}]
+        receipts = [self.stored(self.report("011", **groups)) for groups in reports]
+        under = {"OWN": ("owner", ("reporter", "persons")), "RESCUE-DESK": ("agreement:POLICE-RESCUE@1", ("persons",)),
+                 "PRESS-DESK": ("agreement:POLICE-PRESS@1", ())}
+        for code, (allowed_by, may) in under.items():
+            for line, groups in zip(self.watch(code, "011", 3), reports):
+                with self.subTest(code, groups=list(groups)):
+                    self.assertEqual((line["allowed_by"], line["copy_verified"]), (allowed_by, True), line)
+                    self.assertEqual({g: line["incident"].get(g) for g in ("reporter", "persons")},
+                                     {g: groups.get(g) if g in may else None for g in ("reporter", "persons")})
+                    # A group that is empty and one that it may not see look the same.
+                    self.assertEqual({"reporter", "persons"} & set(line["incident"].get("withheld", ())),
+                                     {g for g in ("reporter", "persons") if g not in may or g not in groups})
+                    self.assertEqual(line["incident"]["narrative"]["texts"][0]["headline"], MARKERS["narrative"])
+        # Who had what, by the records: for the first report, and for the one that has neither.
+        def copies(incident):
+            done = run_cli("--json", "disclosures", incident, env=self.stack.admin_env, check=False)
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            found = {r["desk"]: r["under"] for r in rows if r["type"] == "copy" and not r["possibly"]}
+            return len(found) == 3 and found
+
+        full = wait_until(lambda: copies(receipts[0]["incident_id"]), 8, "written down")
+        self.assertEqual(full, {"OWN": "owner +reporter +persons", "RESCUE-DESK": "agreement POLICE-RESCUE 1 FULL@1 +persons",
+                                "PRESS-DESK": "agreement POLICE-PRESS 1 FULL@1"})
+
+    def test_erased_reports_are_still_known(self):
+        """What was erased whole is a DUPLICATE when it comes again, and a CONFLICT when it comes with other content."""
+        report = self.report("012", reporter={"name": MARKERS["reporter"]}, persons={"persons": [{"name": MARKERS["persons"]}]})
+        first = self.stored(report)
+        self.stack.admin("erase", first["incident_id"], "--all", "--reason", "request 16", "--by", "DPO")
+        again = self.publish(report)
+        self.assertEqual((again["verdict"], again["incident_id"], again["event_id"]), ("DUPLICATE", first["incident_id"], first["event_id"]))
+        changed = {**report, "reporter": {"name": "somebody else"}}
+        self.assertEqual(self.publish(changed)["verdict"], "CONFLICT")
+        # Neither of them brings anything back.
+        self.assertEqual(self.stack.sql("SELECT count(*) FROM intake.protected WHERE event_id = %s", first["event_id"]), [(0,)])
+        lines = self.watch("OWN", "012", 2)
+        self.assertEqual([(line["kind"], line["copy_verified"]) for line in lines], [("INCIDENT", True), ("ERASED", True)])
+        for marker in MARKERS.values():
+            self.assertNotIn(marker, json.dumps(lines))
+        check_feed(self.stack)
 
 
 def read_public(path):

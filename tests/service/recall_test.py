@@ -1,14 +1,17 @@
 """Recall: a desk that had a copy and may no longer see the incident is told so, with ids alone; one that never had is told
 nothing; and what the records say of it all (jukwaa disclosures, jukwaa explain --at)."""
+import contextlib
 import datetime
 import json
 import time
 import unittest
+import uuid
 
 import feed_events
 from agreements import Party, agree
 from feed_events import CANCEL, INCIDENT, MOVED_AWAY, UPDATE, Event
 from jukwaa_harness import Stack, protos, run_cli, wait_until
+from protected_incident import Revision, store
 
 pb = protos()
 MARKER = "marker-of-the-headline"
@@ -43,6 +46,7 @@ class RecallTest(unittest.TestCase):
     def setUpClass(cls):
         cls.stack = Stack(services=("dispatch",))
         cls.kps = cls.stack.add_publisher("KPS")
+        cls.owner = Party(cls.stack, "KPS")
         cls.counties = [f"{n:03}" for n in range(1, 48)]
         cls.number = 0
 
@@ -63,6 +67,18 @@ class RecallTest(unittest.TestCase):
     def add_desk(self, name, allow=((),)):
         code = f"{name}{self.number}"
         return code, self.stack.add_desk(code, allow=allow)
+
+    def add_party_desk(self, name):
+        """A desk of an agency of its own, and what that agency agreed with the owner; nothing else gives it anything."""
+        agency = f"{name}-AGENCY{self.number}"
+        agree(self.stack, f"KPS-{name}{self.number}", self.owner, Party(self.stack, agency), "FULL@1", retention_days=30)
+        code = f"{name}{self.number}"
+        return code, self.stack.add_desk(code, agency=agency, allow=())
+
+    def suspend(self, code):
+        """By the owner; in force in dispatch."""
+        self.owner.act(f"KPS-{code}", "SUSPEND")
+        self.in_force()
 
     def desk(self, key, **fields):
         self.stack.wait_known(key, "dispatch")
@@ -157,6 +173,43 @@ class RecallTest(unittest.TestCase):
                          [(2, "allow", True), (4, "recalled", True)])
         self.assertTrue(listed["confirmation"][0]["recalled"])
 
+    def test_cancel_after_the_agreement_is_suspended(self):
+        code, key = self.add_party_desk("AGREED")
+        desk = self.desk(key)
+        event = self.event()
+        copy, = desk.take()
+        self.assertEqual((copy.allowed_by, copy.retention_days), (f"agreement:KPS-{code}@1", 30))
+        self.suspend(code)
+        self.event()
+        cancel = self.event(CANCEL, event)
+        self.check_recalled(desk.take()[0], cancel, "CANCELLED")
+
+    def test_erased_after_the_agreement_is_suspended(self):
+        """Who had a copy is told to erase it: as an event by who may still see the incident, with ids alone by who may not."""
+        code, key = self.add_party_desk("ENDED")
+        never_code, never_key = self.add_desk("STRANGER", allow=())
+        _, entitled_key = self.add_desk("STAYS")
+        desk, never, entitled = self.desk(key), self.desk(never_key), self.desk(entitled_key)
+        event = Revision(agency="KPS", counties=(self.county,), headline=MARKER)
+        store(self.stack, event)
+        for each in (desk, entitled):
+            self.assertEqual([m.kind for m in each.take()], [INCIDENT])
+        self.suspend(code)
+        self.stack.admin("erase", str(event.incident), "--all-text", "--reason", "request 15", "--by", "DPO")
+        (stream, seq, event_id), = self.stack.sql("SELECT stream, seq, event_id FROM feed.event WHERE incident_id = %s AND kind = %s",
+                                                  str(event.incident), pb.EVENT_KIND_ERASED)
+        told, = entitled.take()
+        self.assertEqual((told.kind, told.WhichOneof("body"), told.stream, told.seq), (pb.EVENT_KIND_ERASED, "event", stream, seq))
+        self.assertIn(pb.GROUP_TAG_NARRATIVE, told.event.erased.groups)
+        recalled, = desk.take()
+        event.event_id = uuid.UUID(str(event_id))
+        self.check_recalled(recalled, event, "ERASED")
+        self.assertEqual((recalled.stream, recalled.seq), (stream, seq))
+        never.quiet()
+        for each in (desk, entitled):
+            each.quiet(0.1)
+        self.assertIsNone(self.confirmation(event, never_code))
+
     def test_every_change_is_recalled_and_history_is_not(self):
         code, key = self.add_desk("CHANGES")
         desk = self.desk(key)
@@ -217,6 +270,39 @@ class RecallTest(unittest.TestCase):
         cancel = self.event(CANCEL, event)
         for each in (waiting, desk):
             self.check_recalled(each.take()[0], cancel, "CANCELLED")
+
+    def looked_up(self):
+        """How often the events of an incident were looked for, as far as the statistics have it: dispatch does so for recall alone."""
+        return self.stack.sql("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'event_by_incident'")[0][0]
+
+    def check_unwritten(self, name, ends):
+        """While nothing can be written, what is in memory alone says that the desk had a copy."""
+        code, key = self.add_desk(name)
+        waiting, desk = self.desk(key, start=pb.START_AT_NOW, categories=[6]), self.desk(key)
+        self.event()
+        desk.take()  # now the numbers that follow are reserved
+        with contextlib.closing(self.stack.cluster.connect(self.stack.database)) as c, c.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE dispatch.disclosure IN EXCLUSIVE MODE")  # to be read, not written
+            event = self.event()
+            self.assertEqual(desk.take()[0].seq, 2)
+            if ends:
+                self.assertIsNotNone(desk.peer.hello())  # gives up the session that it had
+            self.revoke_allow(code)
+            before = self.looked_up()
+            cancel = self.event(CANCEL, event)
+            wait_until(lambda: self.looked_up() > before, 8, "the question whether it had a copy")
+            cursor.execute("SELECT count(*) FROM dispatch.disclosure WHERE stream = %s AND (sent_seq >= 2 OR closed_at IS NOT NULL)",
+                           (self.county,))
+            self.assertEqual(cursor.fetchall(), [(0,)])
+            cursor.execute("COMMIT")
+        for each in (waiting, *([] if ends else [desk])):
+            self.check_recalled(each.take()[0], cancel, "CANCELLED")
+
+    def test_what_no_row_says_yet(self):
+        self.check_unwritten("GOES-ON", False)
+
+    def test_what_no_row_says_yet_of_a_session_that_ended(self):
+        self.check_unwritten("ENDED", True)
 
     def test_open_row_without_record(self):
         """Left by a crash: possibly disclosed for those who ask, and no word to the desk, which may never have had it."""

@@ -1,5 +1,6 @@
 """Removal by age of the feed: what goes, what stays, in which order, under whose eyes; while everything runs, killed and doubled."""
 import contextlib
+import json
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ import psycopg2.extras
 from dispatch_test import Desk, make_body
 from feed_proof import check_feed, check_head
 from jukwaa_harness import Cluster, Stack, protos, read_key, run_cli, wait_until
+from protected_incident import Revision, store
 
 pb = protos()
 psycopg2.extras.register_uuid()
@@ -188,6 +190,44 @@ class RemovalTest(FeedCase):
         self.assertEqual((events(self.stack), removed(self.stack, "011")), (40, (0, 0)))
         self.dispatch.start()
         self.remove_all("011", 40)
+
+    def test_what_is_held_is_set_apart_and_the_rest_goes(self):
+        """A legal hold keeps its events whole, and keeps no stream from being removed; when it ends they go with the next removal."""
+        sql = self.stack.sql
+        held, free = Revision(counties=("017", "018")), Revision(counties=("017",))
+        self.append("017", 500)
+        store(self.stack, held, free)
+        self.append("017", 1100)
+        kept = sql("SELECT e::text FROM feed.event e WHERE event_id = %s ORDER BY stream", held.event_id)
+        self.stack.admin("hold", "add", str(held.incident), "--reason", "case 1143")
+        head = self.signed()
+        self.follow()
+        keep(self.stack, event=.1)
+        apart = lambda: sql("SELECT e::text FROM feed.held e ORDER BY stream")
+
+        def remove(stream, seq):
+            """By hand, beside dispatch: whoever comes first."""
+            wait_until(lambda: sql("SELECT feed.remove(5000)", role="jukwaa_dispatch") and removed(self.stack, stream) == (seq, seq), 15,
+                       f"{stream} removed up to {seq}")
+
+        remove("017", 1602)
+        remove("018", 1)
+        self.assertEqual((events(self.stack), apart()), (0, kept))
+        self.assertEqual(check_feed(self.stack, head), {"017": (1603, 1602), "018": (2, 1)})
+        holds = [json.loads(line) for line in run_cli("--json", "admin", "hold", "list", env=self.stack.admin_env).stdout.splitlines()]
+        self.assertEqual([(h["incident_id"], int(h["apart"])) for h in holds], [(str(held.incident), 2)])
+        # The stream goes on and is removed from, past what is held.
+        keep(self.stack, event=None)
+        self.append("017", 1100)
+        self.assertEqual(check_feed(self.stack, head)["017"], (1603, 2702))
+        self.signed()
+        self.follow()
+        keep(self.stack, event=.1)
+        remove("017", 2702)
+        self.assertEqual(apart(), kept)
+        self.stack.admin("hold", "release", holds[0]["hold_id"])
+        wait_until(lambda: sql("SELECT feed.remove(5000)", role="jukwaa_dispatch") and not apart(), 5, "gone with the hold")
+        check_feed(self.stack)
 
     def test_a_desk_behind_what_is_kept_is_told_to_resync(self):
         self.append("012", 300)

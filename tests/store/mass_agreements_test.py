@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from many_agreements import AGREEMENTS, DESKS_EACH, PARTIES, add_parties, fill
+from agreements import AGREEMENTS, DESKS_EACH, PARTIES, add_parties, fill
 from jukwaa_harness import BIN, Stack, wait_until
 
 
