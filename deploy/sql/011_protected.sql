@@ -385,13 +385,14 @@ BEGIN
     (SELECT count(*) FROM feed.event e WHERE e.event_id = ANY (v_ids) AND p_groups & 8192 <> 0 AND feed.is_unparted(e.body));
 END $$;
 
--- Erasures after a number, for dispatch to drop what it has in memory; p_after < 0: only the newest one's number.
+-- Erasures after a number, for dispatch to drop what it has in memory; p_after < 0: only the number of the newest, or 0.
 CREATE FUNCTION dispatch.erased_since(p_after bigint) RETURNS TABLE (erasure_id bigint, incident_id uuid)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
   IF p_after < 0 THEN
-    RETURN QUERY SELECT e.erasure_id, e.incident_id FROM intake.erasure e ORDER BY e.erasure_id DESC LIMIT 1;
+    -- A row in any case: who has seen that there is none will be told of the first.
+    RETURN QUERY SELECT coalesce(max(e.erasure_id), 0), '00000000-0000-0000-0000-000000000000'::uuid FROM intake.erasure e;
   ELSE
     RETURN QUERY SELECT e.erasure_id, e.incident_id FROM intake.erasure e WHERE e.erasure_id > p_after
       ORDER BY e.erasure_id LIMIT 1000;

@@ -43,7 +43,8 @@ enum { DISPATCH_READ_MAX_BYTES = 8 * 1024 * 1024, DISPATCH_WANTS_MAX = 64 };
 struct dispatch_reader {
 	void (*on_head)(void *arg, const struct jk_head *head);    /* ascending */
 	void (*on_event)(void *arg, const struct jk_event *event); /* by stream, then seq */
-	/* An erasure after number erased_after (< 0: the newest one, whichever), before the events; asked with the heads. */
+	/* An erasure after number erased_after, before the events; asked with the heads. < 0: once, with the number of the newest
+	 * one, 0 where there is none, and no incident. */
 	void (*on_erased)(void *arg, int64_t erasure_id, const struct jk_id *incident_id);
 	int64_t erased_after;
 	struct dispatch_store_done done;

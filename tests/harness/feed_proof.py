@@ -1,6 +1,7 @@
 """Checks a feed as an outsider would who has SQL to read with and nothing of ours: numbers without gap from where the stream begins
 to its head, each chain hash, and that what removal by age left begins at a leaf of a signed head. Raises AssertionError with the
 first thing that is wrong."""
+import contextlib
 import ctypes
 import ctypes.util
 import hashlib
@@ -39,8 +40,26 @@ def check_head(stack, head_no, public_key=None):
     return dict(zip(streams, zip(seqs, chains)))
 
 
+class Snapshot:
+    """Several statements that see one moment: the exchange may append while it is checked."""
+
+    def __init__(self, connection):
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+        self.connection = connection
+
+    def sql(self, statement, *args):
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, args)
+            return cursor.fetchall()
+
+
 def check_feed(stack, head_no=None, public_key=None):
     """{stream: (first seq kept, last seq)}. head_no: the feed must also agree with this signed head, wherever it still can."""
+    with contextlib.closing(stack.cluster.connect(stack.database)) as connection:
+        return _check_feed(Snapshot(connection), head_no, public_key)
+
+
+def _check_feed(stack, head_no, public_key):
     removed = {s: (seq, bytes(chain), head, gone) for s, seq, chain, head, gone in
                stack.sql("SELECT stream, seq, chain, head_no, gone_seq FROM feed.removed")}
     anchors, kept = {}, {}

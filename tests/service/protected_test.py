@@ -216,6 +216,13 @@ class ProtectedTest(unittest.TestCase):
         got = self.reader(self.other_key).take(2)
         self.assertNotIn(MARKERS["narrative"].encode(), b"".join(m.SerializeToString() for m in got))
 
+    def test_memory_forgets_at_the_first_erasure_of_all(self):
+        """Nothing had been erased in this database when dispatch began to look."""
+        self.assertEqual(self.dispatch.stop(), 0)
+        self.stack.sql("DELETE FROM intake.erasure")
+        self.dispatch.start()
+        self.test_memory_forgets_although_nobody_reads_the_stream()
+
     def test_erasure_while_desks_replay(self):
         """Erased in the middle of many: a second after the command's end nothing of it leaves any more."""
         revisions = [self.revision() for _ in range(40)]

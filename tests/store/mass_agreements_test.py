@@ -39,7 +39,8 @@ class MassAgreementsTest(unittest.TestCase):
         done = subprocess.run([BIN / "jukwaa", "--json", "status"], capture_output=True, text=True, check=False,
                               env={**os.environ, **stack.env(stack.server_key), **stack.admin_env})
         rows = [json.loads(line) for line in done.stdout.splitlines()]
-        return [(row["subject"],) for row in rows if row.get("part") == "agreement" and "statement" in row["closed"]]
+        return [(row["subject"].removeprefix("agreement "),) for row in rows
+                if row.get("part") == "warning" and row["about"] == "CLOSED" and "statement" in row["why"]]
 
     def loads(self, stack):
         """Milliseconds of three loads after the first."""
