@@ -30,6 +30,7 @@ void dispatch_feed_changed(struct dispatch *dispatch)
 {
 	jk_log(JK_LOG_WARN, "feed_changed", "epoch=%u", dispatch->epoch);
 	dispatch_cache_forget(dispatch->cache);
+	dispatch->feed.erased_after = -1; /* its erasures may be numbered otherwise */
 	jk_sessions_each(dispatch->sessions, end_with_resync, dispatch);
 }
 
