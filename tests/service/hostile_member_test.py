@@ -114,16 +114,20 @@ class MemberTest(unittest.TestCase):
             self.assertTrue(got[0] in ("BEAT", "PONG") or got[0] == "DELIVER" and got[1].stream in streams, got)
 
     def assert_same_time(self, one, other, times=40):
-        """Both take alike: by turns, so that the machine's moods hit both; the medians differ by less than half."""
-        samples = ([], [])
-        for _ in range(times):
-            for ask, into in zip((one, other), samples):
-                began = time.perf_counter()
-                ask()
-                into.append(time.perf_counter() - began)
-        a, b = (statistics.median(s) for s in samples)
-        print(f"    {self.id().rsplit('.', 1)[1]}: {a * 1000:.2f} ms and {b * 1000:.2f} ms", flush=True)
-        self.assertLess(max(a, b) / min(a, b), 1.5)
+        """Both take alike: by turns, so that the machine's moods hit both; the medians differ by less than half. What makes one of
+        them slower does so each time: a busy machine is asked again."""
+        for _ in range(3):
+            samples = ([], [])
+            for _ in range(times):
+                for ask, into in zip((one, other), samples):
+                    began = time.perf_counter()
+                    ask()
+                    into.append(time.perf_counter() - began)
+            a, b = (statistics.median(s) for s in samples)
+            print(f"    {self.id().rsplit('.', 1)[1]}: {a * 1000:.2f} ms and {b * 1000:.2f} ms", flush=True)
+            if max(a, b) / min(a, b) < 1.5:
+                return
+        self.fail("the one took longer than the other each time")
 
 
 class PositionTest(MemberTest):
