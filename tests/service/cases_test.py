@@ -61,7 +61,7 @@ class CasesTest(unittest.TestCase):
             peer.send(kind, message)
             answer = peer.expect({"CASE_LIST": "CASE_LISTED", "CASE_SHOW": "CASE_SHOWN"}[kind], "REFUSED")
             self.assertEqual(answer.request, message.request)
-            if "ask again" not in getattr(answer, "reason", ""):
+            if "has just changed" not in getattr(answer, "reason", ""):
                 return answer
 
     def list(self, key, **fields):
