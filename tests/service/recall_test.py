@@ -129,8 +129,8 @@ class RecallTest(unittest.TestCase):
     # ---- who is told ----
 
     def test_what_may_not_be_kept_any_more_is_not_replayed(self):
-        parties = [Party(self.stack, agency) for agency in ("KPS", "KRCS")]
-        agree(self.stack, "KPS-KRCS", *parties, "FULL@1", counties=[self.county], retention_days=7)
+        parties = [self.owner, Party(self.stack, "KEEPER")]
+        agree(self.stack, "KPS-KEEPER", *parties, "FULL@1", counties=[self.county], retention_days=7)
         keys = [self.stack.add_desk(f"{p.agency}-1", agency=p.agency, allow=()) for p in parties]
         # Before anybody has asked dispatch for this county.
         gone, kept = self.event(), self.event()
