@@ -258,15 +258,15 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	jk_buffer_printf(json, "}");
 }
 
+/* Numbers of a stream are positive and of 63 bits, as the database's are. */
 static bool is_sound(const Jukwaa__V1__Deliver *deliver)
 {
-	if (is_recall(deliver))
-		return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
-		       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == 0 &&
-		       deliver->chain.len == 0;
-	return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->event_id.len == sizeof(struct jk_id) &&
-	       deliver->incident_id.len == sizeof(struct jk_id) && deliver->commitment.len == JK_SHA256_BYTES &&
-	       deliver->chain.len == JK_SHA256_BYTES && deliver->body_case != JUKWAA__V1__DELIVER__BODY__NOT_SET;
+	size_t hash_size = is_recall(deliver) ? 0 : JK_SHA256_BYTES;
+
+	return deliver->stream[0] != '\0' && deliver->seq > 0 && deliver->seq <= INT64_MAX &&
+	       deliver->event_id.len == sizeof(struct jk_id) && deliver->incident_id.len == sizeof(struct jk_id) &&
+	       deliver->commitment.len == hash_size && deliver->chain.len == hash_size &&
+	       deliver->body_case != JUKWAA__V1__DELIVER__BODY__NOT_SET;
 }
 
 static void format_id(char ret[JK_ID_TEXT_BYTES], const ProtobufCBinaryData *bytes)

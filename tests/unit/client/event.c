@@ -140,6 +140,8 @@ static void malformed_deliveries_are_refused(void **state)
 	s.deliver.event_id.len = 16;
 	s.deliver.seq = 0;
 	assert_false(client_event_read(&s.link, &s.deliver, 1, &chains, NULL, &event));
+	s.deliver.seq = UINT64_C(1) << 63;
+	assert_false(client_event_read(&s.link, &s.deliver, 1, &chains, NULL, &event));
 	s.deliver.seq = 1;
 	s.deliver.body_case = JUKWAA__V1__DELIVER__BODY__NOT_SET;
 	assert_false(client_event_read(&s.link, &s.deliver, 1, &chains, NULL, &event));
