@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/jk_file.h"
+
 #define RESUME_MARK "jukwaa-resume-1 "
 enum { RESUME_MAX_BYTES = 256 * 1024 };
 
@@ -42,21 +44,6 @@ enum jk_status client_resume_read(const char *path, struct jk_buffer *ret_token,
 	return status;
 }
 
-static bool write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t put = write(fd, text, size);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return false;
-		text += put;
-		size -= (size_t)put;
-	}
-	return true;
-}
-
 static bool write_beside(const char *path, const char *token)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -64,8 +51,8 @@ static bool write_beside(const char *path, const char *token)
 
 	if (fd < 0)
 		return false;
-	good = write_all(fd, RESUME_MARK, strlen(RESUME_MARK)) && write_all(fd, token, strlen(token)) && write_all(fd, "\n", 1) &&
-	       fsync(fd) == 0;
+	good = jk_write_all(fd, RESUME_MARK, strlen(RESUME_MARK)) && jk_write_all(fd, token, strlen(token)) &&
+	       jk_write_all(fd, "\n", 1) && fsync(fd) == 0;
 	return close(fd) == 0 && good;
 }
 

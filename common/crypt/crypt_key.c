@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/jk_file.h"
 #include "base/jk_text.h"
 #include "crypt/crypt.h"
 
@@ -57,12 +58,7 @@ static enum jk_status write_new(const char *path, mode_t mode, const char *text,
 		return fail_errno(ret_reason, path, "cannot be created");
 
 	bool good = fchmod(fd, mode) == 0; /* whatever the umask */
-	for (size_t done = 0; good && done < size;) {
-		ssize_t wrote = write(fd, text + done, size - done);
-		good = wrote >= 0 || errno == EINTR;
-		done += wrote > 0 ? (size_t)wrote : 0;
-	}
-	good = good && fsync(fd) == 0;
+	good = good && jk_write_all(fd, text, size) && fsync(fd) == 0;
 	int error = errno;
 	if (close(fd) != 0 && good) {
 		good = false;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/jk_arena.h"
+#include "base/jk_file.h"
 #include "base/jk_time.h"
 #include "evidence/evidence_wire.h"
 
@@ -25,21 +26,6 @@ static enum jk_status refuse_file(struct jk_refusal *ret_reason, const char *pat
 {
 	(void)jk_refuse(ret_reason, JK_CODE_UNAVAILABLE, "heads", "%s: %s", path, strerror(errno));
 	return JK_BROKEN;
-}
-
-static bool write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t put = write(fd, text, size);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return false;
-		text += put;
-		size -= (size_t)put;
-	}
-	return true;
 }
 
 /* The file does not end with a whole line. */
@@ -64,7 +50,7 @@ enum jk_status jk_witness_append(const char *path, const struct jk_signed_head *
 	jk_witness_write(&line, head);
 	if (line.failed)
 		errno = ENOMEM;
-	if (line.failed || !write_all(fd, line.data, line.size) || fsync(fd) != 0)
+	if (line.failed || !jk_write_all(fd, line.data, line.size) || fsync(fd) != 0)
 		status = refuse_file(ret_reason, path);
 	close(fd);
 	jk_buffer_done(&line);
