@@ -61,6 +61,10 @@ struct jk_term {
 	int64_t from_us, until_us; /* until: exclusive; 0: open */
 };
 
+enum { JK_TERM_NAME_BYTES = 56 };
+/* "owner" (NULL), "allow:12", "agreement:KPS-KRCS@2": programs read it in copies and records. */
+void jk_term_name(char ret[JK_TERM_NAME_BYTES], const struct jk_term *term);
+
 enum jk_effect { JK_DENY = 0, JK_ALLOW, JK_ALLOW_REDACTED };
 struct jk_decision {
 	enum jk_effect effect;

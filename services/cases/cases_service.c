@@ -1,6 +1,5 @@
 #include "cases_service.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,16 +40,7 @@ struct sight {
 	char under[CASES_UNDER_BYTES];
 };
 
-static void name_term(const struct jk_decision *decision, char ret[CASES_UNDER_BYTES])
-{
-	const struct jk_term *term = decision->term;
-	if (!term)
-		(void)jk_text_copy(ret, CASES_UNDER_BYTES, "owner");
-	else if (term->pact_id)
-		(void)jk_text_format(ret, CASES_UNDER_BYTES, "agreement:%s@%" PRIu32, term->code, term->version);
-	else
-		(void)jk_text_format(ret, CASES_UNDER_BYTES, "allow:%" PRId32, term->allow_id);
-}
+_Static_assert((int)CASES_UNDER_BYTES >= (int)JK_TERM_NAME_BYTES, "a term's name fits");
 
 /* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what
  * one agreement gives. */
@@ -86,7 +76,7 @@ static struct sight decide_sight(const struct jk_request *request, const struct 
 			continue;
 		sight.allowed = true;
 		sight.withheld = withheld;
-		name_term(&decision, sight.under);
+		jk_term_name(sight.under, decision.term);
 	}
 	return sight;
 }

@@ -141,11 +141,10 @@ enum {
 	TAG_SEAL = 2 << 3 | JK_WIRE_LENGTH,                /* SealedPosition */
 	SESSION_FIELD_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES, /* kept free at the front */
 	ENTRY_PREFIX_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES,
-	ALLOWED_BY_BYTES = 56, /* "agreement:" CODE "@" VERSION and NUL */
 	TERM_CODE_MAX_BYTES = 32,
 	PROFILE_MAX_BYTES = 24,
 	/* allowed_by, agreement, version, profile, retention, redistribution, each with its tag */
-	TERM_FIELDS_MAX_BYTES = 3 + ALLOWED_BY_BYTES + 3 + TERM_CODE_MAX_BYTES + 7 + 3 + PROFILE_MAX_BYTES + 7 + 3,
+	TERM_FIELDS_MAX_BYTES = 3 + JK_TERM_NAME_BYTES + 3 + TERM_CODE_MAX_BYTES + 7 + 3 + PROFILE_MAX_BYTES + 7 + 3,
 	/* The same for "owner" and a row of the operator: allowed_by and profile. */
 	ROW_FIELDS_MAX_BYTES = 3 + 18 + 3 + PROFILE_MAX_BYTES,
 	POSITION_MAX_BYTES = DISPATCH_STREAM_BYTES + DISPATCH_SEAL_BYTES + 6,
@@ -181,25 +180,16 @@ static size_t write_nonzero(uint8_t *ret, unsigned tag, uint64_t value)
 	return value == 0 ? 0 : write_number(ret, tag, value);
 }
 
-static void write_allowed_by(char ret[ALLOWED_BY_BYTES], const struct jk_term *term, bool recalls)
-{
-	if (recalls)
-		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "recall");
-	else if (term == NULL)
-		(void)jk_text_copy(ret, ALLOWED_BY_BYTES, "owner");
-	else if (term->pact_id == 0)
-		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "allow:%d", term->allow_id);
-	else
-		(void)jk_text_format(ret, ALLOWED_BY_BYTES, "agreement:%s@%u", term->code, term->version);
-}
-
 /* What allowed the copy, and what it may be used for. */
 static size_t write_term(uint8_t ret[TERM_FIELDS_MAX_BYTES], const struct jk_term *term, bool recalls)
 {
-	char allowed_by[ALLOWED_BY_BYTES];
+	char allowed_by[JK_TERM_NAME_BYTES];
 	size_t size;
 
-	write_allowed_by(allowed_by, term, recalls);
+	if (recalls)
+		(void)jk_text_copy(allowed_by, sizeof allowed_by, "recall");
+	else
+		jk_term_name(allowed_by, term);
 	size = write_text(ret, TAG_ALLOWED_BY, allowed_by, sizeof allowed_by);
 	if (term == NULL)
 		return size;
