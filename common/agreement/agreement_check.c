@@ -261,6 +261,11 @@ static bool check_how(Jukwaa__V1__Agreement *message, struct jk_agreement *ret, 
 	return true;
 }
 
+static bool check_why(const char *purpose, const char *legal_basis, struct jk_refusal *ret_refusal)
+{
+	return check_text("purpose", purpose, ret_refusal) && check_text("legal_basis", legal_basis, ret_refusal);
+}
+
 bool agreement_check(
 	Jukwaa__V1__Agreement *message, struct jk_arena *arena, struct jk_agreement *ret, struct jk_refusal *ret_refusal)
 {
@@ -271,8 +276,7 @@ bool agreement_check(
 	if (!check_parties(message, ret, ret_refusal) || !check_what(message, ret, ret_refusal) ||
 		!check_how(message, ret, ret_refusal))
 		return false;
-	if (!check_text("purpose", message->purpose, ret_refusal) ||
-		!check_text("legal_basis", message->legal_basis, ret_refusal))
+	if (!check_why(message->purpose, message->legal_basis, ret_refusal))
 		return false;
 	ret->purpose = message->purpose;
 	ret->legal_basis = message->legal_basis;
@@ -307,8 +311,7 @@ bool agreement_check_task_force(
 	if (!check_members(message, ret, ret_refusal) ||
 		!check_counties(message->counties, &message->n_counties, &ret->counties, ret_refusal))
 		return false;
-	if (!check_text("purpose", message->purpose, ret_refusal) ||
-		!check_text("legal_basis", message->legal_basis, ret_refusal))
+	if (!check_why(message->purpose, message->legal_basis, ret_refusal))
 		return false;
 	ret->purpose = message->purpose;
 	ret->legal_basis = message->legal_basis;
