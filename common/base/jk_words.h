@@ -30,6 +30,9 @@ enum jk_code {
 	JK_CODE_REVOKED = 20,
 	JK_CODE_STOPPING = 21,
 	JK_CODE_UNAVAILABLE = 22,
+	JK_CODE_STALE_VERSION = 23,
+	JK_CODE_WRONG_STATE = 24,
+	JK_CODE_TAKEN = 25,
 	JK_CODE_BAD_SHAPE = 32,
 	JK_CODE_EXPIRES_NOT_AFTER_SENT = 33,
 	JK_CODE_ALREADY_EXPIRED = 34,
@@ -100,9 +103,17 @@ enum jk_event_kind {
 	JK_EVENT_ACK = 6,
 	JK_EVENT_ERROR = 7,
 	JK_EVENT_ERASED = 8,
+	/* With group WORK: something was done about the incident. */
+	JK_EVENT_CASE_STATE = 9,
+	JK_EVENT_DUTY = 10,
+	JK_EVENT_UNIT = 11,
+	JK_EVENT_AID = 12,
 	JK_EVENT_DELIVERED = 16,
 	JK_EVENT_LAGGING = 17,
 	JK_EVENT_RECALLED = 18,
+	JK_EVENT_OPENED = 19,
+	JK_EVENT_ACTED = 20,
+	JK_EVENT_UNANSWERED = 21,
 };
 enum jk_place_scheme {
 	JK_PLACE_NONE = 0,
@@ -125,7 +136,9 @@ enum {
 	JK_GROUP_REGISTRATION = 11,
 	JK_GROUP_POSITION = 12,
 	JK_GROUP_WORDS = 13,
-	JK_GROUP_COUNT = 13,
+	JK_GROUP_COUNT = 13, /* of an incident */
+	JK_GROUP_WORK = 14,
+	JK_GROUP_MAX = 14,       /* of a body that says what was done */
 	JK_GROUP_COUNT_OLD = 10, /* of bodies stored by version 0.1.0 */
 	/* Bit n: group n. What names people lies apart and is joined only for a copy that may carry it. */
 	JK_GROUPS_PROTECTED = 1 << JK_GROUP_REPORTER | 1 << JK_GROUP_PERSONS,

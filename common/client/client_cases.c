@@ -1,16 +1,15 @@
-/* Questions to cases: a connection made for one question, and its answer as JSON. */
+/* Questions to cases, and their answers as JSON. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_id.h"
-#include "base/jk_time.h"
 #include "client/client_event.h"
-#include "client/client_link.h"
+#include "client/client_question.h"
 #include "jukwaa/v1/cases.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "json/json_map.h"
 
-enum { REQUEST = 1, LATER_MS = 500, AGAIN_MS = 2000, PAGE_MAX_BYTES = 512 };
+enum { PAGE_MAX_BYTES = 512 };
 
 /* The number of a word of cases.proto, whose enums no other code of ours names; -1: there is none. */
 static int word_number(const ProtobufCEnumDescriptor *type, const char *prefix, const char *word)
@@ -47,110 +46,6 @@ static bool take_purpose(
 	return false;
 }
 
-/* A command whose session is filled in when there is one. */
-struct question {
-	uint16_t kind, answer_kind;
-	ProtobufCMessage *message;
-	uint64_t *session;
-	const ProtobufCMessageDescriptor *answer_type;
-	void (*write)(struct client_link *link, const ProtobufCMessage *answer, struct jk_buffer *json);
-};
-
-static int fail_question(const struct client_link *link, int status, char ret_reason[256])
-{
-	const struct jukwaa_error *error = &link->error;
-
-	(void)jk_text_format(ret_reason, 256, "%s%s%s%s%s", error->code, *error->code ? " " : "", error->field,
-		*error->field ? ": " : "", error->reason);
-	return status;
-}
-
-/* JUKWAA_OK with *ret_done, or not yet; else what went wrong. */
-static int take_answer(struct client_link *link, const struct question *question, const struct jk_dealer_message *message,
-	struct jk_buffer *json, bool *ret_done, int64_t *ret_again_ms)
-{
-	const Jukwaa__V1__Refused *refused;
-	const ProtobufCMessage *answer;
-
-	if (message->kind == JUKWAA__V1__KIND__KIND_REFUSED) {
-		refused = (const void *)client_link_read(link, &jukwaa__v1__refused__descriptor, message);
-		if (!refused || refused->request != REQUEST)
-			return JUKWAA_OK;
-		*ret_again_ms = jk_time_mono_ms() + LATER_MS;
-		return client_link_is_later((int)refused->code)
-			       ? JUKWAA_OK
-			       : client_link_fail(link, JUKWAA_E_REFUSED, jk_words_name(&jk_codes, (int)refused->code),
-					 refused->field, refused->reason);
-	}
-	if (message->kind != question->answer_kind)
-		return JUKWAA_OK;
-	answer = client_link_read(link, question->answer_type, message);
-	if (answer) {
-		question->write(link, answer, json);
-		*ret_done = true;
-	}
-	return JUKWAA_OK;
-}
-
-static int ask(struct client_link *link, const struct question *question, int timeout_ms, struct jk_buffer *json)
-{
-	int64_t deadline = client_deadline(timeout_ms), again_ms = 0;
-	struct jk_dealer_message message;
-	bool done = false;
-	int status = JUKWAA_OK;
-
-	while (!done && status == JUKWAA_OK) {
-		int wait = client_left_ms(deadline);
-
-		if (link->state == CLIENT_OPEN && jk_time_mono_ms() >= again_ms) {
-			*question->session = link->session;
-			(void)!client_link_send(link, question->kind, question->message);
-			again_ms = jk_time_mono_ms() + AGAIN_MS;
-		}
-		switch (client_link_poll(link, wait > LATER_MS ? LATER_MS : wait, &message)) {
-		case CLIENT_TROUBLE:
-			status = link->error.status;
-			break;
-		case CLIENT_OPENED:
-			again_ms = 0;
-			break;
-		case CLIENT_MESSAGE:
-			status = take_answer(link, question, &message, json, &done, &again_ms);
-			jk_dealer_release(&message);
-			break;
-		case CLIENT_NOTHING:
-			if (client_left_ms(deadline) == 0)
-				status = client_link_timeout(link);
-			break;
-		}
-	}
-	return status;
-}
-
-static int answer_question(const struct jukwaa_connection *connection, const struct question *question, int timeout_ms,
-	char **ret_json, char ret_reason[256])
-{
-	struct client_link link;
-	struct jk_buffer json = {0};
-	int status = client_link_open(&link, connection, 0, ret_reason);
-
-	*ret_json = NULL;
-	if (status != JUKWAA_OK)
-		return status;
-	status = ask(&link, question, timeout_ms, &json);
-	if (status == JUKWAA_OK && json.failed)
-		status = client_link_fail(&link, JUKWAA_E_USAGE, "", NULL, "no memory");
-	if (status == JUKWAA_OK) {
-		*ret_json = json.data;
-		json = (struct jk_buffer){0};
-	} else {
-		(void)fail_question(&link, status, ret_reason);
-	}
-	jk_buffer_done(&json);
-	client_link_close(&link);
-	return status;
-}
-
 /* ---- list ------------------------------------------------------------------------------------------------------- */
 
 static void write_listed(struct client_link *link, const ProtobufCMessage *answer, struct jk_buffer *json)
@@ -174,7 +69,7 @@ int jukwaa_case_list(const struct jukwaa_connection *connection, const struct ju
 	char **ret_json, char ret_reason[256])
 {
 	Jukwaa__V1__CaseList list = JUKWAA__V1__CASE_LIST__INIT;
-	const struct question question = {JUKWAA__V1__KIND__KIND_CASE_LIST, JUKWAA__V1__KIND__KIND_CASE_LISTED, &list.base,
+	const struct client_question question = {JUKWAA__V1__KIND__KIND_CASE_LIST, JUKWAA__V1__KIND__KIND_CASE_LISTED, &list.base,
 		&list.session, &jukwaa__v1__case_listed__descriptor, write_listed};
 	uint8_t page[PAGE_MAX_BYTES];
 	int state = query->state ? word_number(&jukwaa__v1__case_state__descriptor, "CASE_STATE_", query->state) : 0;
@@ -192,13 +87,13 @@ int jukwaa_case_list(const struct jukwaa_connection *connection, const struct ju
 	if (!take_purpose(&query->purpose, &list.purpose, &list.purpose_note, ret_reason))
 		return JUKWAA_E_USAGE;
 	list.after.data = page;
-	list.request = REQUEST;
+	list.request = CLIENT_QUESTION;
 	list.counties = (char **)query->counties;
 	list.n_counties = query->county_count;
 	list.state = (Jukwaa__V1__CaseState)state;
 	list.include_test = query->include_test;
 	list.limit = query->limit;
-	return answer_question(connection, &question, timeout_ms, ret_json, ret_reason);
+	return client_question_ask(connection, &question, timeout_ms, ret_json, ret_reason);
 }
 
 /* ---- show ------------------------------------------------------------------------------------------------------- */
@@ -231,7 +126,7 @@ int jukwaa_case_show(const struct jukwaa_connection *connection, const char *cas
 	int timeout_ms, char **ret_json, char ret_reason[256])
 {
 	Jukwaa__V1__CaseShow show = JUKWAA__V1__CASE_SHOW__INIT;
-	const struct question question = {JUKWAA__V1__KIND__KIND_CASE_SHOW, JUKWAA__V1__KIND__KIND_CASE_SHOWN, &show.base,
+	const struct client_question question = {JUKWAA__V1__KIND__KIND_CASE_SHOW, JUKWAA__V1__KIND__KIND_CASE_SHOWN, &show.base,
 		&show.session, &jukwaa__v1__case_shown__descriptor, write_shown};
 	struct jk_id id;
 
@@ -243,8 +138,8 @@ int jukwaa_case_show(const struct jukwaa_connection *connection, const char *cas
 	}
 	if (!take_purpose(purpose, &show.purpose, &show.purpose_note, ret_reason))
 		return JUKWAA_E_USAGE;
-	show.request = REQUEST;
+	show.request = CLIENT_QUESTION;
 	show.case_id.data = id.bytes;
 	show.case_id.len = sizeof id.bytes;
-	return answer_question(connection, &question, timeout_ms, ret_json, ret_reason);
+	return client_question_ask(connection, &question, timeout_ms, ret_json, ret_reason);
 }

@@ -39,7 +39,7 @@ static void read_groups(struct jk_arena *arena, const Jukwaa__V1__EventBody *bod
 	for (size_t i = 0; body && i < body->n_groups; i++) {
 		int tag = (int)body->groups[i]->tag;
 
-		if (tag > 0 && tag <= JK_GROUP_COUNT && body->groups[i]->digest.len > 0)
+		if (tag > 0 && tag <= JK_GROUP_MAX && body->groups[i]->digest.len > 0)
 			ret->withheld |= 1U << tag;
 	}
 	for (int tag = 1; body && tag <= JK_GROUP_PERSONS; tag++) {
@@ -64,7 +64,7 @@ static void write_shown(const struct shown_groups *shown, struct jk_buffer *json
 	}
 	jk_buffer_printf(json, "%s\"withheld\":[", comma);
 	comma = "";
-	for (int tag = 1; tag <= JK_GROUP_COUNT; tag++) {
+	for (int tag = 1; tag <= JK_GROUP_MAX; tag++) {
 		if (!(shown->withheld >> tag & 1))
 			continue;
 		jk_buffer_printf(json, "%s\"%s\"", comma, jk_group_name(tag));

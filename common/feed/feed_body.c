@@ -6,14 +6,14 @@
 #include "feed/feed_groups.h"
 #include "wire/wire_body.h"
 
-enum { GROUPS_ALL = ((1 << (JK_GROUP_COUNT + 1)) - 1) & ~1 };
+enum { GROUPS_ALL = ((1 << (JK_GROUP_MAX + 1)) - 1) & ~1 };
 
 /* Groups as protobuf-c wants them. `list` points into `groups`: fill in place. */
 struct packed_groups {
 	Jukwaa__V1__EventBody body;
-	Jukwaa__V1__Group groups[JK_GROUP_COUNT];
-	Jukwaa__V1__Group *list[JK_GROUP_COUNT];
-	uint8_t digests[JK_GROUP_COUNT][JK_SHA256_BYTES];
+	Jukwaa__V1__Group groups[JK_GROUP_MAX];
+	Jukwaa__V1__Group *list[JK_GROUP_MAX];
+	uint8_t digests[JK_GROUP_MAX][JK_SHA256_BYTES];
 };
 
 static ProtobufCBinaryData binary(struct jk_span span)
@@ -75,6 +75,32 @@ enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_ar
 	return *ret_body == NULL ? JK_BROKEN : JK_OK;
 }
 
+/* What is stored apart stays with the report: the body with WORK has its digests alone. */
+enum jk_status jk_body_add_work(struct jk_span body, struct jk_span work, struct jk_arena *arena, uint8_t ret_commitment[32],
+	const uint8_t **ret_body, size_t *ret_size)
+{
+	uint8_t salt[JK_SALT_BYTES];
+	struct feed_groups groups;
+	struct packed_groups packed;
+
+	if (!feed_groups_read(body, &groups) || groups.count == JK_GROUP_COUNT_OLD)
+		return JK_BROKEN;
+	jk_random(salt, sizeof salt);
+	groups.count = JK_GROUP_MAX;
+	groups.items[JK_GROUP_WORK - 1] = (struct feed_group){.salt = {.data = salt, .size = sizeof salt}, .content = work};
+	fill_groups(&packed, &groups, 0);
+	feed_groups_commit(&groups, ret_commitment);
+	*ret_body = jk_body_pack(&packed.body.base, arena, ret_size);
+	return *ret_body == NULL ? JK_BROKEN : JK_OK;
+}
+
+struct jk_span jk_body_work(const Jukwaa__V1__EventBody *body)
+{
+	const Jukwaa__V1__Group *group = body->n_groups == JK_GROUP_MAX ? body->groups[JK_GROUP_WORK - 1] : NULL;
+
+	return group == NULL ? (struct jk_span){0} : (struct jk_span){.data = group->content.data, .size = group->content.len};
+}
+
 uint32_t jk_body_withheld(size_t group_count, uint32_t withheld)
 {
 	bool redacts = (withheld & GROUPS_ALL & ~JK_GROUPS_PROTECTED) != 0;
@@ -100,7 +126,7 @@ bool jk_body_verify(const Jukwaa__V1__EventBody *body, const uint8_t commitment[
 	struct feed_groups groups = {.count = body->n_groups};
 	uint8_t computed[JK_SHA256_BYTES];
 
-	if (body->n_groups != JK_GROUP_COUNT && body->n_groups != JK_GROUP_COUNT_OLD)
+	if (!feed_groups_is_count(body->n_groups))
 		return false;
 	for (size_t i = 0; i < groups.count; i++) {
 		const Jukwaa__V1__Group *group = body->groups[i];

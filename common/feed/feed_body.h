@@ -26,6 +26,14 @@ struct jk_group {
 enum jk_status jk_body_seal(struct jk_group groups[JK_GROUP_COUNT], struct jk_arena *arena, uint8_t ret_commitment[32],
 	const uint8_t **ret_body, size_t *ret_size) JK_MUST_CHECK;
 
+/* The body of an event that says what was done about the incident: the groups of its newest event (or of another one with WORK)
+ * as they are stored, with this packed Work under a fresh salt. Arena memory. JK_BROKEN: arena full, not a body of ours, or one
+ * of ten groups, to which nothing can be added. */
+enum jk_status jk_body_add_work(struct jk_span body, struct jk_span work, struct jk_arena *arena, uint8_t ret_commitment[32],
+	const uint8_t **ret_body, size_t *ret_size) JK_MUST_CHECK;
+/* The packed Work that a copy shows; size 0: none, or withheld. */
+struct jk_span jk_body_work(const Jukwaa__V1__EventBody *body);
+
 /* What decisions and filters need of a body. Texts are arena memory. */
 struct jk_event_label {
 	struct jk_label label; /* owner_agency_id is left -1 (look up agency_code) and county "" (the stream says it) */
@@ -33,7 +41,7 @@ struct jk_event_label {
 	int severity; /* jk_words */
 	int category; /* the first */
 	int status, msg_type;
-	size_t group_count;   /* JK_GROUP_COUNT, or JK_GROUP_COUNT_OLD */
+	size_t group_count;   /* JK_GROUP_COUNT, JK_GROUP_MAX or JK_GROUP_COUNT_OLD */
 	int64_t expires_us;   /* 0: none */
 	const char *headline; /* of the first text; "" when none */
 };

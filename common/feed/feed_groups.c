@@ -70,6 +70,11 @@ bool feed_walk_next(struct feed_walk *walk, struct feed_field *ret)
 	return false;
 }
 
+bool feed_groups_is_count(size_t count)
+{
+	return count == JK_GROUP_COUNT || count == JK_GROUP_MAX || count == JK_GROUP_COUNT_OLD;
+}
+
 bool feed_group_is_sound(const struct feed_group *group)
 {
 	if (group->digest.size == 0)
@@ -107,13 +112,12 @@ bool feed_groups_read(struct jk_span body, struct feed_groups *ret)
 	while (feed_walk_next(&walk, &field)) {
 		if (field.number != BODY_GROUPS || !field.is_bytes)
 			continue;
-		if (ret->count == JK_GROUP_COUNT || !group_read(field.bytes, &ret->items[ret->count], &tag) ||
-			tag != ++ret->count)
+		if (ret->count == JK_GROUP_MAX || !group_read(field.bytes, &ret->items[ret->count], &tag) || tag != ++ret->count)
 			return false;
 	}
-	for (size_t i = ret->count; i < JK_GROUP_COUNT; i++)
+	for (size_t i = ret->count; i < JK_GROUP_MAX; i++)
 		ret->items[i] = (struct feed_group){0};
-	return walk.at != NULL && (ret->count == JK_GROUP_COUNT || ret->count == JK_GROUP_COUNT_OLD);
+	return walk.at != NULL && feed_groups_is_count(ret->count);
 }
 
 struct jk_span feed_words_of(struct jk_span words, int type)
@@ -138,7 +142,7 @@ void feed_group_digest(const struct feed_group *group, uint8_t ret[JK_SHA256_BYT
 void feed_groups_commit(const struct feed_groups *groups, uint8_t ret_commitment[JK_SHA256_BYTES])
 {
 	static const char label[] = "jk-commitment-1";
-	uint8_t tagged[JK_GROUP_COUNT][1 + JK_SHA256_BYTES];
+	uint8_t tagged[JK_GROUP_MAX][1 + JK_SHA256_BYTES];
 
 	for (size_t i = 0; i < groups->count; i++) {
 		tagged[i][0] = (uint8_t)(i + 1);

@@ -29,12 +29,15 @@ bool feed_walk_next(struct feed_walk *walk, struct feed_field *ret);
 struct feed_group {
 	struct jk_span salt, content, digest;
 };
+/* How many groups a body may have. */
+bool feed_groups_is_count(size_t count);
 bool feed_group_is_sound(const struct feed_group *group);
 
-/* A body's groups in ascending order, index tag - 1: JK_GROUP_COUNT of them, or JK_GROUP_COUNT_OLD and empty ones after them. */
+/* A body's groups in ascending order, index tag - 1: JK_GROUP_COUNT of them, JK_GROUP_MAX, or JK_GROUP_COUNT_OLD; empty ones
+ * after them. */
 struct feed_groups {
 	size_t count;
-	struct feed_group items[JK_GROUP_COUNT];
+	struct feed_group items[JK_GROUP_MAX];
 };
 /* False when it is not a body of ours. Unknown fields are passed over. */
 bool feed_groups_read(struct jk_span body, struct feed_groups *ret);

@@ -39,10 +39,10 @@ static const struct part *find_part(int group, int type)
 
 const char *jk_group_name(int tag)
 {
-	static const char *const names[JK_GROUP_COUNT + 1] = {"", "identity", "classification", "times", "place", "narrative",
-		"resources", "references", "handling", "reporter", "persons", "registration", "position", "words"};
+	static const char *const names[JK_GROUP_MAX + 1] = {"", "identity", "classification", "times", "place", "narrative",
+		"resources", "references", "handling", "reporter", "persons", "registration", "position", "words", "work"};
 
-	return tag > 0 && tag <= JK_GROUP_COUNT ? names[tag] : "";
+	return tag > 0 && tag <= JK_GROUP_MAX ? names[tag] : "";
 }
 
 /* ---- apart ------------------------------------------------------------------------------------------------------ */
@@ -235,6 +235,8 @@ bool jk_parts_own(size_t group_count, int tag, struct jk_span content)
 {
 	if (tag == JK_GROUP_WORDS)
 		return words_are_own(content);
+	if (tag == JK_GROUP_WORK)
+		return group_count == JK_GROUP_MAX && holds_none_of(content, 0);
 	for (size_t i = 0; i < PART_COUNT; i++)
 		if (parts[i].group == tag)
 			return holds_none_of(

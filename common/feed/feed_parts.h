@@ -11,7 +11,7 @@
 #include "jukwaa/v1/feed.pb-c.h"
 #include "jukwaa/v1/incident.pb-c.h"
 
-/* "identity", … "persons" as Incident calls them, "registration", "position", "words"; "" for no group. */
+/* "identity", … "persons" as Incident calls them, "registration", "position", "words", "work"; "" for no group. */
 const char *jk_group_name(int tag);
 
 /* Each group's partial message (index tag - 1) from known fields alone, NULL where there is none; one with nothing in it packs to

@@ -10,6 +10,7 @@
 #include "authz/authz.h"
 #include "base/jk_status.h"
 #include "bus/bus_context.h"
+#include "registry/registry_duty.h"
 
 struct jk_agency {
 	int32_t agency_id;
@@ -60,7 +61,14 @@ struct jk_registry {
 	const struct jk_closed_pact *closed;
 	size_t closed_count;
 	size_t term_count; /* of all desks */
-	void *index;       /* of the snapshot */
+	/* Who has to answer for what: registry_duty.h. */
+	const struct jk_duty_rule *duty_rules; /* by (rank, rule_id) */
+	size_t duty_rule_count;
+	const struct jk_duty_desk *duty_desks;
+	size_t duty_desk_count;
+	const struct jk_escalation *escalations;
+	size_t escalation_count;
+	void *index; /* of the snapshot */
 };
 
 struct jk_registry_watch;

@@ -223,6 +223,17 @@ JUKWAA_API int jukwaa_case_list(const struct jukwaa_connection *connection, cons
 JUKWAA_API int jukwaa_case_show(const struct jukwaa_connection *connection, const char *case_id,
 	const struct jukwaa_purpose *purpose, int timeout_ms, char **ret_json, char ret_reason[256]);
 
+/* ---- the work of a desk ----------------------------------------------------------------------------------------- */
+
+/* One command or question by its message's name ("OfferCommand", "UnitList"; see share/jukwaa/proto), with its fields as a JSON
+ * object: names as in the .proto, ids as UUIDs, times as RFC 3339 text, words of enums without their prefix. session and request
+ * are filled in; a command without command_id gets one. While the service says "later" or nothing, it is sent again under the
+ * same command_id, which does nothing twice; a caller that gets JUKWAA_E_TIMEOUT and wants to go on gives a command_id of its
+ * own. ret_json: the answer's fields (CommandDone for a command), malloc'd; the caller frees it. Refused: JUKWAA_E_REFUSED, and
+ * ret_reason is "CODE field: reason". */
+JUKWAA_API int jukwaa_call(const struct jukwaa_connection *connection, const char *name, const char *json, int timeout_ms,
+	char **ret_json, char ret_reason[256]);
+
 /* "0.1.0" */
 JUKWAA_API const char *jukwaa_version(void);
 
