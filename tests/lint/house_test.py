@@ -24,6 +24,7 @@ PARTS = {
     "feed": ({"base", "authz", "wire", "crypt", "db", "proto"}, {"libpq-fe.h", "protobuf-c"}),
     "evidence": ({"base", "crypt", "feed", "json", "proto"}, set()),
     "session": ({"base", "wire", "bus", "registry", "authz", "crypt", "proto"}, {"protobuf-c"}),
+    "command": ({"base", "wire", "crypt", "db", "registry", "session", "proto"}, {"protobuf-c"}),
     "daemon": ({"base", "bus", "conf"}, {"microhttpd.h"}),
     "retain": ({"base", "bus", "db", "daemon"}, {"libpq-fe.h"}),
     "client": ({"base", "wire", "crypt", "json", "bus", "feed", "evidence", "proto", "jukwaa", "authz"}, {"sqlite3.h", "protobuf-c", "zmq.h"}),
