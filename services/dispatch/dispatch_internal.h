@@ -18,6 +18,7 @@
 
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
+#include "dispatch_duty.h"
 #include "dispatch_list.h"
 #include "dispatch_open.h"
 #include "dispatch_protected.h"
@@ -200,6 +201,7 @@ struct dispatch {
 	struct dispatch_terms terms; /* of records */
 	struct dispatch_recall recall;
 	struct dispatch_open *open;
+	struct dispatch_duties *duties;
 };
 
 /* dispatch_ask.c */

@@ -8,6 +8,7 @@
 #include "base/jk_crash.h"
 #include "base/jk_log.h"
 #include "base/jk_time.h"
+#include "dispatch_duty_wire.h"
 #include "dispatch_internal.h"
 
 /* ---- acknowledgements ---- */
@@ -179,6 +180,7 @@ static void on_tick(void *arg)
 	look_at_database(dispatch, up);
 	dispatch_protected_tick(dispatch);
 	dispatch_open_on_timer(dispatch->open);
+	dispatch_duty_on_timer(dispatch->duties);
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
@@ -196,6 +198,7 @@ static bool on_turn(void *arg)
 	dispatch_protected_turn(dispatch);
 	dispatch_writing_turn(dispatch);
 	dispatch_open_turn(dispatch->open);
+	dispatch_duty_turn(dispatch->duties);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		(dispatch_writing_is_clear(dispatch) || !dispatch->was_up))
 		jk_loop_stop(dispatch->around.loop);
@@ -229,6 +232,7 @@ static void on_end(void *service, struct jk_session *session)
 {
 	dispatch_subscribe_forget(service, session->number);
 	dispatch_subscription_end(service, session);
+	dispatch_duty_forget(((struct dispatch *)service)->duties, session->number);
 }
 
 static uint32_t epoch_of(void *service)
@@ -271,12 +275,22 @@ static void register_metrics(struct dispatch_metrics *m)
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
 }
 
+static void on_offer_command(void *service, const struct jk_request *request)
+{
+	dispatch_duty_on_command(((struct dispatch *)service)->duties, request);
+}
+
+static void on_offer_list(void *service, const struct jk_request *request)
+{
+	dispatch_duty_on_list(((struct dispatch *)service)->duties, request);
+}
+
 static enum jk_status open_sessions(struct dispatch *dispatch)
 {
-	static struct jk_handler handlers[2];
+	static struct jk_handler handlers[4];
 	const struct jk_service service = {.name = "dispatch",
 		.handlers = handlers,
-		.handler_count = 2,
+		.handler_count = sizeof handlers / sizeof *handlers,
 		.service = dispatch,
 		.on_end = on_end,
 		.roles = 1U << JK_ROLE_DESK | 1U << JK_ROLE_PUBLISHER,
@@ -287,13 +301,15 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 
 	dispatch_wire_subscribe_handler(&handlers[0], dispatch_on_subscribe);
 	dispatch_wire_ack_handler(&handlers[1], on_ack);
+	dispatch_duty_wire_command_handler(&handlers[2], on_offer_command);
+	dispatch_duty_wire_list_handler(&handlers[3], on_offer_list);
 	return jk_sessions_open(
 		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
 }
 
 static void on_woken(void *arg)
 {
-	(void)arg;
+	dispatch_duty_wake(((struct dispatch *)arg)->duties);
 }
 
 static enum jk_status open_parts(struct dispatch *dispatch)
@@ -306,6 +322,8 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 	if (dispatch->cache == NULL || dispatch->scratch == NULL || dispatch->writing.receipts == NULL)
 		return JK_BROKEN;
 	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK)
+		return JK_BROKEN;
+	if (dispatch_duty_open(around->conninfo, around->loop, dispatch->sessions, around->grace_s, &dispatch->duties) != JK_OK)
 		return JK_BROKEN;
 	if (dispatch_open_open(around->conninfo, around->loop, dispatch->sessions, on_woken, dispatch, &dispatch->open) != JK_OK)
 		return JK_BROKEN;
@@ -343,6 +361,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 		return;
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
 	dispatch_open_close(&dispatch->open);
+	dispatch_duty_close(&dispatch->duties);
 	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
