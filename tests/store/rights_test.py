@@ -54,6 +54,14 @@ dispatch.secret        -     S     -     -     -
 dispatch.cursor        -     SIUD  -     -     S
 dispatch.disclosure    -     SIu   -     -     S
 dispatch.opened        -     SID   -     -     S
+dispatch.follow        -     SIU   -     -     S
+dispatch.open_incident -     SIUD  -     -     S
+dispatch.duty          -     SIU   -     -     S
+dispatch.duty_offer    -     SIU   -     -     S
+dispatch.duty_holding  -     SIU   -     -     S
+dispatch.duty_telling  -     SIU   -     -     S
+dispatch.duty_entry    -     SI    -     -     S
+dispatch.duty_command  -     SI    -     -     -
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
@@ -85,6 +93,9 @@ FUNCTIONS = {
     "feed.remove": "dispatch",
     "evidence.remove": "dispatch",
     "dispatch.remove": "dispatch",
+    "dispatch.move": "dispatch",
+    "dispatch.expect": "dispatch",
+    "dispatch.forget_closed": "dispatch",
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
     "dispatch.erased_since": "dispatch",
