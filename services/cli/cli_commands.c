@@ -186,7 +186,8 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow rule dead epoch retention access hold erase erasure notify",
+		"migrate agency desk key agreement taskforce allow duty rule dead epoch retention access hold erase erasure "
+		"notify",
 		NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
 	{"bench", "publish|deliver|latency|storm|decide [OPTIONS]", "load for a trial exchange, and figures", cli_bench,

@@ -62,6 +62,7 @@ dispatch.duty_holding  -     SIU   -     -     S
 dispatch.duty_telling  -     SIU   -     -     S
 dispatch.duty_entry    -     SI    -     -     S
 dispatch.duty_command  -     SI    -     -     -
+dispatch.opened        -     SID   -     -     S
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
