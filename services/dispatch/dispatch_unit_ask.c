@@ -274,7 +274,9 @@ static void begin(struct dispatch_unit_asks_queue *asks, const struct jk_registr
 	const struct dispatch_unit_question *question = &asks->now->question;
 	struct jk_db_step step;
 
-	if (question->asks == DISPATCH_ASKS_UNITS) {
+	if (question->asks == DISPATCH_ASKS_LADDER) {
+		end_sent(asks, dispatch_unit_wire_send_ladder(asks->sessions, session_of(asks), question, asks->arena));
+	} else if (question->asks == DISPATCH_ASKS_UNITS) {
 		dispatch_unit_store_list(asks->store, question, key->agency->agency_id, &step);
 		start(asks, &step, 1, on_units);
 	} else if (question->asks == DISPATCH_ASKS_AID) {
@@ -304,7 +306,9 @@ void dispatch_unit_asks_turn(struct dispatch_unit_asks_queue *asks)
 
 		take(asks);
 		key = key_of(asks, jk_sessions_registry(asks->sessions));
-		if (key == NULL)
+		if (session_of(asks) == NULL)
+			end(asks);
+		else if (key == NULL)
 			refuse(asks, JK_CODE_NOT_PERMITTED, NULL, "this is for desks");
 		else
 			begin(asks, key);

@@ -302,7 +302,7 @@ bool dispatch_unit_wire_read_question(
 	if (message->descriptor == &jukwaa__v1__unit_list__descriptor) {
 		const Jukwaa__V1__UnitList *list = (const void *)message;
 
-		ret->asks = DISPATCH_ASKS_UNITS;
+		ret->asks = list->ladder ? DISPATCH_ASKS_LADDER : DISPATCH_ASKS_UNITS;
 		ret->request = list->request;
 		return read_unit_list(list, ret, ret_refusal);
 	}

@@ -81,7 +81,7 @@ struct jk_span dispatch_unit_wire_acted(struct jk_arena *arena, int64_t at_us, c
 
 /* ---- questions ---- */
 
-enum dispatch_unit_asks { DISPATCH_ASKS_UNITS, DISPATCH_ASKS_NEAREST, DISPATCH_ASKS_AID };
+enum dispatch_unit_asks { DISPATCH_ASKS_UNITS, DISPATCH_ASKS_NEAREST, DISPATCH_ASKS_AID, DISPATCH_ASKS_LADDER };
 enum { DISPATCH_UNIT_PAGE_MAX = 500, DISPATCH_UNIT_PAGE_DEFAULT = 50, DISPATCH_NEAREST_MAX = 50, DISPATCH_NEAREST_DEFAULT = 10 };
 
 /* UnitList, UnitRecommend or AidList, its own memory. */
@@ -106,6 +106,8 @@ enum jk_status dispatch_unit_wire_send_units(struct jk_sessions *sessions, struc
 enum jk_status dispatch_unit_wire_send_aids(struct jk_sessions *sessions, struct jk_session *session,
 	const struct dispatch_unit_question *question, const struct dispatch_aid *aids, const struct jk_id *more,
 	struct jk_arena *arena) JK_MUST_CHECK;
+enum jk_status dispatch_unit_wire_send_ladder(struct jk_sessions *sessions, struct jk_session *session,
+	const struct dispatch_unit_question *question, struct jk_arena *arena) JK_MUST_CHECK;
 enum jk_status dispatch_unit_wire_send_nearest(struct jk_sessions *sessions, struct jk_session *session,
 	const struct dispatch_unit_question *question, const struct dispatch_nearest *nearest,
 	struct jk_arena *arena) JK_MUST_CHECK;

@@ -151,7 +151,8 @@ static Jukwaa__V1__UnitRecord *write_record(
 	record->base_point = point_of(unit->record.base_lat, unit->record.base_lon, arena);
 	record->county = borrow(unit->record.county);
 	record->desk = borrow(desk_code(sessions, unit->record.desk_id));
-	return record->base_point != NULL && split(unit->record.capabilities, arena, &record->capabilities, &record->n_capabilities)
+	return record->base_point != NULL &&
+			       split(unit->record.capabilities, arena, &record->capabilities, &record->n_capabilities)
 		       ? record
 		       : NULL;
 }
@@ -184,12 +185,6 @@ static Jukwaa__V1__Unit *write_unit(struct jk_sessions *sessions, const struct d
 	return out->record != NULL ? out : NULL;
 }
 
-static enum jk_status send(
-	struct jk_sessions *sessions, struct jk_session *session, uint16_t kind, const ProtobufCMessage *message)
-{
-	return jk_session_send(sessions, session, kind, message);
-}
-
 enum jk_status dispatch_unit_wire_send_units(struct jk_sessions *sessions, struct jk_session *session,
 	const struct dispatch_unit_question *question, const struct dispatch_unit *units, struct jk_arena *arena)
 {
@@ -209,7 +204,44 @@ enum jk_status dispatch_unit_wire_send_units(struct jk_sessions *sessions, struc
 	}
 	if (units != NULL && last != NULL)
 		listed.page = (ProtobufCBinaryData){.len = strlen(last->code), .data = (uint8_t *)borrow(last->code)};
-	return send(sessions, session, JUKWAA__V1__KIND__KIND_UNIT_LISTED, &listed.base);
+	return jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_UNIT_LISTED, &listed.base);
+}
+
+static Jukwaa__V1__UnitRung *write_rung(const struct dispatch_unit_row *row, struct jk_arena *arena)
+{
+	Jukwaa__V1__UnitRung *rung = jk_arena_alloc(arena, sizeof *rung);
+
+	if (rung == NULL)
+		return NULL;
+	jukwaa__v1__unit_rung__init(rung);
+	rung->from = (Jukwaa__V1__UnitState)row->from;
+	rung->event = borrow(dispatch_unit_event_name(row->event));
+	if (row->to != DISPATCH_UNIT_REMOVED)
+		rung->to = (Jukwaa__V1__UnitState)row->to;
+	rung->wants_reason = row->guard == DISPATCH_UNIT_WITH_REASON;
+	rung->told = row->effects & DISPATCH_UNIT_TELL;
+	rung->ends = row->effects & DISPATCH_UNIT_END;
+	rung->why = borrow(row->why);
+	return rung;
+}
+
+enum jk_status dispatch_unit_wire_send_ladder(struct jk_sessions *sessions, struct jk_session *session,
+	const struct dispatch_unit_question *question, struct jk_arena *arena)
+{
+	enum { ROWS_MAX = DISPATCH_UNIT_STATES * DISPATCH_UNIT_EVENTS };
+	Jukwaa__V1__UnitListed listed = JUKWAA__V1__UNIT_LISTED__INIT;
+	const struct dispatch_unit_row *row;
+
+	listed.session = session->number;
+	listed.request = question->request;
+	listed.ladder = jk_arena_alloc(arena, ROWS_MAX * sizeof *listed.ladder);
+	while (listed.ladder != NULL && (row = dispatch_unit_rules_row(listed.n_ladder)) != NULL) {
+		listed.ladder[listed.n_ladder] = write_rung(row, arena);
+		if (listed.ladder[listed.n_ladder++] == NULL)
+			return JK_BROKEN;
+	}
+	return listed.ladder == NULL ? JK_BROKEN
+				     : jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_UNIT_LISTED, &listed.base);
 }
 
 static Jukwaa__V1__Aid *write_aid(struct jk_sessions *sessions, const struct dispatch_aid *aid, struct jk_arena *arena)
@@ -254,7 +286,7 @@ enum jk_status dispatch_unit_wire_send_aids(struct jk_sessions *sessions, struct
 	}
 	if (more != NULL)
 		listed.page = id_bytes(more);
-	return send(sessions, session, JUKWAA__V1__KIND__KIND_AID_LISTED, &listed.base);
+	return jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_AID_LISTED, &listed.base);
 }
 
 /* Of another agency's unit no more than needed to ask for it. */
@@ -307,5 +339,5 @@ enum jk_status dispatch_unit_wire_send_nearest(struct jk_sessions *sessions, str
 		if (told.choices[told.n_choices++] == NULL)
 			return JK_BROKEN;
 	}
-	return send(sessions, session, JUKWAA__V1__KIND__KIND_UNIT_RECOMMENDED, &told.base);
+	return jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_UNIT_RECOMMENDED, &told.base);
 }
