@@ -5,6 +5,7 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "json/json_map.h"
 
@@ -27,6 +28,8 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	COMMAND(case_command, CASE_COMMAND),
+	QUESTION(case_states, CASE_STATES, case_states_told, CASE_STATES_TOLD),
 	{NULL, 0, 0, NULL},
 };
 

@@ -88,6 +88,7 @@ void cases_row_read(const PGresult *result, int row, struct cases_case *ret)
 	};
 	read_text(ret->labels.agency, sizeof ret->labels.agency, result, row, 4);
 	read_text(ret->labels.named, sizeof ret->labels.named, result, row, 17);
+	cases_row_read_life(result, row, CASES_ROW_LIFE_COLUMN, &ret->life);
 }
 
 /* Without a connection the answer comes at once; the loop sees to a new one. */
