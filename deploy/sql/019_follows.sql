@@ -1,1 +1,2 @@
 -- Follows.
+SELECT 1;

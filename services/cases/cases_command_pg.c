@@ -348,7 +348,7 @@ void cases_deeds_move(struct cases_deeds *deeds, const struct cases_case *row, i
 	cases_row_add_time(column++, life->triaged_at_us);
 	cases_row_add_time(column++, life->assigned_at_us);
 	cases_row_add_time(column++, life->started_at_us);
-	cases_row_add_time(column++, life->resolved_at_us);
+	cases_row_add_time(column++, row->steps.resolved_at_us);
 	cases_row_add_time(column++, life->closed_at_us);
 }
 

@@ -81,8 +81,7 @@ struct cases_life {
 	int32_t blocking; /* open tasks that keep it from being resolved */
 	int32_t took_in;  /* cases that were merged into it */
 	struct jk_id merged_into;
-	int64_t triaged_at_us, assigned_at_us, started_at_us, resolved_at_us, closed_at_us;
-	int64_t accepted_at_us, dispatched_at_us, on_scene_at_us; /* the first of each, from the feed */
+	int64_t triaged_at_us, assigned_at_us, started_at_us, closed_at_us; /* of resolving: cases_steps in cases.h */
 	int64_t target_triage_at_us, target_resolve_at_us;
 };
 

@@ -286,16 +286,18 @@ static void stamp(int64_t *at_us, bool when, int64_t now_us)
 		*at_us = now_us;
 }
 
-static void set_times(struct cases_life *life, const struct cases_command *command, unsigned effects, int64_t now_us)
+static void set_times(struct cases_case *row, const struct cases_command *command, unsigned effects, int64_t now_us)
 {
+	struct cases_life *life = &row->life;
+
 	if (effects & CASES_CLEARS_ENDING) {
-		life->resolved_at_us = life->closed_at_us = 0;
+		row->steps.resolved_at_us = life->closed_at_us = 0;
 		life->disposition = CASES_DISPOSITION_NONE;
 	}
 	stamp(&life->triaged_at_us, effects & CASES_STAMPS_TRIAGED, now_us);
 	stamp(&life->assigned_at_us, effects & CASES_SETS_ASSIGNEE, now_us);
 	stamp(&life->started_at_us, effects & CASES_STAMPS_STARTED, now_us);
-	stamp(&life->resolved_at_us, effects & CASES_STAMPS_RESOLVED, now_us);
+	stamp(&row->steps.resolved_at_us, effects & CASES_STAMPS_RESOLVED, now_us);
 	stamp(&life->closed_at_us, effects & CASES_STAMPS_CLOSED, now_us);
 	if (effects & CASES_STAMPS_RESOLVED)
 		life->disposition = command->disposition;
@@ -325,7 +327,7 @@ void cases_life_apply(struct cases_scene *scene, const struct cases_command *com
 
 	*ret_tells = row->effects & CASES_TELLS_OWNER || (row->effects & CASES_TELLS_OWNER_FIRST && first);
 	set_parties(&subject->life, scene, command, row->effects);
-	set_times(&subject->life, command, row->effects, now_us);
+	set_times(subject, command, row->effects, now_us);
 	if (row->to != CASES_STATE_NONE)
 		subject->state = row->to;
 	if (row->effects & CASES_JOINS_OTHER) {

@@ -9,22 +9,22 @@ static void read_text(char *ret, size_t size, const PGresult *result, int row, i
 	(void)jk_text_copy(ret, size, text ? text : "");
 }
 
-void cases_row_read_life(const PGresult *result, int row, int column, struct cases_life *ret)
+void cases_row_read_life(const PGresult *result, int row, struct cases_life *ret)
 {
-	int64_t *const times[] = {&ret->triaged_at_us, &ret->assigned_at_us, &ret->started_at_us, &ret->resolved_at_us,
-		&ret->closed_at_us, &ret->accepted_at_us, &ret->dispatched_at_us, &ret->on_scene_at_us, &ret->target_triage_at_us,
-		&ret->target_resolve_at_us};
+	enum { FIRST = CASES_ROW_LIFE };
+	int64_t *const times[] = {&ret->triaged_at_us, &ret->assigned_at_us, &ret->started_at_us, &ret->closed_at_us,
+		&ret->target_triage_at_us, &ret->target_resolve_at_us};
 
-	read_text(ret->assigned_agency, sizeof ret->assigned_agency, result, row, column);
-	read_text(ret->assigned_desk, sizeof ret->assigned_desk, result, row, column + 1);
-	read_text(ret->referred_agency, sizeof ret->referred_agency, result, row, column + 2);
-	read_text(ret->referred_service, sizeof ret->referred_service, result, row, column + 3);
-	ret->disposition = (int)jk_db_get_int(result, row, column + 4);
-	ret->blocking = (int32_t)jk_db_get_int(result, row, column + 5);
-	ret->took_in = (int32_t)jk_db_get_int(result, row, column + 6);
-	ret->merged_into = jk_db_get_id(result, row, column + 7);
+	read_text(ret->assigned_agency, sizeof ret->assigned_agency, result, row, FIRST);
+	read_text(ret->assigned_desk, sizeof ret->assigned_desk, result, row, FIRST + 1);
+	read_text(ret->referred_agency, sizeof ret->referred_agency, result, row, FIRST + 2);
+	read_text(ret->referred_service, sizeof ret->referred_service, result, row, FIRST + 3);
+	ret->disposition = (int)jk_db_get_int(result, row, FIRST + 4);
+	ret->blocking = (int32_t)jk_db_get_int(result, row, FIRST + 5);
+	ret->took_in = (int32_t)jk_db_get_int(result, row, FIRST + 6);
+	ret->merged_into = jk_db_get_id(result, row, FIRST + 7);
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-		*times[i] = jk_db_get_time_us(result, row, column + 8 + (int)i);
+		*times[i] = jk_db_get_time_us(result, row, FIRST + 8 + (int)i);
 }
 
 void cases_row_read_task(const PGresult *result, int row, struct cases_task *ret)

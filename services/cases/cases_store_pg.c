@@ -37,9 +37,11 @@ static const struct jk_db_statement load_entries = {
 #define ROWS                                                                                                                     \
 	"unnest($1::uuid[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::int2[], $7::int2[], $8::int2[], $9::int2[],"     \
 	" $10::int2[], $11::int2[], $12::int8[], $13::uuid[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],"       \
-	" $17::text[], $18::int4[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[])"                                 \
+	" $17::text[], $18::int4[], $19::float8[], $20::float8[], $21::text[], $22::timestamptz[], $23::timestamptz[],"          \
+	" $24::timestamptz[], $25::timestamptz[])"                                                                               \
 	" AS u (case_id, version, entries, agency, counties, category, categories, severity, status, scope, tlp, revision,"      \
-	" event_id, opened_at, updated_at, event_at, named, loaded, accepted_at, dispatched_at, on_scene_at)"
+	" event_id, opened_at, updated_at, event_at, named, loaded, lat, lon, constituency, occurred_at,"                        \
+	" accepted_at, dispatched_at, on_scene_at)"
 
 /* The narrowest target for what it is; a few rows. */
 #define TARGET                                                                                                                   \
@@ -52,11 +54,11 @@ static const struct jk_db_statement open_cases = {
 	.name = "cases_open",
 	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, entries, agency, counties, category,"
 	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named,"
-	       " target_triage_at, target_resolve_at)"
+	       " lat, lon, constituency, occurred_at, target_triage_at, target_resolve_at)"
 	       " SELECT u.case_id, u.case_id, u.version, u.entries, u.agency, string_to_array(u.counties, ','), u.category,"
 	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at,"
-	       " u.event_at, string_to_array(u.named, ','), u.opened_at + t.triage_s * interval '1 s',"
-	       " u.opened_at + t.resolve_s * interval '1 s' FROM " ROWS TARGET,
+	       " u.event_at, string_to_array(u.named, ','), u.lat, u.lon, u.constituency, u.occurred_at,"
+	       " u.opened_at + t.triage_s * interval '1 s', u.opened_at + t.resolve_s * interval '1 s' FROM " ROWS TARGET,
 	.params = CASES_CASE_COLUMNS,
 };
 static const struct jk_db_statement change_cases = {
@@ -65,14 +67,15 @@ static const struct jk_db_statement change_cases = {
 	       " counties = string_to_array(u.counties, ','), category = u.category, categories = u.categories,"
 	       " severity = u.severity, status = u.status, scope = u.scope, tlp = u.tlp, revision = u.revision,"
 	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at,"
-	       " event_at = u.event_at, named = string_to_array(u.named, ','), accepted_at = u.accepted_at,"
+	       " event_at = u.event_at, named = string_to_array(u.named, ','), lat = u.lat, lon = u.lon,"
+	       " constituency = u.constituency, occurred_at = u.occurred_at, accepted_at = u.accepted_at,"
 	       " dispatched_at = u.dispatched_at, on_scene_at = u.on_scene_at,"
 	       " target_triage_at = CASE WHEN c.category = u.category AND c.severity = u.severity AND c.opened_at = u.opened_at"
 	       " THEN c.target_triage_at ELSE u.opened_at + t.triage_s * interval '1 s' END,"
 	       " target_resolve_at = CASE WHEN c.category = u.category AND c.severity = u.severity AND c.opened_at = u.opened_at"
 	       " THEN c.target_resolve_at ELSE u.opened_at + t.resolve_s * interval '1 s' END FROM " ROWS TARGET
 	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
-	       " SELECT cases.expect((SELECT count(*) FROM put), $22::int8)",
+	       " SELECT cases.expect((SELECT count(*) FROM put), $26::int8)",
 	.params = CASES_CASE_COLUMNS + 1,
 };
 static const struct jk_db_statement add_entries = {
@@ -140,10 +143,33 @@ static void reset_rows(struct cases_store_rows *rows)
 {
 	static const unsigned oids[CASES_CASE_COLUMNS] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_TEXT, JK_OID_TEXT,
 		JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT8, JK_OID_UUID,
-		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT, JK_OID_INT4,
-		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ};
+		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT, JK_OID_INT4, CASES_OID_FLOAT8,
+		CASES_OID_FLOAT8, JK_OID_TEXT, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ,
+		CASES_OID_TIMESTAMPTZ};
 	for (size_t i = 0; i < CASES_CASE_COLUMNS; i++)
 		jk_db_array_reset(&rows->columns[i], oids[i]);
+}
+
+static void add_double(struct jk_db_array *array, bool known, double value)
+{
+	uint8_t bytes[8];
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof bits);
+	jk_put_be64(bytes, bits);
+	jk_db_array_add(array, known ? bytes : NULL, known ? (int)sizeof bytes : 0);
+}
+
+static struct jk_db_array *add_place(struct jk_db_array *column, const struct cases_place *place)
+{
+	add_double(column++, place->located, place->lat);
+	add_double(column++, place->located, place->lon);
+	if (*place->constituency)
+		jk_db_array_add_text(column++, place->constituency);
+	else
+		jk_db_array_add(column++, NULL, 0);
+	cases_row_add_time(column++, place->occurred_at_us);
+	return column;
 }
 
 static void add_row(struct cases_store_rows *rows, const struct cases_case *row, int32_t loaded)
@@ -167,9 +193,10 @@ static void add_row(struct cases_store_rows *rows, const struct cases_case *row,
 	add_time(column++, row->event_at_us);
 	jk_db_array_add_text(column++, row->labels.named);
 	jk_db_array_add_int(column++, loaded);
-	cases_row_add_time(column++, row->life.accepted_at_us);
-	cases_row_add_time(column++, row->life.dispatched_at_us);
-	cases_row_add_time(column++, row->life.on_scene_at_us);
+	column = add_place(column, &row->place);
+	cases_row_add_time(column++, row->steps.accepted_at_us);
+	cases_row_add_time(column++, row->steps.dispatched_at_us);
+	cases_row_add_time(column++, row->steps.on_scene_at_us);
 }
 
 /* 1 when there are rows to store, else 0. */

@@ -19,6 +19,7 @@
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
 #include "dispatch_list.h"
+#include "dispatch_open.h"
 #include "dispatch_protected.h"
 #include "dispatch_receipts.h"
 #include "dispatch_service.h"
@@ -62,7 +63,7 @@ struct dispatch_pending {
 	enum dispatch_start start;
 	char cursor[DISPATCH_CURSOR_BYTES];
 	uint32_t window, batch_max_bytes;
-	bool lagging, recalled;
+	bool lagging, recalled, work;
 	struct dispatch_streams streams;
 	bool sealed[DISPATCH_STREAMS_MAX];
 	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
@@ -198,6 +199,7 @@ struct dispatch {
 	struct dispatch_lagging_desks lagging;
 	struct dispatch_terms terms; /* of records */
 	struct dispatch_recall recall;
+	struct dispatch_open *open;
 };
 
 /* dispatch_ask.c */

@@ -100,8 +100,10 @@ static void on_hint(void *arg)
 {
 	struct dispatch *dispatch = arg;
 
-	if (jk_hint_listener_take(dispatch->around.hints))
+	if (jk_hint_listener_take(dispatch->around.hints)) {
 		dispatch->feed.heads_due = true;
+		dispatch_open_hint(dispatch->open);
+	}
 }
 
 /* What keeps the registry from loading; a wrong realm or schema ends the process: waiting would not help. */
@@ -176,6 +178,7 @@ static void on_tick(void *arg)
 	dispatch->generation++;
 	look_at_database(dispatch, up);
 	dispatch_protected_tick(dispatch);
+	dispatch_open_on_timer(dispatch->open);
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
@@ -192,6 +195,7 @@ static bool on_turn(void *arg)
 	dispatch_feed_turn(dispatch);
 	dispatch_protected_turn(dispatch);
 	dispatch_writing_turn(dispatch);
+	dispatch_open_turn(dispatch->open);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		(dispatch_writing_is_clear(dispatch) || !dispatch->was_up))
 		jk_loop_stop(dispatch->around.loop);
@@ -287,6 +291,11 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
 }
 
+static void on_woken(void *arg)
+{
+	(void)arg;
+}
+
 static enum jk_status open_parts(struct dispatch *dispatch)
 {
 	const struct dispatch_surroundings *around = &dispatch->around;
@@ -297,6 +306,8 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 	if (dispatch->cache == NULL || dispatch->scratch == NULL || dispatch->writing.receipts == NULL)
 		return JK_BROKEN;
 	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK)
+		return JK_BROKEN;
+	if (dispatch_open_open(around->conninfo, around->loop, dispatch->sessions, on_woken, dispatch, &dispatch->open) != JK_OK)
 		return JK_BROKEN;
 	if (jk_loop_add_socket(around->loop, jk_hint_listener_socket(around->hints), on_hint, dispatch) != JK_OK)
 		return JK_BROKEN;
@@ -331,6 +342,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	if (dispatch == NULL)
 		return;
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
+	dispatch_open_close(&dispatch->open);
 	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
