@@ -5,6 +5,7 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "jukwaa/v1/unit.pb-c.h"
 #include "json/json_map.h"
@@ -33,6 +34,8 @@ static const struct call calls[] = {
 	QUESTION(unit_recommend, UNIT_RECOMMEND, unit_recommended, UNIT_RECOMMENDED),
 	COMMAND(aid_command, AID_COMMAND),
 	QUESTION(aid_list, AID_LIST, aid_listed, AID_LISTED),
+	COMMAND(case_command, CASE_COMMAND),
+	QUESTION(case_states, CASE_STATES, case_states_told, CASE_STATES_TOLD),
 	{NULL, 0, 0, NULL},
 };
 
