@@ -20,6 +20,7 @@
 #include "dispatch_cache.h"
 #include "dispatch_list.h"
 #include "dispatch_open.h"
+#include "dispatch_opened.h"
 #include "dispatch_protected.h"
 #include "dispatch_receipts.h"
 #include "dispatch_service.h"
@@ -200,6 +201,7 @@ struct dispatch {
 	struct dispatch_terms terms; /* of records */
 	struct dispatch_recall recall;
 	struct dispatch_open *open;
+	struct dispatch_opened *opened;
 };
 
 /* dispatch_ask.c */
