@@ -98,6 +98,7 @@ enum cases_entry_kind cases_rules_apply(
 		incident_case->labels.named[0] = '\0';
 	if (rule->takes == CASES_ALL) {
 		incident_case->labels = event->labels;
+		incident_case->place = event->place;
 		incident_case->revision = event->revision;
 		incident_case->event_id = event->event_id;
 		incident_case->event_at_us = event->recorded_at_us;
@@ -151,6 +152,19 @@ size_t cases_county_list(uint64_t counties, char ret[JK_COUNTY_MAX][JK_COUNTY_BY
 	return count;
 }
 
+bool cases_rules_may_find(const struct cases_filter *filter, uint32_t withheld)
+{
+	uint32_t asked = 0;
+
+	if (filter->counties || *filter->constituency)
+		asked |= 1U << JK_GROUP_PLACE;
+	if (filter->category || filter->severity_floor)
+		asked |= 1U << JK_GROUP_CLASSIFICATION;
+	if (*filter->agency)
+		asked |= 1U << JK_GROUP_IDENTITY;
+	return (asked & withheld) == 0;
+}
+
 void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld)
 {
 	struct cases_labels *labels = &incident_case->labels;
@@ -161,8 +175,18 @@ void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld)
 	}
 	if (withheld >> JK_GROUP_CLASSIFICATION & 1)
 		labels->category = labels->severity = labels->categories = 0;
-	if (withheld >> JK_GROUP_PLACE & 1)
+	if (withheld >> JK_GROUP_PLACE & 1) {
 		incident_case->counties = 0;
+		incident_case->place.constituency[0] = '\0';
+	}
+	if (withheld >> JK_GROUP_POSITION & 1) {
+		incident_case->place.located = false;
+		incident_case->place.lat = incident_case->place.lon = 0;
+	}
+	if (withheld >> JK_GROUP_TIMES & 1)
+		incident_case->place.occurred_at_us = 0;
+	if (withheld >> JK_GROUP_WORK & 1)
+		incident_case->steps = (struct cases_steps){0};
 	if (withheld >> JK_GROUP_HANDLING & 1)
 		labels->tlp = labels->scope = 0;
 }

@@ -37,19 +37,20 @@ static const struct jk_db_statement load_entries = {
 #define ROWS                                                                                                                     \
 	"unnest($1::uuid[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::int2[], $7::int2[], $8::int2[], $9::int2[],"     \
 	" $10::int2[], $11::int2[], $12::int8[], $13::uuid[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],"       \
-	" $17::text[], $18::int4[])"                                                                                             \
+	" $17::text[], $18::int4[], $19::float8[], $20::float8[], $21::text[], $22::timestamptz[])"                              \
 	" AS u (case_id, version, entries, agency, counties, category, categories, severity, status, scope, tlp, revision,"      \
-	" event_id, opened_at, updated_at, event_at, named, loaded)"
+	" event_id, opened_at, updated_at, event_at, named, loaded, lat, lon, constituency, occurred_at)"
 
 /* Without ON CONFLICT: a case that is there after all is another follower's, fails the transaction, and is loaded with the next
  * try. (Half the cost of the statement with a conflict clause and a count.) */
 static const struct jk_db_statement open_cases = {
 	.name = "cases_open",
 	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, entries, agency, counties, category,"
-	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named)"
+	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named,"
+	       " lat, lon, constituency, occurred_at)"
 	       " SELECT u.case_id, u.case_id, u.version, u.entries, u.agency, string_to_array(u.counties, ','), u.category,"
 	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at,"
-	       " u.event_at, string_to_array(u.named, ',') FROM " ROWS,
+	       " u.event_at, string_to_array(u.named, ','), u.lat, u.lon, u.constituency, u.occurred_at FROM " ROWS,
 	.params = CASES_CASE_COLUMNS,
 };
 static const struct jk_db_statement change_cases = {
@@ -58,9 +59,10 @@ static const struct jk_db_statement change_cases = {
 	       " counties = string_to_array(u.counties, ','), category = u.category, categories = u.categories,"
 	       " severity = u.severity, status = u.status, scope = u.scope, tlp = u.tlp, revision = u.revision,"
 	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at,"
-	       " event_at = u.event_at, named = string_to_array(u.named, ',') FROM " ROWS
+	       " event_at = u.event_at, named = string_to_array(u.named, ','), lat = u.lat, lon = u.lon,"
+	       " constituency = u.constituency, occurred_at = u.occurred_at FROM " ROWS
 	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
-	       " SELECT cases.expect((SELECT count(*) FROM put), $19::int8)",
+	       " SELECT cases.expect((SELECT count(*) FROM put), $23::int8)",
 	.params = CASES_CASE_COLUMNS + 1,
 };
 static const struct jk_db_statement add_entries = {
@@ -127,9 +129,34 @@ static void reset_rows(struct cases_store_rows *rows)
 {
 	static const unsigned oids[CASES_CASE_COLUMNS] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_TEXT, JK_OID_TEXT,
 		JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT8, JK_OID_UUID,
-		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT, JK_OID_INT4};
+		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT, JK_OID_INT4, CASES_OID_FLOAT8,
+		CASES_OID_FLOAT8, JK_OID_TEXT, CASES_OID_TIMESTAMPTZ};
 	for (size_t i = 0; i < CASES_CASE_COLUMNS; i++)
 		jk_db_array_reset(&rows->columns[i], oids[i]);
+}
+
+static void add_double(struct jk_db_array *array, bool known, double value)
+{
+	uint8_t bytes[8];
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof bits);
+	jk_put_be64(bytes, bits);
+	jk_db_array_add(array, known ? bytes : NULL, known ? (int)sizeof bytes : 0);
+}
+
+static void add_place(struct jk_db_array *column, const struct cases_place *place)
+{
+	add_double(column++, place->located, place->lat);
+	add_double(column++, place->located, place->lon);
+	if (*place->constituency)
+		jk_db_array_add_text(column++, place->constituency);
+	else
+		jk_db_array_add(column++, NULL, 0);
+	if (place->occurred_at_us)
+		add_time(column, place->occurred_at_us);
+	else
+		jk_db_array_add(column, NULL, 0);
 }
 
 static void add_row(struct cases_store_rows *rows, const struct cases_case *row, int32_t loaded)
@@ -153,6 +180,7 @@ static void add_row(struct cases_store_rows *rows, const struct cases_case *row,
 	add_time(column++, row->event_at_us);
 	jk_db_array_add_text(column++, row->labels.named);
 	jk_db_array_add_int(column++, loaded);
+	add_place(column, &row->place);
 }
 
 /* 1 when there are rows to store, else 0. */

@@ -64,7 +64,7 @@ struct dispatch_pending {
 	enum dispatch_start start;
 	char cursor[DISPATCH_CURSOR_BYTES];
 	uint32_t window, batch_max_bytes;
-	bool lagging, recalled;
+	bool lagging, recalled, work;
 	struct dispatch_streams streams;
 	bool sealed[DISPATCH_STREAMS_MAX];
 	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
