@@ -21,6 +21,7 @@
 #include "dispatch_cache.h"
 #include "dispatch_list.h"
 #include "dispatch_open.h"
+#include "dispatch_opened.h"
 #include "dispatch_protected.h"
 #include "dispatch_receipts.h"
 #include "dispatch_service.h"
@@ -203,6 +204,7 @@ struct dispatch {
 	struct dispatch_recall recall;
 	struct dispatch_units *units;
 	struct dispatch_open *open;
+	struct dispatch_opened *opened;
 };
 
 /* dispatch_ask.c */

@@ -10,6 +10,7 @@
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
 #include "dispatch_unit_wire.h"
+#include "dispatch_opened_wire.h"
 
 /* ---- acknowledgements ---- */
 
@@ -49,6 +50,11 @@ static void on_ack(void *service, const struct jk_request *request)
 	JK_CRASH_POINT("dispatch_after_ack", NULL);
 	if (subscription->unacked_bytes < before)
 		subscription->idle_since = 0;
+}
+
+static void on_mark(void *service, const struct jk_request *request)
+{
+	dispatch_opened_mark(((struct dispatch *)service)->opened, request);
 }
 
 /* ---- beats ---- */
@@ -181,6 +187,7 @@ static void on_tick(void *arg)
 	dispatch_protected_tick(dispatch);
 	dispatch_units_tick(dispatch->units);
 	dispatch_open_on_timer(dispatch->open);
+	dispatch_opened_on_timer(dispatch->opened);
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
@@ -199,6 +206,7 @@ static bool on_turn(void *arg)
 	dispatch_writing_turn(dispatch);
 	dispatch_units_turn(dispatch->units);
 	dispatch_open_turn(dispatch->open);
+	dispatch_opened_turn(dispatch->opened);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		((dispatch_writing_is_clear(dispatch) && dispatch_units_is_clear(dispatch->units)) || !dispatch->was_up))
 		jk_loop_stop(dispatch->around.loop);
@@ -306,6 +314,8 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 	const struct jk_service service = {.name = "dispatch",
 		.handlers = handlers,
 		.handler_count = sizeof handlers / sizeof handlers[0],
+	static struct jk_handler handlers[3];
+		.handler_count = sizeof handlers / sizeof *handlers,
 		.service = dispatch,
 		.on_end = on_end,
 		.roles = 1U << JK_ROLE_DESK | 1U << JK_ROLE_PUBLISHER,
@@ -317,8 +327,15 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 	dispatch_wire_subscribe_handler(&handlers[0], dispatch_on_subscribe);
 	dispatch_wire_ack_handler(&handlers[1], on_ack);
 	dispatch_unit_wire_handlers(&handlers[2], on_unit_command, on_unit_question);
+	dispatch_opened_wire_handler(&handlers[2], on_mark);
 	return jk_sessions_open(
 		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
+}
+
+/* A mailbox has. */
+static void on_grown(void *arg)
+{
+	((struct dispatch *)arg)->feed.heads_due = true;
 }
 
 static void on_woken(void *arg)
@@ -339,6 +356,9 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 		open_units(dispatch) != JK_OK)
 		return JK_BROKEN;
 	if (dispatch_open_open(around->conninfo, around->loop, dispatch->sessions, on_woken, dispatch, &dispatch->open) != JK_OK)
+		return JK_BROKEN;
+	if (dispatch_opened_open(around->conninfo, around->loop, dispatch->sessions, on_grown, dispatch, &dispatch->opened) !=
+		JK_OK)
 		return JK_BROKEN;
 	if (jk_loop_add_socket(around->loop, jk_hint_listener_socket(around->hints), on_hint, dispatch) != JK_OK)
 		return JK_BROKEN;
@@ -375,6 +395,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
 	dispatch_units_close(&dispatch->units);
 	dispatch_open_close(&dispatch->open);
+	dispatch_opened_close(&dispatch->opened);
 	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
