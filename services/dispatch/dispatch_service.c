@@ -310,11 +310,9 @@ static enum jk_status open_units(struct dispatch *dispatch)
 
 static enum jk_status open_sessions(struct dispatch *dispatch)
 {
-	static struct jk_handler handlers[2 + DISPATCH_UNIT_HANDLERS];
+	static struct jk_handler handlers[3 + DISPATCH_UNIT_HANDLERS];
 	const struct jk_service service = {.name = "dispatch",
 		.handlers = handlers,
-		.handler_count = sizeof handlers / sizeof handlers[0],
-	static struct jk_handler handlers[3];
 		.handler_count = sizeof handlers / sizeof *handlers,
 		.service = dispatch,
 		.on_end = on_end,
@@ -326,8 +324,8 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 
 	dispatch_wire_subscribe_handler(&handlers[0], dispatch_on_subscribe);
 	dispatch_wire_ack_handler(&handlers[1], on_ack);
-	dispatch_unit_wire_handlers(&handlers[2], on_unit_command, on_unit_question);
 	dispatch_opened_wire_handler(&handlers[2], on_mark);
+	dispatch_unit_wire_handlers(&handlers[3], on_unit_command, on_unit_question);
 	return jk_sessions_open(
 		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
 }

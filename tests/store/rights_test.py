@@ -53,7 +53,6 @@ intake.erasure         -     -     -     -     S
 dispatch.secret        -     S     -     -     -
 dispatch.cursor        -     SIUD  -     -     S
 dispatch.disclosure    -     SIu   -     -     S
-dispatch.opened        -     SID   -     -     S
 dispatch.follow        -     SIU   -     -     S
 dispatch.open_incident -     SIUD  -     -     S
 dispatch.duty          -     SIU   -     -     S
@@ -62,7 +61,6 @@ dispatch.duty_holding  -     SIU   -     -     S
 dispatch.duty_telling  -     SIU   -     -     S
 dispatch.duty_entry    -     SI    -     -     S
 dispatch.duty_command  -     SI    -     -     -
-dispatch.opened        -     SID   -     -     S
 dispatch.opened        -     SI    -     -     S
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
