@@ -51,6 +51,17 @@ struct jk_event_label {
 /* JK_BROKEN: not a body of ours. */
 enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret) JK_MUST_CHECK;
 
+/* Where and when a body says that it was. Of bodies of ten groups: when, alone. */
+struct jk_event_place {
+	bool located; /* lat, lon in degrees, WGS 84: the point, or the middle of the polygons or of the first circle */
+	double lat, lon;
+	char constituency[4];   /* three digits; "": not said */
+	int64_t occurred_at_us; /* onset, else effective, else sent; 0: not said */
+};
+/* lat and lon are of group POSITION, constituency of PLACE, occurred_at_us of TIMES: to be withheld with them. A position that
+ * cannot be read is none. JK_BROKEN: not a body of ours. */
+enum jk_status jk_body_place(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_place *ret) JK_MUST_CHECK;
+
 /* What is really withheld from a body with so many groups. In those of ten, groups 1 to 8 hold free text beside all else: whoever
  * may not have all of them gets TIMES at most. Bit n: group n. */
 uint32_t jk_body_withheld(size_t group_count, uint32_t withheld);

@@ -9,9 +9,13 @@
 
 #include "base/jk_id.h"
 #include "base/jk_words.h"
+#include "cases_life.h"
 
-/* jukwaa.v1.CaseState; cases_wire.c asserts that the numbers agree. */
-enum cases_state { CASES_STATE_NONE = 0, CASES_NEW = 1, CASES_STATE_MAX = 10 };
+/* Sets of states: bit n is state n. Open is what still wants work. */
+enum {
+	CASES_STATES_ALL = (1 << (CASES_STATE_MAX + 1)) - 2,
+	CASES_STATES_OPEN = CASES_STATES_ALL & ~(1 << CASES_RESOLVED | 1 << CASES_CLOSED | 1 << CASES_MERGED),
+};
 
 /* jukwaa.v1.CaseEntryKind. NONE: the event leaves no line. */
 enum cases_entry_kind {
@@ -22,6 +26,30 @@ enum cases_entry_kind {
 	CASES_LATE_REPORT = 4,
 	CASES_ACKNOWLEDGED = 5,
 	CASES_ERROR_REPORTED = 6,
+	/* What desks do: cases_life.h. */
+	CASES_ENTRY_MOVED = 16,
+	CASES_ENTRY_NUMBERED = 17,
+	CASES_ENTRY_LINKED = 18,
+	CASES_ENTRY_NOTE = 19,
+	CASES_ENTRY_TASK = 20,
+	CASES_ENTRY_EVIDENCE = 21,
+	CASES_ENTRY_TOOK_IN = 22,
+	/* What the feed says was done. */
+	CASES_ENTRY_DUTY = 23,
+	CASES_ENTRY_UNIT = 24,
+	CASES_ENTRY_AID = 25,
+};
+
+/* What an event of DUTY, UNIT or AID says was reached. */
+enum cases_milestone { CASES_NO_MILESTONE, CASES_WAS_ACCEPTED, CASES_WAS_DISPATCHED, CASES_WAS_ON_SCENE };
+/* Of such an event: who did it, and a packed jukwaa.v1.CaseEntry of what its line says beside. */
+enum { CASES_WORK_DETAIL_BYTES = 640 };
+struct cases_work {
+	enum cases_milestone milestone;
+	int64_t at_us;
+	char agency[CASES_CODE_BYTES], desk[CASES_CODE_BYTES];
+	size_t detail_size;
+	uint8_t detail[CASES_WORK_DETAIL_BYTES];
 };
 
 /* Room for the codes that a label names, parted by commas; those beyond it are not let in. */
@@ -35,6 +63,19 @@ struct cases_labels {
 	char named[CASES_NAMED_BYTES]; /* of PRIVATE, RESTRICTED and RED: "KRCS,NPS-1"; "" nobody */
 };
 
+/* Where and when it was, as the newest revision says; to be withheld with the groups POSITION, PLACE and TIMES. */
+struct cases_place {
+	bool located;
+	double lat, lon;        /* degrees, WGS 84 */
+	char constituency[4];   /* three digits; "" unknown */
+	int64_t occurred_at_us; /* 0: unknown */
+};
+
+/* When what was reached; 0: not (yet), or not known. */
+struct cases_steps {
+	int64_t accepted_at_us, dispatched_at_us, on_scene_at_us, resolved_at_us;
+};
+
 /* One event of one county stream. */
 struct cases_event {
 	struct jk_id incident_id, event_id;
@@ -42,6 +83,8 @@ struct cases_event {
 	enum jk_event_kind kind;
 	int64_t revision, recorded_at_us;
 	struct cases_labels labels;
+	struct cases_place place;
+	struct cases_work work; /* of DUTY, UNIT and AID */
 };
 
 struct cases_case {
@@ -54,6 +97,9 @@ struct cases_case {
 	struct cases_labels labels;
 	int64_t revision, opened_at_us, updated_at_us;
 	int64_t event_at_us; /* when event_id was recorded; 0: unknown */
+	struct cases_place place;
+	struct cases_steps steps;
+	struct cases_life life;
 };
 
 struct cases_entry {
@@ -63,6 +109,11 @@ struct cases_entry {
 	enum cases_entry_kind kind;
 	int64_t revision;
 	char agency[33];
+	/* Who did it; "" nobody of the exchange's members. hidden: only its own agency may know. */
+	char actor_agency[CASES_CODE_BYTES], actor_desk[CASES_CODE_BYTES];
+	bool hidden;
+	const uint8_t *detail; /* a packed jukwaa.v1.CaseEntry; NULL: none */
+	size_t detail_size;
 };
 
 /* A place in the list, newest first: what comes after it is older. */
@@ -71,15 +122,19 @@ struct cases_position {
 	struct jk_id case_id;
 };
 
-enum { CASES_PAGE_DEFAULT = 50, CASES_PAGE_MAX = 500 };
+enum { CASES_PAGE_DEFAULT = 50, CASES_PAGE_MAX = 500, CASES_EXPORT_DEFAULT = 1000, CASES_EXPORT_MAX = 2000 };
 
 /* A checked CaseList. */
 struct cases_filter {
-	uint64_t counties;      /* 0: every county */
-	enum cases_state state; /* NONE: every state */
+	uint64_t counties; /* 0: every county */
+	unsigned states;   /* bit n: state n; 0: every state */
 	bool include_test;
-	size_t limit;                /* 1 to CASES_PAGE_MAX */
-	struct cases_position after; /* where nothing is after: the newest */
+	size_t limit;                /* 1 to CASES_PAGE_MAX, or CASES_EXPORT_MAX */
+	struct cases_position after; /* where nothing is after: the newest; never after to_us */
+	char constituency[4];        /* "": all, as of the others */
+	char agency[33];
+	int category, severity_floor;
+	int64_t from_us, to_us; /* of opened_at; 0: no limit */
 };
 
 /* What somebody reads for: checked. */
@@ -96,7 +151,7 @@ struct cases_seen {
 };
 
 /* One question as it is recorded before it is answered. */
-enum cases_asked { CASES_ASKED_LIST, CASES_ASKED_SHOW };
+enum cases_asked { CASES_ASKED_LIST, CASES_ASKED_SHOW, CASES_ASKED_EXPORT, CASES_ASKED_FIGURES, CASES_ASKED_SIMILAR };
 enum { CASES_NOTE_MAX_BYTES = 200, CASES_QUERY_BYTES = 512 };
 struct cases_access {
 	int32_t key_id, agency_id, desk_id; /* desk_id < 0: none */

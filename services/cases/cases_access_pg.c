@@ -32,6 +32,14 @@ static const struct jk_db_statement record = {
 	.params = CASES_ACCESS_COLUMNS,
 };
 
+static const char *const asked_words[] = {
+	[CASES_ASKED_LIST] = "LIST",
+	[CASES_ASKED_SHOW] = "SHOW",
+	[CASES_ASKED_EXPORT] = "EXPORT",
+	[CASES_ASKED_FIGURES] = "FIGURES",
+	[CASES_ASKED_SIMILAR] = "SIMILAR",
+};
+
 static void add(struct jk_db_array *columns, const struct cases_access *access, int64_t first)
 {
 	jk_db_array_add_int(&columns[KEY_ID], access->key_id);
@@ -40,7 +48,7 @@ static void add(struct jk_db_array *columns, const struct cases_access *access, 
 		jk_db_array_add(&columns[DESK_ID], NULL, 0);
 	else
 		jk_db_array_add_int(&columns[DESK_ID], access->desk_id);
-	jk_db_array_add_text(&columns[ASKED], access->asked == CASES_ASKED_LIST ? "LIST" : "SHOW");
+	jk_db_array_add_text(&columns[ASKED], asked_words[access->asked]);
 	jk_db_array_add_text(&columns[PURPOSE], access->purpose);
 	jk_db_array_add_text(&columns[NOTE], access->note);
 	jk_db_array_add_int(&columns[GRANTED], access->granted);

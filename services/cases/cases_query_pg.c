@@ -16,13 +16,16 @@ static const struct jk_db_statement find_case = {
 static const struct jk_db_statement page_cases = {
 	.name = "cases_page",
 	.sql = "WITH scan AS MATERIALIZED (SELECT k.*, row_number() OVER () AS n FROM (SELECT * FROM cases.\"case\""
-	       " WHERE (opened_at, case_id) < ($1::timestamptz, $2::uuid) ORDER BY opened_at DESC, case_id DESC LIMIT $3::int8) "
-	       "k),"
-	       " c AS (SELECT scan.*, ($4::int8 = 0 OR state = $4::int8) AND ($5::int8 = 1 OR status NOT IN (3, 4))"
-	       " AND (cardinality($6::text[]) = 0 OR counties && $6::text[]) AS wanted FROM scan)"
+	       " WHERE (opened_at, case_id) < ($1::timestamptz, $2::uuid) AND opened_at >= $10::timestamptz"
+	       " ORDER BY opened_at DESC, case_id DESC LIMIT $3::int8) k),"
+	       " c AS (SELECT scan.*, ($4::int8 = 0 OR ($4::int8 >> state) & 1 = 1) AND ($5::int8 = 1 OR status NOT IN (3, 4))"
+	       " AND (cardinality($6::text[]) = 0 OR counties && $6::text[])"
+	       " AND ($7::text = '' OR constituency = $7::text) AND ($8::int8 = 0 OR (categories::int8 >> $8::int4) & 1 = 1)"
+	       " AND ($9::text = '' OR agency = $9::text) AND ($11::int8 = 0 OR severity BETWEEN 1 AND $11::int8)"
+	       " AS wanted FROM scan)"
 	       " SELECT " CASES_ROW_COLUMNS
 	       ", c.wanted, c.n FROM c WHERE c.wanted OR c.n = (SELECT max(n) FROM scan) ORDER BY c.n",
-	.params = 6,
+	.params = 11,
 };
 static const struct jk_db_statement read_entries = {
 	.name = "cases_entries",
@@ -63,6 +66,24 @@ static void read_text(char *ret, size_t size, const PGresult *result, int row, i
 	(void)jk_text_copy(ret, size, text ? text : "");
 }
 
+static double read_double(const PGresult *result, int row, int column)
+{
+	uint64_t bits = (uint64_t)jk_db_get_int(result, row, column);
+	double value;
+
+	memcpy(&value, &bits, sizeof value);
+	return value;
+}
+
+static void read_place(const PGresult *result, int row, struct cases_place *ret)
+{
+	ret->located = !PQgetisnull(result, row, CASES_ROW_PLACE) && !PQgetisnull(result, row, CASES_ROW_PLACE + 1);
+	ret->lat = ret->located ? read_double(result, row, CASES_ROW_PLACE) : 0;
+	ret->lon = ret->located ? read_double(result, row, CASES_ROW_PLACE + 1) : 0;
+	read_text(ret->constituency, sizeof ret->constituency, result, row, CASES_ROW_PLACE + 2);
+	ret->occurred_at_us = jk_db_get_time_us(result, row, CASES_ROW_PLACE + 3);
+}
+
 void cases_row_read(const PGresult *result, int row, struct cases_case *ret)
 {
 	*ret = (struct cases_case){
@@ -85,9 +106,18 @@ void cases_row_read(const PGresult *result, int row, struct cases_case *ret)
 		.opened_at_us = jk_db_get_time_us(result, row, 14),
 		.updated_at_us = jk_db_get_time_us(result, row, 15),
 		.event_at_us = jk_db_get_time_us(result, row, 16),
+		.steps =
+			{
+				.accepted_at_us = jk_db_get_time_us(result, row, CASES_ROW_STEPS),
+				.dispatched_at_us = jk_db_get_time_us(result, row, CASES_ROW_STEPS + 1),
+				.on_scene_at_us = jk_db_get_time_us(result, row, CASES_ROW_STEPS + 2),
+				.resolved_at_us = jk_db_get_time_us(result, row, CASES_ROW_STEPS + 3),
+			},
 	};
 	read_text(ret->labels.agency, sizeof ret->labels.agency, result, row, 4);
 	read_text(ret->labels.named, sizeof ret->labels.named, result, row, 17);
+	read_place(result, row, &ret->place);
+	cases_row_read_life(result, row, &ret->life);
 }
 
 /* Without a connection the answer comes at once; the loop sees to a new one. */
@@ -137,7 +167,7 @@ enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *fil
 {
 	__attribute__((cleanup(jk_db_array_done))) struct jk_db_array counties = {0};
 	struct jk_db_step step = {.statement = &page_cases};
-	struct jk_db_int8 at, limit, state, include_test;
+	struct jk_db_int8 at, limit, states, include_test, category, from, severity;
 	char list[JK_COUNTY_MAX][JK_COUNTY_BYTES];
 	size_t count = cases_county_list(filter->counties, list);
 
@@ -147,9 +177,14 @@ enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *fil
 	jk_db_bind_int8(&step, 0, &at, cases_row_time(after->opened_at_us));
 	jk_db_bind_bytes(&step, 1, after->case_id.bytes, sizeof after->case_id.bytes);
 	jk_db_bind_int8(&step, 2, &limit, CASES_SCAN_MAX);
-	jk_db_bind_int8(&step, 3, &state, filter->state);
+	jk_db_bind_int8(&step, 3, &states, filter->states);
 	jk_db_bind_int8(&step, 4, &include_test, filter->include_test);
 	jk_db_bind_array(&step, 5, &counties);
+	jk_db_bind_bytes(&step, 6, filter->constituency, strlen(filter->constituency));
+	jk_db_bind_int8(&step, 7, &category, filter->category);
+	jk_db_bind_bytes(&step, 8, filter->agency, strlen(filter->agency));
+	jk_db_bind_int8(&step, 9, &from, cases_row_time(filter->from_us));
+	jk_db_bind_int8(&step, 10, &severity, filter->severity_floor);
 	*ret_last = *after;
 	struct page page = {.cases = ret_cases, .last = ret_last};
 	enum jk_status status = run(db, &step, on_page, &page);

@@ -49,5 +49,7 @@ uint64_t cases_county_bit(const char *county);
 /* The counties of a set, ascending; returns how many. */
 size_t cases_county_list(uint64_t counties, char ret[JK_COUNTY_MAX][JK_COUNTY_BYTES]);
 
+/* May this case be found by this filter? What is withheld of it must not be found out by asking for it. */
+bool cases_rules_may_find(const struct cases_filter *filter, uint32_t withheld);
 /* Field groups whose facts a summary shows: bits of jk_decision.withheld. What is withheld is left out of it. */
 void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld);

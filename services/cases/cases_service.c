@@ -5,101 +5,41 @@
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
-#include "base/jk_time.h"
-#include "cases_record.h"
+#include "cases_command_wire.h"
 #include "cases_rules.h"
-#include "cases_store_pg.h"
-#include "cases_wire.h"
-#include "daemon/metrics.h"
+#include "cases_service_internal.h"
 
 enum {
 	/* One event's body and its copy, or a page of summaries. */
 	REQUEST_ARENA_BYTES = 8 * 1024 * 1024,
 	SCRATCH_ARENA_BYTES = 4 * 1024 * 1024,
-	/* A page is looked for in so many cases at most; then the asker gets what there is and the mark to go on. */
-	SCANS_MAX = 10,
 	WINDOW_DEFAULT = 16,
 	WINDOW_MAX = 64,
-	LOG_EVERY_MS = 10000,
 };
 
-struct cases_service {
-	struct jk_sessions *sessions;
-	struct jk_db *db;
-	struct cases_record *record;
-	struct jk_arena *scratch;
-	struct jk_handler handlers[2];
-	struct cases_case scan[CASES_SCAN_MAX];
-	struct jk_metric *lists, *shows, *denied;
-};
-
-/* What the asker may see of a case, and why. */
-struct sight {
-	bool allowed;
-	uint32_t withheld;
-	char under[CASES_UNDER_BYTES];
-};
-
-_Static_assert((int)CASES_UNDER_BYTES >= (int)JK_TERM_NAME_BYTES, "a term's name fits");
-
-/* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what
- * one agreement gives. */
-static struct sight decide_sight(const struct jk_request *request, const struct cases_case *row)
+struct cases_sight cases_service_decide(const struct jk_request *request, const struct cases_case *row)
 {
-	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
-	char codes[CASES_NAMED_BYTES];
-	const char *named[CASES_NAMED_MAX];
-	struct jk_label label = {
-		.categories = row->labels.categories,
-		.severity = (uint8_t)row->labels.severity,
-		.tlp = (enum jk_tlp)row->labels.tlp,
-		.scope = (enum jk_scope)row->labels.scope,
-		.status = (enum jk_cap_status)row->labels.status,
-		.named = named,
-		.recorded_at_us = row->event_at_us,
-	};
-	struct sight sight = {.withheld = UINT32_MAX};
-	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES] = {""};
-	size_t count = cases_county_list(row->counties, counties);
-	int64_t now_us = jk_time_now_us();
-
-	memcpy(codes, row->labels.named, sizeof codes);
-	label.named_count = cases_rules_names(codes, named);
-	jk_registry_label_owner(&label, owner);
-	/* In no county (any more): asked about once, without one, which leaves the owner. */
-	for (size_t i = 0; i < (count ? count : 1); i++) {
-		memcpy(label.county, counties[i], sizeof label.county);
-		struct jk_decision decision = jk_registry_decide(request->registry, request->key, JK_USE_CASE, &label, now_us);
-		uint32_t withheld = decision.withheld | JK_GROUPS_PROTECTED;
-		if (decision.effect == JK_DENY ||
-			(sight.allowed && __builtin_popcount(withheld) >= __builtin_popcount(sight.withheld)))
-			continue;
-		sight.allowed = true;
-		sight.withheld = withheld;
-		jk_term_name(sight.under, decision.term);
-	}
-	return sight;
+	return cases_sight_of_key(request->registry, request->key, JK_USE_CASE, row);
 }
 
-static void refuse(struct cases_service *service, const struct jk_request *request, const struct jk_refusal *refusal)
+void cases_service_refuse(struct cases_service *service, const struct jk_request *request, const struct jk_refusal *refusal)
 {
 	jk_session_refuse(service->sessions, request->session, cases_wire_request(request), refusal);
 }
 
-static void refuse_failure(struct cases_service *service, const struct jk_request *request, enum jk_status status)
+void cases_service_fail(struct cases_service *service, const struct jk_request *request, enum jk_status status)
 {
 	struct jk_refusal refusal;
 	(void)jk_refuse(&refusal, JK_CODE_UNAVAILABLE, NULL,
 		status == JK_RETRY ? "the database does not answer; ask again" : "the question cannot be answered now");
-	jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "query_failed", "status=%s reason=%s", jk_status_name(status),
+	jk_log_limited(CASES_LOG_EVERY_MS, JK_LOG_WARN, "query_failed", "status=%s reason=%s", jk_status_name(status),
 		jk_db_last_error(service->db));
-	refuse(service, request, &refusal);
+	cases_service_refuse(service, request, &refusal);
 }
 
 /* ---- what waits for its record ------------------------------------------------------------------------------------------ */
 
-/* NULL: refused. */
-static struct cases_held *hold(struct cases_service *service, const struct jk_request *request, enum cases_asked asked,
+struct cases_held *cases_service_hold(struct cases_service *service, const struct jk_request *request, enum cases_asked asked,
 	const struct cases_reading *reading, size_t seen_max)
 {
 	struct cases_held *held =
@@ -108,7 +48,7 @@ static struct cases_held *hold(struct cases_service *service, const struct jk_re
 
 	if (!held) {
 		(void)jk_refuse(&refusal, JK_CODE_UNAVAILABLE, NULL, "readings are recorded, and cannot be now; ask again");
-		refuse(service, request, &refusal);
+		cases_service_refuse(service, request, &refusal);
 		return NULL;
 	}
 	held->session = request->session->number;
@@ -123,15 +63,14 @@ static struct cases_held *hold(struct cases_service *service, const struct jk_re
 	return held;
 }
 
-static void note_seen(struct cases_access *access, const struct jk_id *case_id, const char *under)
+void cases_service_note_seen(struct cases_access *access, const struct jk_id *case_id, const char *under)
 {
 	struct cases_seen *seen = &access->seen[access->seen_count++];
 	seen->case_id = *case_id;
 	(void)jk_text_copy(seen->under, sizeof seen->under, under);
 }
 
-/* The answer goes out once it is recorded. */
-static void put_answer(struct cases_service *service, struct cases_held **held_p, const struct cases_packed *packed)
+void cases_service_put_answer(struct cases_service *service, struct cases_held **held_p, const struct cases_packed *packed)
 {
 	struct cases_held *held = *held_p;
 
@@ -142,11 +81,11 @@ static void put_answer(struct cases_service *service, struct cases_held **held_p
 	cases_record_put(service->record, held_p);
 }
 
-static void refuse_unpacked(struct cases_service *service, const struct jk_request *request)
+void cases_service_refuse_unpacked(struct cases_service *service, const struct jk_request *request)
 {
 	struct jk_refusal refusal;
 	(void)jk_refuse(&refusal, JK_CODE_OVERSIZE, NULL, "the answer does not fit a message");
-	refuse(service, request, &refusal);
+	cases_service_refuse(service, request, &refusal);
 }
 
 /* What was decided under a policy that is not the newest any more does not go out: the client asks again, and it is decided anew.
@@ -171,141 +110,7 @@ static void on_recorded(void *arg, struct cases_held *held, bool recorded)
 	}
 	enum jk_status status = jk_session_send_packed(service->sessions, session, held->kind, held->body, held->body_size);
 	if (status != JK_OK)
-		jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "status=%s", jk_status_name(status));
-}
-
-/* ---- lists ---------------------------------------------------------------------------------------------------------------- */
-
-struct page {
-	struct cases_shown shown[CASES_PAGE_MAX];
-	uint32_t withheld[CASES_PAGE_MAX];
-	struct cases_access *access; /* allowed_by is kept there */
-	size_t count;
-	struct cases_position last;
-	bool more;
-};
-
-/* Adds those of the scanned cases that may be seen, until the page is full. */
-static void add_to_page(
-	struct cases_service *service, const struct jk_request *request, size_t limit, size_t scanned, struct page *page)
-{
-	for (size_t i = 0; i < scanned; i++) {
-		struct sight sight = decide_sight(request, &service->scan[i]);
-		if (!sight.allowed) {
-			jk_metric_add(service->denied, 1);
-			continue;
-		}
-		note_seen(page->access, &service->scan[i].case_id, sight.under);
-		page->withheld[page->count] = sight.withheld;
-		page->shown[page->count] = (struct cases_shown){
-			.summary = service->scan[i], .headline = "", .allowed_by = page->access->seen[page->count].under};
-		page->count++;
-		if (page->count < limit)
-			continue;
-		page->last = (struct cases_position){
-			.opened_at_us = service->scan[i].opened_at_us, .case_id = service->scan[i].case_id};
-		page->more = page->more || i + 1 < scanned;
-		return;
-	}
-}
-
-static enum jk_status fill_page(
-	struct cases_service *service, const struct jk_request *request, const struct cases_filter *filter, struct page *page)
-{
-	page->last = filter->after;
-	page->more = true;
-	for (int scan = 0; scan < SCANS_MAX && page->more && page->count < filter->limit; scan++) {
-		size_t scanned;
-		struct cases_position after = page->last;
-		enum jk_status status =
-			cases_store_page(service->db, filter, &after, service->scan, &scanned, &page->last, &page->more);
-		if (status != JK_OK)
-			return status;
-		add_to_page(service, request, filter->limit, scanned, page);
-	}
-	return JK_OK;
-}
-
-struct headlines {
-	struct cases_service *service;
-	const struct jk_request *request;
-	struct page *page;
-	size_t from, to;
-};
-
-static void on_headline(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size)
-{
-	const struct headlines *headlines = arg;
-	for (size_t i = headlines->from; i < headlines->to; i++) {
-		struct cases_shown *shown = &headlines->page->shown[i];
-		if (!jk_id_equal(&shown->summary.event_id, event_id))
-			continue;
-		if (!(headlines->page->withheld[i] >> JK_GROUP_NARRATIVE & 1))
-			shown->headline =
-				cases_wire_read_headline(body, size, headlines->service->scratch, headlines->request->arena);
-		jk_arena_reset(headlines->service->scratch);
-	}
-}
-
-static enum jk_status add_headlines(struct cases_service *service, const struct jk_request *request, struct page *page)
-{
-	struct jk_id ids[CASES_BODIES_MAX];
-	for (size_t from = 0; from < page->count; from += CASES_BODIES_MAX) {
-		struct headlines headlines = {.service = service, .request = request, .page = page, .from = from};
-		headlines.to = from + CASES_BODIES_MAX < page->count ? from + CASES_BODIES_MAX : page->count;
-		for (size_t i = from; i < headlines.to; i++)
-			ids[i - from] = page->shown[i].summary.event_id;
-		enum jk_status status = cases_store_bodies(service->db, ids, headlines.to - from, on_headline, &headlines);
-		if (status != JK_OK)
-			return status;
-	}
-	return JK_OK;
-}
-
-static bool list(struct cases_service *service, const struct jk_request *request, const struct cases_filter *filter,
-	struct cases_access *access, struct cases_packed *ret_packed)
-{
-	struct page *page = jk_arena_alloc(request->arena, sizeof *page);
-	enum jk_status status = JK_BROKEN;
-
-	if (page) {
-		page->access = access;
-		status = fill_page(service, request, filter, page);
-	}
-	if (status == JK_OK)
-		status = add_headlines(service, request, page);
-	if (status != JK_OK) {
-		refuse_failure(service, request, status);
-		return false;
-	}
-	for (size_t i = 0; i < page->count; i++)
-		cases_rules_withhold(&page->shown[i].summary, page->withheld[i]);
-	if (cases_wire_pack_listed(request, page->shown, page->count, page->more ? &page->last : NULL, ret_packed))
-		return true;
-	refuse_unpacked(service, request);
-	return false;
-}
-
-static void on_list(void *arg, const struct jk_request *request)
-{
-	struct cases_service *service = arg;
-	struct cases_filter filter;
-	struct cases_reading reading;
-	struct cases_packed packed;
-	struct jk_refusal refusal;
-
-	jk_metric_add(service->lists, 1);
-	if (!cases_wire_read_list(request, &filter, &reading, &refusal)) {
-		refuse(service, request, &refusal);
-		return;
-	}
-	struct cases_held *held = hold(service, request, CASES_ASKED_LIST, &reading, filter.limit);
-	if (!held)
-		return;
-	cases_wire_write_query(&filter, held->access.query);
-	if (list(service, request, &filter, &held->access, &packed))
-		put_answer(service, &held, &packed);
-	cases_held_free(&held);
+		jk_log_limited(CASES_LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "status=%s", jk_status_name(status));
 }
 
 /* ---- one case ------------------------------------------------------------------------------------------------------------- */
@@ -326,7 +131,7 @@ static void keep_body(void *arg, const struct jk_id *event_id, const uint8_t *bo
 
 /* The event may have been removed by age: then the case is shown without the incident. */
 static bool show(struct cases_service *service, const struct jk_request *request, const struct cases_case *row,
-	const struct sight *sight, struct cases_packed *ret_packed)
+	const struct cases_sight *sight, struct cases_packed *ret_packed)
 {
 	struct cases_entry *entries;
 	size_t count;
@@ -339,7 +144,7 @@ static bool show(struct cases_service *service, const struct jk_request *request
 	if (status == JK_OK && !shown_body.body.bytes && shown_body.body.size > 0)
 		status = JK_BROKEN;
 	if (status != JK_OK) {
-		refuse_failure(service, request, status);
+		cases_service_fail(service, request, status);
 		return false;
 	}
 	if (shown_body.body.bytes && !(sight->withheld >> JK_GROUP_NARRATIVE & 1))
@@ -351,12 +156,11 @@ static bool show(struct cases_service *service, const struct jk_request *request
 		entries[i].agency[0] = '\0';
 	if (cases_wire_pack_shown(request, &shown, entries, count, &shown_body.body, ret_packed))
 		return true;
-	refuse_unpacked(service, request);
+	cases_service_refuse_unpacked(service, request);
 	return false;
 }
 
-/* One answer for both: who may not see a case must not learn that there is one. That it was asked for is recorded for both. */
-static void put_not_found(struct cases_service *service, struct cases_held **held_p)
+void cases_service_put_not_found(struct cases_service *service, struct cases_held **held_p)
 {
 	(void)jk_refuse(&(*held_p)->refusal, JK_CODE_NOT_FOUND, "case_id", "there is no such case, or not for you");
 	cases_record_put(service->record, held_p);
@@ -370,44 +174,66 @@ static void on_show(void *arg, const struct jk_request *request)
 	struct cases_packed packed;
 	struct jk_refusal refusal;
 	struct cases_case row;
-	struct sight sight = {0};
+	struct cases_sight sight = {0};
 
 	jk_metric_add(service->shows, 1);
 	if (!cases_wire_read_show(request, &case_id, &reading, &refusal)) {
-		refuse(service, request, &refusal);
+		cases_service_refuse(service, request, &refusal);
 		return;
 	}
-	struct cases_held *held = hold(service, request, CASES_ASKED_SHOW, &reading, 1);
+	struct cases_held *held = cases_service_hold(service, request, CASES_ASKED_SHOW, &reading, 1);
 	if (!held)
 		return;
 	enum jk_status status = cases_store_find(service->db, &case_id, &row);
 	if (status == JK_OK && row.version > 0)
-		sight = decide_sight(request, &row);
-	note_seen(&held->access, &case_id, sight.under);
+		sight = cases_service_decide(request, &row);
+	cases_service_note_seen(&held->access, &case_id, sight.under);
 	jk_metric_add(service->denied, status == JK_OK && row.version > 0 && !sight.allowed);
 	if (status != JK_OK)
-		refuse_failure(service, request, status);
+		cases_service_fail(service, request, status);
 	else if (!sight.allowed)
-		put_not_found(service, &held);
+		cases_service_put_not_found(service, &held);
 	else if (show(service, request, &row, &sight, &packed))
-		put_answer(service, &held, &packed);
+		cases_service_put_answer(service, &held, &packed);
 	cases_held_free(&held);
+}
+
+/* ---- commands, and the table they follow ----------------------------------------------------------------------------------- */
+
+static void on_command(void *arg, const struct jk_request *request)
+{
+	struct cases_service *service = arg;
+	cases_commands_put(service->commands, request);
+}
+
+static void on_states(void *arg, const struct jk_request *request)
+{
+	struct cases_service *service = arg;
+	enum jk_status status = cases_states_send(service->sessions, request);
+
+	if (status != JK_OK)
+		jk_log_limited(
+			CASES_LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "what=states status=%s", jk_status_name(status));
 }
 
 /* ---- the room itself ------------------------------------------------------------------------------------------------------ */
 
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
-	struct jk_db *db, struct jk_db *record_db, struct cases_service **ret_service)
+	const struct cases_service_dbs *dbs, struct cases_service **ret_service)
 {
 	struct cases_service *service = calloc(1, sizeof *service);
 	if (!service)
 		return JK_BROKEN;
-	service->db = db;
+	service->db = dbs->questions;
 	service->scratch = jk_arena_new(SCRATCH_ARENA_BYTES);
-	cases_wire_list_handler(&service->handlers[0], on_list);
+	cases_wire_list_handler(&service->handlers[0], cases_list_on_list);
 	cases_wire_show_handler(&service->handlers[1], on_show);
+	cases_wire_export_handler(&service->handlers[2], cases_list_on_export);
+	cases_command_handler(&service->handlers[CASES_HANDLERS - 2], on_command);
+	cases_states_handler(&service->handlers[CASES_HANDLERS - 1], on_states);
 	service->lists = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"list\"", "Questions taken.");
 	service->shows = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"show\"", "Questions taken.");
+	service->exports = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"export\"", "Questions taken.");
 	service->denied = jk_metric_counter("jukwaa_cases_denied_total", "", "Cases kept back: the decision function said no.");
 	const struct jk_service description = {
 		.name = "cases",
@@ -419,8 +245,9 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 		.window_max = WINDOW_MAX,
 		.arena_bytes = REQUEST_ARENA_BYTES,
 	};
-	if (!service->scratch || cases_record_open(record_db, on_recorded, service, &service->record) != JK_OK ||
-		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK) {
+	if (!service->scratch || cases_record_open(dbs->record, on_recorded, service, &service->record) != JK_OK ||
+		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK ||
+		cases_commands_open(service->sessions, dbs->commands, &service->commands) != JK_OK) {
 		cases_service_close(&service);
 		return JK_BROKEN;
 	}
@@ -435,6 +262,7 @@ void cases_service_close(struct cases_service **service_p)
 		return;
 	*service_p = NULL;
 	cases_record_close(&service->record);
+	cases_commands_close(&service->commands);
 	jk_sessions_close(&service->sessions);
 	jk_arena_free(&service->scratch);
 	free(service);
@@ -448,14 +276,16 @@ struct jk_sessions *cases_service_sessions(struct cases_service *service)
 void cases_service_run(struct cases_service *service)
 {
 	cases_record_run(service->record);
+	cases_commands_run(service->commands);
 }
 
 void cases_service_on_timer(struct cases_service *service)
 {
 	cases_record_on_timer(service->record);
+	cases_commands_on_timer(service->commands);
 }
 
 size_t cases_service_waiting(const struct cases_service *service)
 {
-	return cases_record_count(service->record);
+	return cases_record_count(service->record) + cases_commands_count(service->commands);
 }

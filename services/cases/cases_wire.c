@@ -6,8 +6,9 @@
 
 #include "base/jk_text.h"
 #include "cases_rules.h"
+#include "cases_wire_internal.h"
+#include "cases_work_wire.h"
 #include "feed/feed_body.h"
-#include "jukwaa/v1/cases.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "wire/wire_frame.h"
 
@@ -22,6 +23,20 @@ _Static_assert(
 		(int)CASES_ACKNOWLEDGED == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_ACKNOWLEDGED &&
 		(int)CASES_ERROR_REPORTED == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_ERROR_REPORTED,
 	"kinds of lines as in cases.proto");
+
+/* A time that a row cannot hold is not known. */
+static bool read_place(const struct jk_event *event, struct jk_arena *arena, struct cases_place *ret)
+{
+	struct jk_event_place place;
+
+	if (jk_body_place(event->body, event->body_size, arena, &place) != JK_OK)
+		return false;
+	*ret = (struct cases_place){.located = place.located, .lat = place.lat, .lon = place.lon};
+	memcpy(ret->constituency, place.constituency, sizeof ret->constituency);
+	if (place.occurred_at_us > 0 && place.occurred_at_us < CASES_TIME_END_US)
+		ret->occurred_at_us = place.occurred_at_us;
+	return true;
+}
 
 bool cases_wire_read_event(const struct jk_event *event, struct jk_arena *arena, struct cases_event *ret_event)
 {
@@ -47,117 +62,39 @@ bool cases_wire_read_event(const struct jk_event *event, struct jk_arena *arena,
 	};
 	for (size_t i = 0; i < label.label.named_count; i++)
 		cases_rules_name(ret_event->labels.named, label.label.named[i]);
-	return jk_text_copy(ret_event->labels.agency, sizeof ret_event->labels.agency, label.agency_code);
-}
-
-static bool read_after(ProtobufCBinaryData after, struct cases_position *ret)
-{
-	if (after.len == 0) { /* before the newest */
-		ret->opened_at_us = INT64_MAX;
-		memset(ret->case_id.bytes, 0xff, sizeof ret->case_id.bytes);
-		return true;
-	}
-	if (after.len != CASES_PAGE_BYTES)
+	if ((event->kind == JK_EVENT_DUTY || event->kind == JK_EVENT_UNIT || event->kind == JK_EVENT_AID) &&
+		!cases_work_read(ret_event->kind, event->body, event->body_size, arena, &ret_event->work))
 		return false;
-	ret->opened_at_us = (int64_t)jk_get_be64(after.data);
-	memcpy(ret->case_id.bytes, after.data + 8, sizeof ret->case_id.bytes);
-	/* What a row can hold; beyond, PostgreSQL would refuse the number. */
-	return ret->opened_at_us >= 0 && ret->opened_at_us < INT64_C(253402300800000000);
-}
-
-/* The name of an enum's value without what all its names begin with; "" where there is none. */
-static const char *value_word(const ProtobufCEnumDescriptor *type, int number, const char *prefix)
-{
-	const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(type, number);
-	return value ? value->name + strlen(prefix) : "";
-}
-
-static bool read_reading(
-	Jukwaa__V1__CasePurpose purpose, const char *note, struct cases_reading *ret, struct jk_refusal *ret_refusal)
-{
-	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
-	char choices[160] = "";
-
-	*ret = (struct cases_reading){.purpose = value_word(type, (int)purpose, "CASE_PURPOSE_"), .note = note};
-	if (purpose == JUKWAA__V1__CASE_PURPOSE__CASE_PURPOSE_UNSPECIFIED || !*ret->purpose) {
-		for (unsigned i = 1; i < type->n_values; i++) {
-			size_t used = strlen(choices);
-			(void)jk_text_format(choices + used, sizeof choices - used, "%s%s", i > 1 ? ", " : "",
-				type->values[i].name + strlen("CASE_PURPOSE_"));
-		}
-		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "purpose", "say what the case is read for: %s", choices);
-	}
-	if (strlen(note) > CASES_NOTE_MAX_BYTES)
-		return jk_refuse(ret_refusal, JK_CODE_OVERSIZE, "purpose_note", "at most %d bytes", CASES_NOTE_MAX_BYTES);
-	return jk_text_is_utf8(note, strlen(note)) ||
-	       jk_refuse(ret_refusal, JK_CODE_INVALID_SCHEMA, "purpose_note", "this is not UTF-8");
-}
-
-void cases_wire_write_query(const struct cases_filter *filter, char ret[CASES_QUERY_BYTES])
-{
-	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES], after[JK_ID_TEXT_BYTES] = "";
-	size_t count = cases_county_list(filter->counties, counties), used = 0;
-
-	ret[0] = '\0';
-	for (size_t i = 0; i < count; i++, used = strlen(ret))
-		(void)jk_text_format(ret + used, CASES_QUERY_BYTES - used, "%s%s", i ? "," : "counties=", counties[i]);
-	if (filter->after.opened_at_us != INT64_MAX)
-		jk_id_format(after, &filter->after.case_id);
-	(void)jk_text_format(ret + used, CASES_QUERY_BYTES - used, "%s%s%s%s%slimit=%zu%s%s", used ? " " : "",
-		filter->state ? "state=" : "",
-		filter->state ? value_word(&jukwaa__v1__case_state__descriptor, (int)filter->state, "CASE_STATE_") : "",
-		filter->state ? " " : "", filter->include_test ? "include_test " : "", filter->limit, *after ? " after=" : "",
-		after);
-}
-
-bool cases_wire_read_list(const struct jk_request *request, struct cases_filter *ret_filter, struct cases_reading *ret_reading,
-	struct jk_refusal *ret_refusal)
-{
-	const Jukwaa__V1__CaseList *list = (const void *)request->message;
-	*ret_filter = (struct cases_filter){
-		.state = (enum cases_state)list->state,
-		.include_test = list->include_test,
-		.limit = list->limit ? list->limit : CASES_PAGE_DEFAULT,
-	};
-	if (ret_filter->limit > CASES_PAGE_MAX)
-		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "limit", "at most %d cases a page", CASES_PAGE_MAX);
-	if (!read_after(list->after, &ret_filter->after))
-		return jk_refuse(ret_refusal, JK_CODE_INVALID_SCHEMA, "after", "this is no page mark of ours");
-	for (size_t i = 0; i < list->n_counties; i++) {
-		uint64_t county = cases_county_bit(list->counties[i]);
-		if (!county)
-			return jk_refuse(ret_refusal, JK_CODE_UNKNOWN_COUNTY, "counties",
-				"a county is named by its three-digit code, 001 to %03d", JK_COUNTY_MAX);
-		ret_filter->counties |= county;
-	}
-	return read_reading(list->purpose, list->purpose_note, ret_reading, ret_refusal);
+	if (!read_place(event, arena, &ret_event->place))
+		return false;
+	return jk_text_copy(ret_event->labels.agency, sizeof ret_event->labels.agency, label.agency_code);
 }
 
 bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct cases_reading *ret_reading,
 	struct jk_refusal *ret_refusal)
 {
 	const Jukwaa__V1__CaseShow *show = (const void *)request->message;
-	if (show->case_id.len != sizeof ret_case_id->bytes)
-		return jk_refuse(ret_refusal, JK_CODE_INVALID_SCHEMA, "case_id", "an id has 16 bytes");
-	memcpy(ret_case_id->bytes, show->case_id.data, sizeof ret_case_id->bytes);
-	return read_reading(show->purpose, show->purpose_note, ret_reading, ret_refusal);
+
+	return cases_wire_take_id(show->case_id, "case_id", ret_case_id, ret_refusal) &&
+	       cases_wire_take_reading(show->purpose, show->purpose_note, ret_reading, ret_refusal);
 }
 
 uint64_t cases_wire_request(const struct jk_request *request)
 {
-	if (request->message->descriptor == &jukwaa__v1__case_list__descriptor)
-		return ((const Jukwaa__V1__CaseList *)request->message)->request;
-	return ((const Jukwaa__V1__CaseShow *)request->message)->request;
-}
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(request->message->descriptor, "request");
+	uint64_t number;
 
-enum { ROLES = 1 << JK_ROLE_DESK | 1 << JK_ROLE_OPERATOR | 1 << JK_ROLE_PUBLISHER };
+	memcpy(&number, (const uint8_t *)request->message + field->offset, sizeof number);
+	return number;
+}
 
 void cases_wire_list_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request))
 {
 	*ret = (struct jk_handler){
 		.kind = JUKWAA__V1__KIND__KIND_CASE_LIST,
 		.type = &jukwaa__v1__case_list__descriptor,
-		.roles = ROLES,
+		.roles = CASES_ROLES,
 		.on_message = on_message,
 		.session_offset = offsetof(Jukwaa__V1__CaseList, session),
 		.request_offset = offsetof(Jukwaa__V1__CaseList, request),
@@ -169,7 +106,7 @@ void cases_wire_show_handler(struct jk_handler *ret, void (*on_message)(void *se
 	*ret = (struct jk_handler){
 		.kind = JUKWAA__V1__KIND__KIND_CASE_SHOW,
 		.type = &jukwaa__v1__case_show__descriptor,
-		.roles = ROLES,
+		.roles = CASES_ROLES,
 		.on_message = on_message,
 		.session_offset = offsetof(Jukwaa__V1__CaseShow, session),
 		.request_offset = offsetof(Jukwaa__V1__CaseShow, request),
@@ -195,8 +132,47 @@ static bool write_counties(uint64_t counties, struct jk_arena *arena, Jukwaa__V1
 	return true;
 }
 
-/* NULL: the arena is full. Borrows from shown. */
-static Jukwaa__V1__CaseSummary *write_summary(const struct cases_shown *shown, struct jk_arena *arena)
+static bool write_place(const struct cases_place *place, struct jk_arena *arena, Jukwaa__V1__CaseSummary *summary)
+{
+	summary->constituency = (char *)(uintptr_t)place->constituency;
+	if (place->occurred_at_us) {
+		summary->occurred_present_case = JUKWAA__V1__CASE_SUMMARY__OCCURRED_PRESENT_OCCURRED_AT_US;
+		summary->occurred_at_us = place->occurred_at_us;
+	}
+	if (!place->located)
+		return true;
+	summary->position = jk_arena_alloc(arena, sizeof *summary->position);
+	if (!summary->position)
+		return false;
+	jukwaa__v1__point__init(summary->position);
+	summary->position_present_case = JUKWAA__V1__CASE_SUMMARY__POSITION_PRESENT_POSITION;
+	summary->position->lat = place->lat;
+	summary->position->lon = place->lon;
+	return true;
+}
+
+static Jukwaa__V1__CaseSummary *write_steps(const struct cases_steps *steps, Jukwaa__V1__CaseSummary *summary)
+{
+	if (steps->accepted_at_us) {
+		summary->accepted_present_case = JUKWAA__V1__CASE_SUMMARY__ACCEPTED_PRESENT_ACCEPTED_AT_US;
+		summary->accepted_at_us = steps->accepted_at_us;
+	}
+	if (steps->dispatched_at_us) {
+		summary->dispatched_present_case = JUKWAA__V1__CASE_SUMMARY__DISPATCHED_PRESENT_DISPATCHED_AT_US;
+		summary->dispatched_at_us = steps->dispatched_at_us;
+	}
+	if (steps->on_scene_at_us) {
+		summary->on_scene_present_case = JUKWAA__V1__CASE_SUMMARY__ON_SCENE_PRESENT_ON_SCENE_AT_US;
+		summary->on_scene_at_us = steps->on_scene_at_us;
+	}
+	if (steps->resolved_at_us) {
+		summary->resolved_present_case = JUKWAA__V1__CASE_SUMMARY__RESOLVED_PRESENT_RESOLVED_AT_US;
+		summary->resolved_at_us = steps->resolved_at_us;
+	}
+	return summary;
+}
+
+Jukwaa__V1__CaseSummary *cases_wire_write_summary(const struct cases_shown *shown, struct jk_arena *arena)
 {
 	const struct cases_case *row = &shown->summary;
 	Jukwaa__V1__CaseSummary *summary = jk_arena_alloc(arena, sizeof *summary);
@@ -217,16 +193,17 @@ static Jukwaa__V1__CaseSummary *write_summary(const struct cases_shown *shown, s
 	summary->updated_at_us = row->updated_at_us;
 	summary->revision = row->revision;
 	summary->allowed_by = (char *)(uintptr_t)shown->allowed_by;
-	return write_counties(row->counties, arena, summary) ? summary : NULL;
+	if (!write_place(&row->place, arena, summary) || !write_counties(row->counties, arena, summary))
+		return NULL;
+	return write_steps(&row->steps, summary);
 }
 
-/* Room for a repeated field of `count` messages; never of size 0. */
-static void *alloc_pointers(struct jk_arena *arena, size_t count)
+void *cases_wire_alloc_pointers(struct jk_arena *arena, size_t count)
 {
 	return jk_arena_alloc(arena, (count + 1) * sizeof(void *));
 }
 
-static bool pack(uint16_t kind, const ProtobufCMessage *message, struct cases_packed *ret_packed)
+bool cases_wire_pack(uint16_t kind, const ProtobufCMessage *message, struct cases_packed *ret_packed)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
 	*ret_packed = (struct cases_packed){.kind = kind, .size = size};
@@ -238,6 +215,27 @@ static bool pack(uint16_t kind, const ProtobufCMessage *message, struct cases_pa
 	return true;
 }
 
+Jukwaa__V1__CaseSummary **cases_wire_write_summaries(const struct cases_shown *shown, size_t count, struct jk_arena *arena)
+{
+	Jukwaa__V1__CaseSummary **summaries = cases_wire_alloc_pointers(arena, count);
+
+	for (size_t i = 0; summaries && i < count; i++) {
+		summaries[i] = cases_wire_write_summary(&shown[i], arena);
+		if (!summaries[i])
+			return NULL;
+	}
+	return summaries;
+}
+
+ProtobufCBinaryData cases_wire_write_page(const struct cases_position *last, uint8_t room[CASES_PAGE_BYTES])
+{
+	if (!last)
+		return (ProtobufCBinaryData){0};
+	jk_put_be64(room, (uint64_t)last->opened_at_us);
+	memcpy(room + 8, last->case_id.bytes, sizeof last->case_id.bytes);
+	return (ProtobufCBinaryData){.len = CASES_PAGE_BYTES, .data = room};
+}
+
 bool cases_wire_pack_listed(const struct jk_request *request, const struct cases_shown *shown, size_t count,
 	const struct cases_position *last, struct cases_packed *ret_packed)
 {
@@ -245,21 +243,10 @@ bool cases_wire_pack_listed(const struct jk_request *request, const struct cases
 	uint8_t page[CASES_PAGE_BYTES];
 	listed.session = request->session->number;
 	listed.request = cases_wire_request(request);
-	listed.cases = alloc_pointers(request->arena, count);
-	for (size_t i = 0; listed.cases && i < count; i++) {
-		listed.cases[i] = write_summary(&shown[i], request->arena);
-		if (!listed.cases[i])
-			return false;
-	}
-	if (!listed.cases)
-		return false;
+	listed.cases = cases_wire_write_summaries(shown, count, request->arena);
 	listed.n_cases = count;
-	if (last) {
-		jk_put_be64(page, (uint64_t)last->opened_at_us);
-		memcpy(page + 8, last->case_id.bytes, sizeof last->case_id.bytes);
-		listed.page = (ProtobufCBinaryData){.len = sizeof page, .data = page};
-	}
-	return pack(JUKWAA__V1__KIND__KIND_CASE_LISTED, &listed.base, ret_packed);
+	listed.page = cases_wire_write_page(last, page);
+	return listed.cases && cases_wire_pack(JUKWAA__V1__KIND__KIND_CASE_LISTED, &listed.base, ret_packed);
 }
 
 static Jukwaa__V1__CaseEntry *write_entry(const struct cases_entry *from, struct jk_arena *arena)
@@ -283,8 +270,8 @@ bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_
 	Jukwaa__V1__CaseShown reply = JUKWAA__V1__CASE_SHOWN__INIT;
 	reply.session = request->session->number;
 	reply.request = cases_wire_request(request);
-	reply.summary = write_summary(shown, request->arena);
-	reply.timeline = alloc_pointers(request->arena, entry_count);
+	reply.summary = cases_wire_write_summary(shown, request->arena);
+	reply.timeline = cases_wire_alloc_pointers(request->arena, entry_count);
 	reply.incident = body->bytes ? jk_body_copy(body->bytes, body->size, body->withheld, request->arena) : NULL;
 	if (!reply.summary || !reply.timeline || (body->bytes && !reply.incident))
 		return false;
@@ -300,7 +287,7 @@ bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_
 		reply.timeline += leave;
 		reply.n_timeline -= leave;
 	}
-	return pack(JUKWAA__V1__KIND__KIND_CASE_SHOWN, &reply.base, ret_packed);
+	return cases_wire_pack(JUKWAA__V1__KIND__KIND_CASE_SHOWN, &reply.base, ret_packed);
 }
 
 const char *cases_wire_read_headline(const uint8_t *body, size_t size, struct jk_arena *scratch, struct jk_arena *arena)

@@ -17,14 +17,17 @@ bool cases_wire_read_list(const struct jk_request *request, struct cases_filter 
 	struct jk_refusal *ret_refusal);
 bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct cases_reading *ret_reading,
 	struct jk_refusal *ret_refusal);
+bool cases_wire_read_export(const struct jk_request *request, struct cases_filter *ret_filter, bool *ret_headlines,
+	struct cases_reading *ret_reading, struct jk_refusal *ret_refusal);
 /* The filter for people, as it is recorded: "counties=031,047 state=NEW limit=50". */
 void cases_wire_write_query(const struct cases_filter *filter, char ret[CASES_QUERY_BYTES]);
-/* `request` of either. */
+/* `request` of any of them. */
 uint64_t cases_wire_request(const struct jk_request *request);
 
 /* Handler rows for the session layer. */
 void cases_wire_list_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
 void cases_wire_show_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
+void cases_wire_export_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
 
 /* A case as the asker may see it. headline: "" where there is none or it is withheld. */
 struct cases_shown {
@@ -40,6 +43,9 @@ struct cases_packed {
 };
 /* last: where the next page starts; NULL: there is no more. False: out of memory, or larger than a message. */
 bool cases_wire_pack_listed(const struct jk_request *request, const struct cases_shown *shown, size_t count,
+	const struct cases_position *last, struct cases_packed *ret_packed);
+/* The same as CaseExported. */
+bool cases_wire_pack_exported(const struct jk_request *request, const struct cases_shown *shown, size_t count,
 	const struct cases_position *last, struct cases_packed *ret_packed);
 /* body: the event's, of which the groups in `withheld` go out as digests. */
 struct cases_body {

@@ -31,21 +31,21 @@ void dispatch_duty_count(struct dispatch_duties *duties, const struct dispatch_d
 			jk_metric_add(duties->metrics.steps[i], steps->counts[i]);
 	if (steps->unsaid > 0)
 		jk_metric_add(duties->metrics.unsaid, steps->unsaid);
+	duties->around.on_grown(duties->around.arg);
 }
 
-enum jk_status dispatch_duty_open(const char *conninfo, struct jk_loop *loop, struct jk_sessions *sessions, int64_t grace_s,
-	struct dispatch_duties **ret_duties)
+enum jk_status dispatch_duty_open(const struct dispatch_duty_around *around, struct dispatch_duties **ret_duties)
 {
 	struct dispatch_duties *duties = calloc(1, sizeof *duties);
 
 	*ret_duties = NULL;
 	if (duties == NULL)
 		return JK_BROKEN;
-	duties->sessions = sessions;
-	duties->grace_s = grace_s;
+	duties->around = *around;
+	duties->sessions = around->sessions;
 	register_metrics(&duties->metrics);
-	if (dispatch_tick_open(duties, conninfo, loop) != JK_OK || dispatch_command_open(duties, conninfo, loop) != JK_OK ||
-		dispatch_offers_open(duties, conninfo, loop) != JK_OK) {
+	if (dispatch_tick_open(duties) != JK_OK || dispatch_command_open(duties) != JK_OK ||
+		dispatch_offers_open(duties) != JK_OK) {
 		dispatch_duty_close(&duties);
 		return JK_BROKEN;
 	}

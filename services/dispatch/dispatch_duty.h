@@ -8,10 +8,16 @@
 
 struct dispatch_duties;
 
-/* All borrowed. grace_s: incidents that are closed for longer are forgotten. JK_BROKEN: out of memory, or not a connection
- * string. */
-enum jk_status dispatch_duty_open(const char *conninfo, struct jk_loop *loop, struct jk_sessions *sessions, int64_t grace_s,
-	struct dispatch_duties **ret_duties) JK_MUST_CHECK;
+struct dispatch_duty_around {
+	const char *conninfo;
+	struct jk_loop *loop;
+	struct jk_sessions *sessions;
+	int64_t grace_s;             /* incidents that are closed for longer are forgotten */
+	void (*on_grown)(void *arg); /* steps are in the feed now */
+	void *arg;
+};
+/* All borrowed. JK_BROKEN: out of memory, or not a connection string. */
+enum jk_status dispatch_duty_open(const struct dispatch_duty_around *around, struct dispatch_duties **ret_duties) JK_MUST_CHECK;
 void dispatch_duty_close(struct dispatch_duties **duties_p);
 
 /* Handlers of the service; their `service` is not this, so that they find it: dispatch_duty_on_…(duties, request). */

@@ -298,14 +298,14 @@ _Static_assert((int)DISPATCH_DUTY_STORE_STEPS + 1 <= (int)JK_COMMANDS_STEPS_MAX 
 		       (int)DISPATCH_DUTY_ITEMS_MAX >= (int)JK_COMMANDS_BATCH_MAX,
 	"a batch of commands fits");
 
-enum jk_status dispatch_command_open(struct dispatch_duties *duties, const char *conninfo, struct jk_loop *loop)
+enum jk_status dispatch_command_open(struct dispatch_duties *duties)
 {
 	const struct jk_command_service service = {
 		.service = duties, .load = load, .on_loaded = on_loaded, .store = store, .on_stored = on_stored};
 
 	if (dispatch_duty_steps_open(&duties->command_steps) != JK_OK ||
-		jk_db_open(conninfo, "jukwaa-dispatch-command", &duties->command_db) != JK_OK ||
-		jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, duties->command_db) != JK_OK)
+		jk_db_open(duties->around.conninfo, "jukwaa-dispatch-command", &duties->command_db) != JK_OK ||
+		jk_loop_add_fd(duties->around.loop, jk_db_fd, jk_db_events, jk_db_on_ready, duties->command_db) != JK_OK)
 		return JK_BROKEN;
 	return jk_commands_open(&service, duties->sessions, duties->command_db, &duties->commands);
 }

@@ -34,8 +34,8 @@ struct dispatch_duty_metrics {
 };
 
 struct dispatch_duties {
+	struct dispatch_duty_around around;
 	struct jk_sessions *sessions;
-	int64_t grace_s;
 	struct dispatch_tick tick;
 	struct jk_db *command_db;
 	struct jk_commands *commands;
@@ -44,20 +44,20 @@ struct dispatch_duties {
 	struct dispatch_duty_metrics metrics;
 };
 
-/* A transaction was committed: what it did is counted. */
+/* A transaction was committed: what it did is counted, and those who read the feed look. */
 void dispatch_duty_count(struct dispatch_duties *duties, const struct dispatch_duty_steps *steps);
 
 /* dispatch_duty_tick.c */
-enum jk_status dispatch_tick_open(struct dispatch_duties *duties, const char *conninfo, struct jk_loop *loop) JK_MUST_CHECK;
+enum jk_status dispatch_tick_open(struct dispatch_duties *duties) JK_MUST_CHECK;
 void dispatch_tick_close(struct dispatch_duties *duties);
 void dispatch_tick_turn(struct dispatch_duties *duties);
 
 /* dispatch_duty_command.c */
-enum jk_status dispatch_command_open(struct dispatch_duties *duties, const char *conninfo, struct jk_loop *loop) JK_MUST_CHECK;
+enum jk_status dispatch_command_open(struct dispatch_duties *duties) JK_MUST_CHECK;
 void dispatch_command_close(struct dispatch_duties *duties);
 
 /* dispatch_duty_offer.c */
-enum jk_status dispatch_offers_open(struct dispatch_duties *duties, const char *conninfo, struct jk_loop *loop) JK_MUST_CHECK;
+enum jk_status dispatch_offers_open(struct dispatch_duties *duties) JK_MUST_CHECK;
 void dispatch_offers_close(struct dispatch_duties *duties);
 /* Offers were made or ended: sessions are told soon. */
 void dispatch_offers_wake(struct dispatch_duties *duties);

@@ -348,12 +348,12 @@ void dispatch_offers_turn(struct dispatch_duties *duties)
 		start_page(duties);
 }
 
-enum jk_status dispatch_offers_open(struct dispatch_duties *duties, const char *conninfo, struct jk_loop *loop)
+enum jk_status dispatch_offers_open(struct dispatch_duties *duties)
 {
 	duties->offers = calloc(1, sizeof *duties->offers);
-	if (duties->offers == NULL || jk_db_open(conninfo, "jukwaa-dispatch-offer", &duties->offers->db) != JK_OK)
+	if (duties->offers == NULL || jk_db_open(duties->around.conninfo, "jukwaa-dispatch-offer", &duties->offers->db) != JK_OK)
 		return JK_BROKEN;
-	return jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, duties->offers->db);
+	return jk_loop_add_fd(duties->around.loop, jk_db_fd, jk_db_events, jk_db_on_ready, duties->offers->db);
 }
 
 void dispatch_offers_close(struct dispatch_duties *duties)

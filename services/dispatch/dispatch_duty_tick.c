@@ -265,7 +265,7 @@ static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps
 		tick->count_at_ms = now_ms + COUNT_MS;
 	}
 	if (now_ms >= tick->forget_at_ms) {
-		dispatch_duty_forget_step(&tick->steps.store, duties->grace_s, &steps[count++]);
+		dispatch_duty_forget_step(&tick->steps.store, duties->around.grace_s, &steps[count++]);
 		tick->forget_at_ms = now_ms + FORGET_MS;
 	}
 	return count;
@@ -307,12 +307,12 @@ void dispatch_tick_turn(struct dispatch_duties *duties)
 		start(duties, steps, due_steps(duties, steps), DISPATCH_TICK_DUE, on_due);
 }
 
-enum jk_status dispatch_tick_open(struct dispatch_duties *duties, const char *conninfo, struct jk_loop *loop)
+enum jk_status dispatch_tick_open(struct dispatch_duties *duties)
 {
 	if (dispatch_duty_steps_open(&duties->tick.steps) != JK_OK ||
-		jk_db_open(conninfo, "jukwaa-dispatch-duty", &duties->tick.db) != JK_OK)
+		jk_db_open(duties->around.conninfo, "jukwaa-dispatch-duty", &duties->tick.db) != JK_OK)
 		return JK_BROKEN;
-	return jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, duties->tick.db);
+	return jk_loop_add_fd(duties->around.loop, jk_db_fd, jk_db_events, jk_db_on_ready, duties->tick.db);
 }
 
 void dispatch_tick_close(struct dispatch_duties *duties)

@@ -61,7 +61,7 @@ dispatch.duty_holding  -     SIU   -     -     S
 dispatch.duty_telling  -     SIU   -     -     S
 dispatch.duty_entry    -     SI    -     -     S
 dispatch.duty_command  -     SI    -     -     -
-dispatch.opened        -     SID   -     -     S
+dispatch.opened        -     SI    -     -     S
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
@@ -99,6 +99,7 @@ FUNCTIONS = {
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
     "dispatch.erased_since": "dispatch",
+    "dispatch.forget_opened": "dispatch",
     "intake.require_rows": "intake",
     "intake.remove_reports": "intake",
     "intake.remove_keys": "intake",

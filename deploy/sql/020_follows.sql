@@ -1,0 +1,2 @@
+-- Follows.
+SELECT 1;
