@@ -5,6 +5,7 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/duty.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "json/json_map.h"
 
@@ -27,6 +28,9 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	COMMAND(offer_command, OFFER_COMMAND),
+	QUESTION(offer_list, OFFER_LIST, offer_listed, OFFER_LISTED),
+	COMMAND(incident_mark, INCIDENT_MARK),
 	{NULL, 0, 0, NULL},
 };
 

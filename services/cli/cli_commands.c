@@ -64,6 +64,24 @@ static const struct cli_option case_options[] = {
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
+static const struct cli_option offer_options[] = {
+	{"--held", NULL, "list: what this desk has", NULL},
+	{"--all", NULL, "list: all that it was ever asked, newest first", NULL},
+	{"--limit", "N", "list: at most so many (50)", NULL},
+	{"--desk", "CODE", "hand-over, hand-over-all: who is to take it", NULL},
+	{"--disposition", "WORD", "complete: how it ended",
+		"RESOLVED UNFOUNDED DUPLICATE REFERRED PROSECUTION CANCELLED NO_RESOURCES"},
+	{"--reason", "TEXT", "at most 200 bytes; decline needs one", NULL},
+	{"--version", "N", "refuse it when the duty has changed since this version", NULL},
+	{"--command-id", "ID", "given again, it is done once all the same; otherwise made", NULL},
+	{"--count", "N", "watch: end with status 0 after so many", NULL},
+	{"--timeout", "S", "give up after so long (10); watch: end, with status 1 when --count is not reached", NULL},
+	{0},
+};
+static const struct cli_option opened_options[] = {
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
 	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
@@ -136,6 +154,21 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa watch --county 047 --neighbours --min-severity SEVERE\n"
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
+		false},
+	{"offer", "list | watch | ANSWER DUTY [OPTIONS]", "what this desk is asked to answer for, and its answers", cli_offer,
+		offer_options, "list watch accept decline hand-over hand-over-all complete acknowledge",
+		"One desk at most has a duty: who accepts first. Another that tries is told TAKEN. An offer that\n"
+		"is not answered in time goes to the next desk; accepting it late counts while nobody has it.\n\n"
+		"  jukwaa offer watch\n"
+		"  jukwaa offer accept 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a\n"
+		"  jukwaa offer decline 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --reason 'no car left'\n"
+		"  jukwaa offer hand-over-all --desk KILIMANI --reason 'end of shift'\n"
+		"  jukwaa offer complete 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --disposition resolved",
+		false},
+	{"opened", "INCIDENT…", "say that a person at this desk has opened the incident", cli_opened, opened_options, NULL,
+		"Its owner reads OPENED in its mailbox, once for each incident and desk. That is more than that\n"
+		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
+		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
 		false},
 	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
 		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
