@@ -13,6 +13,8 @@ int cli_watch(const struct cli *cli, int argc, char **argv);
 int cli_offer(const struct cli *cli, int argc, char **argv);
 int cli_opened(const struct cli *cli, int argc, char **argv);
 int cli_case(const struct cli *cli, int argc, char **argv);
+int cli_unit(const struct cli *cli, int argc, char **argv);
+int cli_resource(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_evidence(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
