@@ -3,6 +3,7 @@ what was erased is not served again, from memory or from the database."""
 import contextlib
 import json
 import threading
+import time
 import unittest
 import uuid
 
@@ -13,6 +14,7 @@ from dispatch_test import Desk
 from feed_proof import check_feed
 from jukwaa_harness import ROOT, Stack, chain_next, commitment, protos, run_cli, wait_until
 from protected_incident import MARKERS, PERSONS, REPORTER, Revision, body_of, new_id, store
+from snapshot_test import Viewer
 
 pb = protos()
 psycopg2.extras.register_uuid()
