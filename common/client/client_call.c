@@ -7,6 +7,7 @@
 #include "jukwaa/v1/command.pb-c.h"
 #include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "jukwaa/v1/unit.pb-c.h"
 #include "json/json_map.h"
 
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
@@ -28,6 +29,11 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	COMMAND(unit_command, UNIT_COMMAND),
+	QUESTION(unit_list, UNIT_LIST, unit_listed, UNIT_LISTED),
+	QUESTION(unit_recommend, UNIT_RECOMMEND, unit_recommended, UNIT_RECOMMENDED),
+	COMMAND(aid_command, AID_COMMAND),
+	QUESTION(aid_list, AID_LIST, aid_listed, AID_LISTED),
 	COMMAND(case_command, CASE_COMMAND),
 	QUESTION(case_states, CASE_STATES, case_states_told, CASE_STATES_TOLD),
 	{NULL, 0, 0, NULL},

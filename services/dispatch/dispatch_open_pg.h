@@ -14,12 +14,13 @@ struct dispatch_open_need {
 	char county[JK_COUNTY_BYTES];
 	char discipline[JK_DISCIPLINE_BYTES];
 	int32_t answer_s, again_s;
+	int severity;
 	int64_t since_us; /* nothing older than an hour by the database's clock is offered */
 };
 
 /* Zero-initialise. */
 struct dispatch_open_store {
-	struct jk_db_array rows[24], needs[7], ends[3];
+	struct jk_db_array rows[24], needs[8], ends[3];
 	struct jk_db_int8 grace, forget_max;
 };
 /* Steps that store a batch; at most 4. Borrowed until the job is done. */

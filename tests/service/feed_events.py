@@ -24,7 +24,7 @@ class Event:
 
     def __init__(self, kind=INCIDENT, counties=("047",), incident=None, revision=1, agency="KPS", category=9, severity=2, status=1,
                  tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=(), old=False,
-                 named=()):
+                 named=(), point=None):
         pb = protos()
         self.kind, self.counties, self.moved_away = kind, counties, moved_away
         self.incident, self.event_id = incident or new_id(), event_id or new_id()
@@ -42,6 +42,8 @@ class Event:
         if expires_us is not None:
             message.times.expires_us = expires_us
         message.place.counties.extend(sorted(counties))
+        if point:
+            message.place.point.lat, message.place.point.lon = point
         message.narrative.texts.add().headline = headline
         message.handling.tlp = tlp
         message.handling.scope = scope
