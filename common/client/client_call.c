@@ -5,6 +5,7 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/find.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "json/json_map.h"
 
@@ -27,6 +28,10 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	QUESTION(case_list, CASE_LIST, case_listed, CASE_LISTED),
+	QUESTION(case_export, CASE_EXPORT, case_exported, CASE_EXPORTED),
+	QUESTION(case_figures, CASE_FIGURES, case_figures_told, CASE_FIGURES_TOLD),
+	QUESTION(case_similar, CASE_SIMILAR, case_similar_found, CASE_SIMILAR_FOUND),
 	{NULL, 0, 0, NULL},
 };
 

@@ -245,9 +245,11 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 	cases_wire_list_handler(&service->handlers[0], cases_list_on_list);
 	cases_wire_show_handler(&service->handlers[1], on_show);
 	cases_wire_export_handler(&service->handlers[2], cases_list_on_export);
+	cases_wire_similar_handler(&service->handlers[3], cases_similar_on_question);
 	service->lists = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"list\"", "Questions taken.");
 	service->shows = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"show\"", "Questions taken.");
 	service->exports = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"export\"", "Questions taken.");
+	service->similars = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"similar\"", "Questions taken.");
 	service->denied = jk_metric_counter("jukwaa_cases_denied_total", "", "Cases kept back: the decision function said no.");
 	const struct jk_service description = {
 		.name = "cases",

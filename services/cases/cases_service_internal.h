@@ -49,3 +49,4 @@ void cases_service_put_not_found(struct cases_service *service, struct cases_hel
 /* Handlers of the other rooms. */
 void cases_list_on_list(void *service, const struct jk_request *request);
 void cases_list_on_export(void *service, const struct jk_request *request);
+void cases_similar_on_question(void *service, const struct jk_request *request);
