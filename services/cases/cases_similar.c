@@ -33,8 +33,8 @@ static void keep_seen(struct comparison *comparison, const struct cases_case *fo
 static size_t rank(const struct comparison *comparison, size_t from, const struct cases_case *asked, double hours,
 	struct cases_similar *ret, size_t found, size_t limit)
 {
-	size_t more = cases_similar_rank(
-		asked, comparison->cases + from, comparison->count - from, hours, ret + found, limit - found);
+	size_t more =
+		cases_similar_rank(asked, comparison->cases + from, comparison->count - from, hours, ret + found, limit - found);
 
 	for (size_t i = found; i < found + more; i++)
 		ret[i].at += from;

@@ -11,7 +11,8 @@ static const int64_t day_us = INT64_C(86400000000);
 /* Nine cells, each before and after: at most 250 rows of the index each, of which the nearest in time are read. */
 #define WHEN "coalesce(k.occurred_at, k.opened_at)"
 #define CELLS(compare, end, order)                                                                                               \
-	"(SELECT u.case_id, u.at FROM generate_series($1::int4 - 1, $1::int4 + 1) a, generate_series($2::int4 - 1, $2::int4 + 1) " \
+	"(SELECT u.case_id, u.at FROM generate_series($1::int4 - 1, $1::int4 + 1) a, generate_series($2::int4 - 1, $2::int4 + "  \
+	"1) "                                                                                                                    \
 	"b"                                                                                                                      \
 	" CROSS JOIN LATERAL (SELECT k.case_id, " WHEN " AS at FROM cases.\"case\" k WHERE k.lat IS NOT NULL"                    \
 	" AND floor(k.lat * 50)::int = a AND floor(k.lon * 50)::int = b AND " WHEN " " compare " $3::timestamptz"                \
@@ -19,8 +20,9 @@ static const int64_t day_us = INT64_C(86400000000);
 	" " order " LIMIT $6::int8) u ORDER BY u.at " order " LIMIT $6::int8)"
 static const struct jk_db_statement near_cells = {
 	.name = "cases_near_cells",
-	.sql = "SELECT " CASES_ROW_COLUMNS ", n.at, n.at >= $3::timestamptz FROM (" CELLS(">=", "<= $5", "ASC") " UNION ALL " CELLS(
-		"<", ">= $4", "DESC") ") n CROSS JOIN LATERAL (SELECT * FROM cases.\"case\" k WHERE k.case_id = n.case_id OFFSET 0) c",
+	.sql = "SELECT " CASES_ROW_COLUMNS
+	       ", n.at, n.at >= $3::timestamptz FROM (" CELLS(">=", "<= $5", "ASC") " UNION ALL " CELLS("<", ">= $4",
+		       "DESC") ") n CROSS JOIN LATERAL (SELECT * FROM cases.\"case\" k WHERE k.case_id = n.case_id OFFSET 0) c",
 	.params = 6,
 };
 /* Without a position that may be seen: those that were opened around it. */

@@ -15,9 +15,9 @@
 
 static const double place_m2 = 350.0 * 350.0, at_least_m2 = 150.0 * 150.0; /* errors of positions; below, near is near */
 static const double time_h = 0.75, at_least_h = 1.0 / 12;
-static const double own_h = 2;        /* what is nearer in time may be the same thing, and is not what is usual */
-static const double unseen_km2 = 1;   /* chance is never nothing: one more case a square kilometre (of r²) in all the time */
-static const double weight = 0.07;    /* how common second reports are */
+static const double own_h = 2;      /* what is nearer in time may be the same thing, and is not what is usual */
+static const double unseen_km2 = 1; /* chance is never nothing: one more case a square kilometre (of r²) in all the time */
+static const double weight = 0.07;  /* how common second reports are */
 static const double related = 0.5, unrelated = 0.1, one_agency = 0.5; /* an agency seldom reports a thing twice */
 static const double coarse_m2 = 2000.0 * 2000.0, coarse_weight = 0.3;
 
@@ -108,8 +108,8 @@ static double likeness(const struct cases_similar *similar)
 }
 
 /* False: it cannot be the same, or nothing of its place is seen. */
-static bool compare(
-	const struct cases_case *asked, const struct cases_case *others, size_t count, double hours, struct cases_similar *similar)
+static bool compare(const struct cases_case *asked, const struct cases_case *others, size_t count, double hours,
+	struct cases_similar *similar)
 {
 	const struct cases_case *other = &others[similar->at];
 	double m2 = coarse_m2, apart_h, chance, likely;

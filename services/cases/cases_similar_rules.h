@@ -1,7 +1,7 @@
-/* cases_similar_rules.h: which other cases may be about the same thing. Pure, and told only what the asker may see: what is withheld
- * is not there (cases_rules_withhold), and so in no score. Real positions repeat (a junction has hundreds of crashes), so being at the
- * same place says little where much happens, and time decides: two reports are held against how many unrelated ones are to be
- * expected as near in place and time, from what else is around. Nothing is merged by it. */
+/* cases_similar_rules.h: which other cases may be about the same thing. Pure, and told only what the asker may see: what is
+ * withheld is not there (cases_rules_withhold), and so in no score. Real positions repeat (a junction has hundreds of crashes),
+ * so being at the same place says little where much happens, and time decides: two reports are held against how many unrelated
+ * ones are to be expected as near in place and time, from what else is around. Nothing is merged by it. */
 #pragma once
 
 #include "cases.h"
@@ -10,11 +10,11 @@ enum {
 	CASES_SIMILAR_DEFAULT = 10,
 	CASES_SIMILAR_MAX = 50,
 	CASES_SIMILAR_RADIUS_M = 2000,
-	CASES_SIMILAR_HOURS = 6,        /* how far apart two reports of one thing may be */
-	CASES_SIMILAR_DAYS = 14,        /* each way: what is usual around here */
-	CASES_SIMILAR_LIKELY = 50,      /* a score from here on: the same is more likely than not */
-	CASES_SIMILAR_COARSE_MAX = 40,  /* where one of the positions is not seen */
-	CASES_SIMILAR_CELLS = 50,       /* a degree, see 022_find.sql */
+	CASES_SIMILAR_HOURS = 6,       /* how far apart two reports of one thing may be */
+	CASES_SIMILAR_DAYS = 14,       /* each way: what is usual around here */
+	CASES_SIMILAR_LIKELY = 50,     /* a score from here on: the same is more likely than not */
+	CASES_SIMILAR_COARSE_MAX = 40, /* where one of the positions is not seen */
+	CASES_SIMILAR_CELLS = 50,      /* a degree, see 022_find.sql */
 	CASES_SIMILAR_REASON_BYTES = 96,
 	CASES_SIMILAR_REASONS = 4,
 };

@@ -35,14 +35,14 @@ enum jk_status cases_store_find(struct jk_db *db, const struct jk_id *case_id, s
 enum { CASES_SCAN_MAX = 1000 };
 enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_position *after,
 	struct cases_case *ret_cases, size_t *ret_count, struct cases_position *ret_last, bool *ret_more) JK_MUST_CHECK;
-/* The cases within CASES_SIMILAR_DAYS of the case (which has a position) in its cell and the eight around it, itself among them: the
- * nearest in time, before and after; ret_hours: how much time they are all of. ret_cases holds CASES_NEAR_MAX. */
+/* The cases within CASES_SIMILAR_DAYS of the case (which has a position) in its cell and the eight around it, itself among them:
+ * the nearest in time, before and after; ret_hours: how much time they are all of. ret_cases holds CASES_NEAR_MAX. */
 enum { CASES_NEAR_MAX = 500 };
 enum jk_status cases_store_near(struct jk_db *db, const struct cases_case *row, struct cases_case *ret_cases, size_t *ret_count,
 	double *ret_hours) JK_MUST_CHECK;
 /* The same of all that were opened around a time, wherever they are. */
-enum jk_status cases_store_near_time(struct jk_db *db, int64_t opened_at_us, struct cases_case *ret_cases, size_t *ret_count,
-	double *ret_hours) JK_MUST_CHECK;
+enum jk_status cases_store_near_time(
+	struct jk_db *db, int64_t opened_at_us, struct cases_case *ret_cases, size_t *ret_count, double *ret_hours) JK_MUST_CHECK;
 /* The timeline by time; at most CASES_ENTRIES_MAX, the newest. Arena memory. JK_BROKEN: arena full. */
 enum { CASES_ENTRIES_MAX = 2000 };
 enum jk_status cases_store_entries(struct jk_db *db, const struct jk_id *case_id, struct jk_arena *arena,

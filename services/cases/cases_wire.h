@@ -51,8 +51,8 @@ bool cases_wire_pack_listed(const struct jk_request *request, const struct cases
 bool cases_wire_pack_exported(const struct jk_request *request, const struct cases_shown *shown, size_t count,
 	const struct cases_position *last, struct cases_packed *ret_packed);
 /* shown[i] is what similar[i] is about. */
-bool cases_wire_pack_similar(const struct jk_request *request, const struct cases_shown *shown, const struct cases_similar *similar,
-	size_t count, struct cases_packed *ret_packed);
+bool cases_wire_pack_similar(const struct jk_request *request, const struct cases_shown *shown,
+	const struct cases_similar *similar, size_t count, struct cases_packed *ret_packed);
 /* body: the event's, of which the groups in `withheld` go out as digests. */
 struct cases_body {
 	const uint8_t *bytes;

@@ -120,8 +120,8 @@ static Jukwaa__V1__SimilarCase *write_similar(
 	return message->summary && write_reasons(similar, arena, message) ? message : NULL;
 }
 
-bool cases_wire_pack_similar(const struct jk_request *request, const struct cases_shown *shown, const struct cases_similar *similar,
-	size_t count, struct cases_packed *ret_packed)
+bool cases_wire_pack_similar(const struct jk_request *request, const struct cases_shown *shown,
+	const struct cases_similar *similar, size_t count, struct cases_packed *ret_packed)
 {
 	Jukwaa__V1__CaseSimilarFound found = JUKWAA__V1__CASE_SIMILAR_FOUND__INIT;
 
