@@ -21,6 +21,11 @@ _Static_assert((int)CASES_UNDER_BYTES >= (int)JK_TERM_NAME_BYTES, "a term's name
 
 struct cases_sight cases_service_decide(const struct jk_request *request, const struct cases_case *row)
 {
+	return cases_service_decide_at(request, row, jk_time_now_us());
+}
+
+struct cases_sight cases_service_decide_at(const struct jk_request *request, const struct cases_case *row, int64_t now_us)
+{
 	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
 	char codes[CASES_NAMED_BYTES];
 	const char *named[CASES_NAMED_MAX];
@@ -36,7 +41,6 @@ struct cases_sight cases_service_decide(const struct jk_request *request, const 
 	struct cases_sight sight = {.withheld = UINT32_MAX};
 	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES] = {""};
 	size_t count = cases_county_list(row->counties, counties);
-	int64_t now_us = jk_time_now_us();
 
 	memcpy(codes, row->labels.named, sizeof codes);
 	label.named_count = cases_rules_names(codes, named);
@@ -235,21 +239,23 @@ static void on_show(void *arg, const struct jk_request *request)
 /* ---- the room itself ------------------------------------------------------------------------------------------------------ */
 
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
-	struct jk_db *db, struct jk_db *record_db, struct cases_service **ret_service)
+	const struct cases_connections *connections, struct cases_service **ret_service)
 {
 	struct cases_service *service = calloc(1, sizeof *service);
 	if (!service)
 		return JK_BROKEN;
-	service->db = db;
+	service->db = connections->query;
 	service->scratch = jk_arena_new(SCRATCH_ARENA_BYTES);
 	cases_wire_list_handler(&service->handlers[0], cases_list_on_list);
 	cases_wire_show_handler(&service->handlers[1], on_show);
 	cases_wire_export_handler(&service->handlers[2], cases_list_on_export);
 	cases_wire_similar_handler(&service->handlers[3], cases_similar_on_question);
+	cases_wire_figures_handler(&service->handlers[4], cases_figures_on_question);
 	service->lists = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"list\"", "Questions taken.");
 	service->shows = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"show\"", "Questions taken.");
 	service->exports = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"export\"", "Questions taken.");
 	service->similars = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"similar\"", "Questions taken.");
+	service->figure_questions = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"figures\"", "Questions taken.");
 	service->denied = jk_metric_counter("jukwaa_cases_denied_total", "", "Cases kept back: the decision function said no.");
 	const struct jk_service description = {
 		.name = "cases",
@@ -261,7 +267,8 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 		.window_max = WINDOW_MAX,
 		.arena_bytes = REQUEST_ARENA_BYTES,
 	};
-	if (!service->scratch || cases_record_open(record_db, on_recorded, service, &service->record) != JK_OK ||
+	if (!service->scratch || cases_figures_open(connections->figures, &service->figures) != JK_OK ||
+		cases_record_open(connections->record, on_recorded, service, &service->record) != JK_OK ||
 		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK) {
 		cases_service_close(&service);
 		return JK_BROKEN;
@@ -277,6 +284,7 @@ void cases_service_close(struct cases_service **service_p)
 		return;
 	*service_p = NULL;
 	cases_record_close(&service->record);
+	cases_figures_close(&service->figures);
 	jk_sessions_close(&service->sessions);
 	jk_arena_free(&service->scratch);
 	free(service);
@@ -290,11 +298,13 @@ struct jk_sessions *cases_service_sessions(struct cases_service *service)
 void cases_service_run(struct cases_service *service)
 {
 	cases_record_run(service->record);
+	cases_figures_run(service->figures);
 }
 
 void cases_service_on_timer(struct cases_service *service)
 {
 	cases_record_on_timer(service->record);
+	cases_figures_on_timer(service->figures);
 }
 
 size_t cases_service_waiting(const struct cases_service *service)

@@ -1,4 +1,4 @@
-/* cases_service.h: the half of cases that answers: CaseList and CaseShow, every case through the decision function,
+/* cases_service.h: the half of cases that answers: questions, every case through the decision function,
  * every answer held until it is recorded. Not here: following the feed (cases_feed.h), recording (cases_record.h). Used from the
  * loop's thread; a question blocks it for at most two seconds. */
 #pragma once
@@ -8,9 +8,13 @@
 
 struct cases_service;
 
-/* Everything is borrowed; db is for questions alone, record_db for recording. JK_BROKEN: out of memory. */
+/* Each for one thing alone. */
+struct cases_connections {
+	struct jk_db *query, *record, *figures;
+};
+/* Everything is borrowed. JK_BROKEN: out of memory. */
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
-	struct jk_db *db, struct jk_db *record_db, struct cases_service **ret_service) JK_MUST_CHECK;
+	const struct cases_connections *connections, struct cases_service **ret_service) JK_MUST_CHECK;
 void cases_service_close(struct cases_service **service_p);
 struct jk_sessions *cases_service_sessions(struct cases_service *service);
 /* At the end of each turn; and at least every 250 ms. */

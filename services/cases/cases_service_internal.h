@@ -2,6 +2,7 @@
  * the service itself, the decision about one case, and answers that are held until they are recorded. For these files alone. */
 #pragma once
 
+#include "cases_figures.h"
 #include "cases_record.h"
 #include "cases_service.h"
 #include "cases_store_pg.h"
@@ -17,7 +18,8 @@ struct cases_service {
 	struct jk_arena *scratch;
 	struct jk_handler handlers[CASES_HANDLERS];
 	struct cases_case scan[CASES_SCAN_MAX];
-	struct jk_metric *lists, *shows, *exports, *figures, *similars, *denied;
+	struct cases_figures_room *figures;
+	struct jk_metric *lists, *shows, *exports, *figure_questions, *similars, *denied;
 };
 
 /* What the asker may see of a case, and why. */
@@ -29,6 +31,7 @@ struct cases_sight {
 /* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what
  * one agreement gives. */
 struct cases_sight cases_service_decide(const struct jk_request *request, const struct cases_case *row);
+struct cases_sight cases_service_decide_at(const struct jk_request *request, const struct cases_case *row, int64_t now_us);
 
 void cases_service_refuse(struct cases_service *service, const struct jk_request *request, const struct jk_refusal *refusal);
 /* The database did not do it: UNAVAILABLE, and a line in the log. */
@@ -50,3 +53,4 @@ void cases_service_put_not_found(struct cases_service *service, struct cases_hel
 void cases_list_on_list(void *service, const struct jk_request *request);
 void cases_list_on_export(void *service, const struct jk_request *request);
 void cases_similar_on_question(void *service, const struct jk_request *request);
+void cases_figures_on_question(void *service, const struct jk_request *request);

@@ -53,6 +53,24 @@ typedef void cases_store_on_body(void *arg, const struct jk_id *event_id, const 
 enum jk_status cases_store_bodies(
 	struct jk_db *db, const struct jk_id *event_ids, size_t count, cases_store_on_body *on_body, void *arg) JK_MUST_CHECK;
 
+/* How far a reader of all cases and their changes has come. Zero-initialise. It goes through the cases in the order of the
+ * transactions that changed them; at the end it starts again at the oldest one that was still open when the pass began. */
+struct cases_changed {
+	uint64_t at, horizon;
+	struct jk_id case_id;
+	bool under_way;    /* between two steps of one pass */
+	uint64_t complete; /* passes; after each, all that was committed before it began has been read */
+	char xid[24];
+	struct jk_db_int8 limit, first;
+};
+enum { CASES_CHANGED_MAX = 5000 };
+/* The steps that read on; returns how many. They borrow from `changed`. */
+size_t cases_store_changed(struct cases_changed *changed, struct jk_db_step *steps);
+/* For each case read; false ends it, and cases_store_take_changed too. */
+typedef bool cases_store_on_changed(void *arg, const struct cases_case *row);
+bool cases_store_take_changed(
+	struct cases_changed *changed, const struct jk_db_outcome *outcome, cases_store_on_changed *on_case, void *arg);
+
 /* Parameters of the step that records; as cases_store_rows. */
 enum { CASES_ACCESS_COLUMNS = 13 };
 struct cases_access_rows {

@@ -136,3 +136,80 @@ bool cases_wire_pack_similar(const struct jk_request *request, const struct case
 	found.n_similar = count;
 	return found.similar && cases_wire_pack(JUKWAA__V1__KIND__KIND_CASE_SIMILAR_FOUND, &found.base, ret_packed);
 }
+
+void cases_wire_figures_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request))
+{
+	*ret = (struct jk_handler){
+		.kind = JUKWAA__V1__KIND__KIND_CASE_FIGURES,
+		.type = &jukwaa__v1__case_figures__descriptor,
+		.roles = CASES_ROLES,
+		.on_message = on_message,
+		.session_offset = offsetof(Jukwaa__V1__CaseFigures, session),
+		.request_offset = offsetof(Jukwaa__V1__CaseFigures, request),
+	};
+}
+
+bool cases_wire_read_figures(const struct jk_request *request, struct cases_filter *ret_filter, struct cases_reading *ret_reading,
+	struct jk_refusal *ret_refusal)
+{
+	const Jukwaa__V1__CaseFigures *figures = (const void *)request->message;
+
+	*ret_filter = (struct cases_filter){.after = {.opened_at_us = INT64_MAX}};
+	return cases_wire_take_counties(figures->counties, figures->n_counties, &ret_filter->counties, ret_refusal) &&
+	       cases_wire_take_agency(figures->agency, ret_filter->agency, ret_refusal) &&
+	       cases_wire_take_period(figures->from_us, figures->to_us, ret_filter, ret_refusal) &&
+	       cases_wire_take_reading(figures->purpose, figures->purpose_note, ret_reading, ret_refusal);
+}
+
+static Jukwaa__V1__CaseSpan *write_span(const struct cases_span_figure *span, struct jk_arena *arena)
+{
+	Jukwaa__V1__CaseSpan *message = jk_arena_alloc(arena, sizeof *message);
+
+	if (!message)
+		return NULL;
+	jukwaa__v1__case_span__init(message);
+	message->count = span->count;
+	message->p50_ms = span->p50_ms;
+	message->p90_ms = span->p90_ms;
+	return message;
+}
+
+static Jukwaa__V1__CaseFigure *write_figure(const struct cases_figure *figure, struct jk_arena *arena)
+{
+	Jukwaa__V1__CaseFigure *message = jk_arena_alloc(arena, sizeof *message);
+
+	if (!message)
+		return NULL;
+	jukwaa__v1__case_figure__init(message);
+	message->county = (char *)(uintptr_t)figure->county;
+	message->agency = (char *)(uintptr_t)figure->agency;
+	message->count = figure->count;
+	message->accepted = write_span(&figure->spans[CASES_SPAN_ACCEPTED], arena);
+	message->dispatched = write_span(&figure->spans[CASES_SPAN_DISPATCHED], arena);
+	message->on_scene = write_span(&figure->spans[CASES_SPAN_ON_SCENE], arena);
+	message->resolved = write_span(&figure->spans[CASES_SPAN_RESOLVED], arena);
+	message->open_hour = figure->open[CASES_AGE_HOUR];
+	message->open_day = figure->open[CASES_AGE_DAY];
+	message->open_week = figure->open[CASES_AGE_WEEK];
+	message->open_older = figure->open[CASES_AGE_OLDER];
+	return message->accepted && message->dispatched && message->on_scene && message->resolved ? message : NULL;
+}
+
+bool cases_wire_pack_figures(
+	const struct jk_request *request, const struct cases_figures *figures, int64_t at_us, struct cases_packed *ret_packed)
+{
+	Jukwaa__V1__CaseFiguresTold told = JUKWAA__V1__CASE_FIGURES_TOLD__INIT;
+
+	told.session = request->session->number;
+	told.request = cases_wire_request(request);
+	told.at_us = at_us;
+	told.all = write_figure(&figures->all, request->arena);
+	told.figures = cases_wire_alloc_pointers(request->arena, figures->count);
+	for (size_t i = 0; told.figures && i < figures->count; i++) {
+		told.figures[i] = write_figure(&figures->rows[i], request->arena);
+		if (!told.figures[i])
+			return false;
+	}
+	told.n_figures = figures->count;
+	return told.all && told.figures && cases_wire_pack(JUKWAA__V1__KIND__KIND_CASE_FIGURES_TOLD, &told.base, ret_packed);
+}
