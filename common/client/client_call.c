@@ -6,7 +6,9 @@
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
 #include "jukwaa/v1/find.pb-c.h"
+#include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "jukwaa/v1/unit.pb-c.h"
 #include "json/json_map.h"
 
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
@@ -32,6 +34,13 @@ static const struct call calls[] = {
 	QUESTION(case_export, CASE_EXPORT, case_exported, CASE_EXPORTED),
 	QUESTION(case_figures, CASE_FIGURES, case_figures_told, CASE_FIGURES_TOLD),
 	QUESTION(case_similar, CASE_SIMILAR, case_similar_found, CASE_SIMILAR_FOUND),
+	COMMAND(unit_command, UNIT_COMMAND),
+	QUESTION(unit_list, UNIT_LIST, unit_listed, UNIT_LISTED),
+	QUESTION(unit_recommend, UNIT_RECOMMEND, unit_recommended, UNIT_RECOMMENDED),
+	COMMAND(aid_command, AID_COMMAND),
+	QUESTION(aid_list, AID_LIST, aid_listed, AID_LISTED),
+	COMMAND(case_command, CASE_COMMAND),
+	QUESTION(case_states, CASE_STATES, case_states_told, CASE_STATES_TOLD),
 	{NULL, 0, 0, NULL},
 };
 

@@ -11,6 +11,7 @@
 #include "feed/feed_body.h"
 #include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
+#include "jukwaa/v1/work.pb-c.h"
 #include "wire/wire_body.h"
 #include "json/json_map.h"
 
@@ -30,8 +31,17 @@ static const ProtobufCMessageDescriptor *const types[JK_GROUP_PERSONS + 1] = {
 /* What a copy shows of the incident's messages, and which groups it withholds. */
 struct shown_groups {
 	const ProtobufCMessage *messages[JK_GROUP_PERSONS + 1]; /* NULL: withheld, empty or malformed */
+	const ProtobufCMessage *work;                           /* likewise */
 	uint32_t withheld;                                      /* bit n: group n */
 };
+
+static const ProtobufCMessage *read_work(struct jk_arena *arena, const Jukwaa__V1__EventBody *body)
+{
+	struct jk_span packed = jk_body_work(body);
+	struct jk_refusal refusal;
+
+	return packed.size > 0 ? jk_body_unpack(&jukwaa__v1__work__descriptor, packed.data, packed.size, arena, &refusal) : NULL;
+}
 
 static void read_groups(struct jk_arena *arena, const Jukwaa__V1__EventBody *body, struct shown_groups *ret)
 {
@@ -42,6 +52,8 @@ static void read_groups(struct jk_arena *arena, const Jukwaa__V1__EventBody *bod
 		if (tag > 0 && tag <= JK_GROUP_MAX && body->groups[i]->digest.len > 0)
 			ret->withheld |= 1U << tag;
 	}
+	if (body)
+		ret->work = read_work(arena, body);
 	for (int tag = 1; body && tag <= JK_GROUP_PERSONS; tag++) {
 		struct jk_span packed;
 		struct jk_refusal refusal;
@@ -141,6 +153,30 @@ static void check_chain(struct client_chains *chains, const Jukwaa__V1__Deliver 
 	memcpy(last->chain, deliver->chain.data, sizeof last->chain);
 }
 
+/* The message of a mailbox and its name in JSON; NULL: the body is no mail, or none that this version knows. */
+static const ProtobufCMessage *mail_of(const Jukwaa__V1__Deliver *deliver, const char **ret_name)
+{
+	switch (deliver->body_case) {
+	case JUKWAA__V1__DELIVER__BODY_DELIVERED:
+		*ret_name = "delivered";
+		return &deliver->delivered->base;
+	case JUKWAA__V1__DELIVER__BODY_LAGGING:
+		*ret_name = "lagging";
+		return &deliver->lagging->base;
+	case JUKWAA__V1__DELIVER__BODY_OPENED:
+		*ret_name = "opened";
+		return &deliver->opened->base;
+	case JUKWAA__V1__DELIVER__BODY_ACTED:
+		*ret_name = "acted";
+		return &deliver->acted->base;
+	case JUKWAA__V1__DELIVER__BODY_UNANSWERED:
+		*ret_name = "unanswered";
+		return &deliver->unanswered->base;
+	default:
+		return NULL;
+	}
+}
+
 /* Ids and no content: nothing that could be checked. */
 static bool is_recall(const Jukwaa__V1__Deliver *deliver)
 {
@@ -206,6 +242,34 @@ static void write_agreement(const struct jukwaa_event *event, struct jk_buffer *
 		event->redistribution ? "true" : "false");
 }
 
+static void write_member(struct jk_buffer *json, const char *name, const ProtobufCMessage *message)
+{
+	jk_buffer_printf(json, ",\"%s\":", name);
+	jk_json_write(message, json);
+}
+
+static void write_body(const Jukwaa__V1__Deliver *deliver, const struct shown_groups *shown, struct jk_buffer *json)
+{
+	const char *name;
+	const ProtobufCMessage *mail = mail_of(deliver, &name);
+
+	if (mail) {
+		write_member(json, name, mail);
+		return;
+	}
+	if (is_recall(deliver)) {
+		write_member(json, "recalled", &deliver->recalled->base);
+		return;
+	}
+	jk_buffer_printf(json, ",\"incident\":{");
+	write_shown(shown, json);
+	jk_buffer_printf(json, "}");
+	if (shown->work)
+		write_member(json, "work", shown->work);
+	if (deliver->event && deliver->event->erased)
+		write_member(json, "erased", &deliver->event->erased->base);
+}
+
 static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_groups *shown, const struct jukwaa_event *event,
 	struct jk_buffer *json)
 {
@@ -237,24 +301,7 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	jk_buffer_printf(json, ",\"origin\":\"%s\"", event->origin);
 	write_text(json, "allowed_by", deliver->allowed_by);
 	write_agreement(event, json);
-	if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
-		jk_buffer_printf(json, ",\"delivered\":");
-		jk_json_write(&deliver->delivered->base, json);
-	} else if (deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING) {
-		jk_buffer_printf(json, ",\"lagging\":");
-		jk_json_write(&deliver->lagging->base, json);
-	} else if (is_recall(deliver)) {
-		jk_buffer_printf(json, ",\"recalled\":");
-		jk_json_write(&deliver->recalled->base, json);
-	} else {
-		jk_buffer_printf(json, ",\"incident\":{");
-		write_shown(shown, json);
-		jk_buffer_printf(json, "}");
-		if (deliver->event && deliver->event->erased) {
-			jk_buffer_printf(json, ",\"erased\":");
-			jk_json_write(&deliver->event->erased->base, json);
-		}
-	}
+	write_body(deliver, shown, json);
 	jk_buffer_printf(json, "}");
 }
 
@@ -281,11 +328,11 @@ static void format_id(char ret[JK_ID_TEXT_BYTES], const ProtobufCBinaryData *byt
 static bool verify_mail(struct jk_arena *arena, const Jukwaa__V1__Deliver *deliver)
 {
 	uint8_t hash[JK_SHA256_BYTES];
-	const ProtobufCMessage *mail =
-		deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING ? &deliver->lagging->base : &deliver->delivered->base;
+	const char *name;
+	const ProtobufCMessage *mail = mail_of(deliver, &name);
 	struct jk_span packed = {0};
 
-	packed.data = jk_body_pack(mail, arena, &packed.size);
+	packed.data = mail ? jk_body_pack(mail, arena, &packed.size) : NULL;
 	if (!packed.data)
 		return false;
 	jk_sha256(hash, &packed, 1);

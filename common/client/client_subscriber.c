@@ -291,6 +291,7 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 	subscribe.batch_max_bytes = BATCH_MAX_BYTES;
 	subscribe.lagging = true;
 	subscribe.recalled = true;
+	subscribe.work = true;
 	if (s->start == FROM_TOKEN && !client_positions_write(&s->received_positions, &room, &subscribe))
 		(void)client_link_fail(&s->link, JUKWAA_E_USAGE, "", NULL, "no memory");
 	else if (client_link_send(&s->link, JUKWAA__V1__KIND__KIND_SUBSCRIBE, &subscribe.base) == JK_OK)

@@ -34,6 +34,7 @@ struct jk_commands {
 	size_t batch_count;
 	enum stage stage;
 	unsigned passes;
+	size_t singly; /* so many are to be taken one by one: among them is one that the database refuses */
 };
 
 static void free_command(struct jk_command *command)
@@ -128,6 +129,34 @@ static void refuse_batch(struct jk_commands *commands, const char *reason)
 
 /* ---- one batch -------------------------------------------------------------------------------------------------- */
 
+/* What the database says of data: another command of the batch is none the worse for it. */
+static bool is_about_data(const struct jk_db_outcome *outcome)
+{
+	return outcome->status == JK_BROKEN &&
+	       (strncmp(outcome->sqlstate, "22", 2) == 0 || strncmp(outcome->sqlstate, "23", 2) == 0);
+}
+
+static void put_back(struct jk_commands *commands)
+{
+	commands->singly = commands->batch_count;
+	while (commands->batch_count > 0) {
+		struct jk_command *command = commands->batch[--commands->batch_count];
+
+		command->next = commands->head;
+		if (commands->head == NULL)
+			commands->tail = &command->next;
+		commands->head = command;
+		commands->waiting++;
+	}
+}
+
+static void refuse_data(struct jk_commands *commands, const struct jk_db_outcome *outcome)
+{
+	(void)jk_refuse(&commands->batch[0]->refusal, JK_CODE_RULE_VIOLATION, NULL, "the database does not take it (%s)",
+		outcome->sqlstate);
+	answer_batch(commands);
+}
+
 static void on_failed(struct jk_commands *commands, const struct jk_db_outcome *outcome)
 {
 	bool again = outcome->status == JK_RETRY && ++commands->passes < PASSES_MAX && jk_db_is_up(commands->db);
@@ -136,7 +165,11 @@ static void on_failed(struct jk_commands *commands, const struct jk_db_outcome *
 		"commands=%zu sqlstate=%s why=%s", commands->batch_count, outcome->sqlstate,
 		outcome->message ? outcome->message : "");
 	commands->stage = IDLE;
-	if (!again)
+	if (is_about_data(outcome) && commands->batch_count > 1)
+		put_back(commands);
+	else if (is_about_data(outcome))
+		refuse_data(commands, outcome);
+	else if (!again)
 		refuse_batch(commands, "the database did not take it");
 	/* Else the next turn starts it anew. */
 }
@@ -213,7 +246,10 @@ static void start_load(struct jk_commands *commands)
 
 static void take_batch(struct jk_commands *commands)
 {
-	while (commands->head != NULL && commands->batch_count < JK_COMMANDS_BATCH_MAX) {
+	size_t most = commands->singly > 0 ? 1 : JK_COMMANDS_BATCH_MAX;
+
+	commands->singly -= commands->singly > 0;
+	while (commands->head != NULL && commands->batch_count < most) {
 		struct jk_command *command = commands->head;
 
 		commands->head = command->next;

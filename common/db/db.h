@@ -21,7 +21,7 @@ struct jk_db_statement {
 	int params;
 };
 
-enum { JK_DB_PARAMS_MAX = 24, JK_DB_STEPS_MAX = 16 };
+enum { JK_DB_PARAMS_MAX = 32, JK_DB_STEPS_MAX = 20 };
 struct jk_db_step {
 	const struct jk_db_statement *statement;
 	const char *values[JK_DB_PARAMS_MAX]; /* binary; NULL is SQL NULL; borrowed until the job is done */
@@ -109,6 +109,8 @@ enum {
 	JK_OID_INT2 = 21,
 	JK_OID_INT4 = 23,
 	JK_OID_TEXT = 25,
+	JK_OID_FLOAT8 = 701,
+	JK_OID_TIMESTAMPTZ = 1184,
 	JK_OID_UUID = 2950
 };
 void jk_db_array_reset(struct jk_db_array *array, unsigned element_oid);
@@ -116,6 +118,8 @@ void jk_db_array_add(struct jk_db_array *array, const void *bytes, int size); /*
 void jk_db_array_add_int(struct jk_db_array *array, int64_t value);           /* int2, int4, int8, bool by element_oid */
 void jk_db_array_add_text(struct jk_db_array *array, const char *text);
 void jk_db_array_add_id(struct jk_db_array *array, const struct jk_id *id);
+void jk_db_array_add_time(struct jk_db_array *array, int64_t time_us); /* since 1970; INT64_MAX: infinity */
+void jk_db_array_add_double(struct jk_db_array *array, double value);
 /* Binds the finished array as parameter `index` of the step. */
 void jk_db_bind_array(struct jk_db_step *step, int index, struct jk_db_array *array);
 void jk_db_array_done(struct jk_db_array *array);

@@ -77,6 +77,23 @@ void jk_db_array_add_id(struct jk_db_array *array, const struct jk_id *id)
 	jk_buffer_append(&array->bytes, element, sizeof element);
 }
 
+/* PostgreSQL counts from 2000. */
+void jk_db_array_add_time(struct jk_db_array *array, int64_t time_us)
+{
+	uint8_t bytes[8];
+	jk_put_be64(bytes, (uint64_t)(time_us == INT64_MAX ? INT64_MAX : time_us - INT64_C(946684800000000)));
+	jk_db_array_add(array, bytes, sizeof bytes);
+}
+
+void jk_db_array_add_double(struct jk_db_array *array, double value)
+{
+	uint8_t bytes[8];
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof bits);
+	jk_put_be64(bytes, bits);
+	jk_db_array_add(array, bytes, sizeof bytes);
+}
+
 void jk_db_bind_array(struct jk_db_step *step, int index, struct jk_db_array *array)
 {
 	assert(index >= 0 && index < JK_DB_PARAMS_MAX);

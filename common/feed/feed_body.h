@@ -38,12 +38,15 @@ struct jk_span jk_body_work(const Jukwaa__V1__EventBody *body);
 struct jk_event_label {
 	struct jk_label label; /* owner_agency_id is left -1 (look up agency_code) and county "" (the stream says it) */
 	char agency_code[33];
-	int severity; /* jk_words */
-	int category; /* the first */
+	int severity, urgency; /* jk_words */
+	int category;          /* the first */
 	int status, msg_type;
 	size_t group_count;   /* JK_GROUP_COUNT, JK_GROUP_MAX or JK_GROUP_COUNT_OLD */
 	int64_t expires_us;   /* 0: none */
 	const char *headline; /* of the first text; "" when none */
+	bool has_point;
+	double lat, lon;
+	struct jk_span work; /* the packed Work, in the body; size 0: none */
 };
 /* JK_BROKEN: not a body of ours. */
 enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *arena, struct jk_event_label *ret) JK_MUST_CHECK;

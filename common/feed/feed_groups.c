@@ -46,6 +46,9 @@ static bool walk_field(struct feed_walk *walk, struct feed_field *ret)
 		ret->is_varint = true;
 		return walk_varint(walk, &ret->value);
 	case WIRE_64BIT:
+		ret->is_fixed64 = true;
+		for (size_t i = 0; i < 8 && i < (size_t)(walk->end - walk->at); i++)
+			ret->value |= (uint64_t)walk->at[i] << 8 * i;
 		return walk_skip(walk, 8);
 	case WIRE_32BIT:
 		return walk_skip(walk, 4);

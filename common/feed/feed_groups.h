@@ -14,10 +14,10 @@
 struct feed_walk {
 	const uint8_t *at, *end;
 };
-/* One field. `value` for varints, `bytes` for length-delimited ones; fixed-width fields are passed over. */
+/* One field. `value` for varints and numbers of 64 bits, `bytes` for length-delimited ones; those of 32 bits are passed over. */
 struct feed_field {
 	uint32_t number;
-	bool is_varint, is_bytes;
+	bool is_varint, is_fixed64, is_bytes;
 	uint64_t value;
 	struct jk_span bytes;
 };

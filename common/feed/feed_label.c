@@ -12,6 +12,7 @@ enum {
 	IDENTITY_STATUS = 5,
 	IDENTITY_MSG_TYPE = 6,
 	CLASSIFICATION_CATEGORIES = 1,
+	CLASSIFICATION_URGENCY = 3,
 	CLASSIFICATION_SEVERITY = 4,
 	TIMES_EXPIRES = 4,
 	NARRATIVE_TEXTS = 1,
@@ -19,6 +20,9 @@ enum {
 	HANDLING_TLP = 1,
 	HANDLING_SCOPE = 2,
 	HANDLING_ADDRESSES = 4,
+	PLACE_POINT = 2,
+	POINT_LAT = 1,
+	POINT_LON = 2,
 };
 
 /* Codes that a label may name; what is longer is no code, and nobody is let in by a name beyond these. */
@@ -81,6 +85,8 @@ static bool read_classification(struct jk_span content, struct jk_event_label *r
 			add_categories(ret, &field);
 		else if (field.number == CLASSIFICATION_SEVERITY)
 			ret->severity = word_of(&field);
+		else if (field.number == CLASSIFICATION_URGENCY)
+			ret->urgency = word_of(&field);
 	}
 	ret->label.severity = (uint8_t)ret->severity;
 	return walk.at != NULL;
@@ -162,9 +168,51 @@ static bool read_headline(struct jk_span content, struct jk_arena *arena, struct
 	return walk.at != NULL;
 }
 
+static double double_of(const struct feed_field *field)
+{
+	double value = 0;
+
+	if (field->is_fixed64)
+		memcpy(&value, &field->value, sizeof value);
+	return value;
+}
+
+/* A number that is not written is 0. */
+static bool read_point(struct jk_span point, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(point);
+	struct feed_field field;
+
+	ret->has_point = true;
+	while (feed_walk_next(&walk, &field)) {
+		if (field.number == POINT_LAT)
+			ret->lat = double_of(&field);
+		else if (field.number == POINT_LON)
+			ret->lon = double_of(&field);
+	}
+	return walk.at != NULL;
+}
+
+static bool read_position(struct jk_span content, struct jk_event_label *ret)
+{
+	struct feed_walk walk = feed_walk_over(content);
+	struct feed_field field;
+
+	while (feed_walk_next(&walk, &field))
+		if (field.number == PLACE_POINT && field.is_bytes && !read_point(field.bytes, ret))
+			return false;
+	return walk.at != NULL;
+}
+
 static struct jk_span content_of(const struct feed_groups *groups, int tag)
 {
 	return groups->items[tag - 1].content;
+}
+
+/* Where Place.point is. */
+static struct jk_span position_of(const struct feed_groups *groups)
+{
+	return content_of(groups, groups->count == JK_GROUP_COUNT_OLD ? JK_GROUP_PLACE : JK_GROUP_POSITION);
 }
 
 /* Where Handling.addresses are. */
@@ -183,9 +231,10 @@ enum jk_status jk_body_label(const uint8_t *body, size_t size, struct jk_arena *
 	if (!feed_groups_read((struct jk_span){.data = body, .size = size}, &groups))
 		return JK_BROKEN;
 	ret->group_count = groups.count;
+	ret->work = content_of(&groups, JK_GROUP_WORK);
 	if (read_identity(content_of(&groups, JK_GROUP_IDENTITY), ret) &&
 		read_classification(content_of(&groups, JK_GROUP_CLASSIFICATION), ret) &&
-		read_times(content_of(&groups, JK_GROUP_TIMES), ret) &&
+		read_times(content_of(&groups, JK_GROUP_TIMES), ret) && read_position(position_of(&groups), ret) &&
 		read_handling(content_of(&groups, JK_GROUP_HANDLING), ret) && read_named(names_of(&groups), arena, ret) &&
 		read_headline(content_of(&groups, JK_GROUP_NARRATIVE), arena, ret))
 		return JK_OK;

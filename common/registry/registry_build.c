@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/jk_text.h"
+#include "registry/registry_duties.h"
 #include "registry/registry_pacts.h"
 
 enum { SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024 };
@@ -21,6 +22,7 @@ struct build {
 	struct registry_sender_row *senders;
 	const char **sender_texts;
 	struct jk_registry_key *keys;
+	struct registry_duties duties;
 };
 
 static int compare_ids(int32_t a, int32_t b)
@@ -283,6 +285,13 @@ static bool build_keys(struct build *build)
 	return true;
 }
 
+static bool build_duties(struct build *build)
+{
+	const struct registry_duty_desks desks = {.items = build->desks, .count = build->rows->desk_count};
+
+	return registry_duties_build(build->rows, &desks, build->index->arena, &build->duties, build->refusal);
+}
+
 enum jk_status registry_build(const struct registry_rows *rows, struct jk_registry **ret_registry, struct jk_refusal *ret_refusal)
 {
 	struct jk_arena *arena = jk_arena_new(SNAPSHOT_MAX_BYTES);
@@ -297,7 +306,7 @@ enum jk_status registry_build(const struct registry_rows *rows, struct jk_regist
 	if (build.index != NULL)
 		build.index->arena = arena;
 	if (build.registry == NULL || build.index == NULL || !build_geography(&build) || !build_agencies(&build) ||
-		!build_desks(&build) || !build_senders(&build) || !build_keys(&build)) {
+		!build_desks(&build) || !build_senders(&build) || !build_keys(&build) || !build_duties(&build)) {
 		jk_arena_free(&arena);
 		return JK_BROKEN;
 	}
@@ -314,6 +323,12 @@ enum jk_status registry_build(const struct registry_rows *rows, struct jk_regist
 		.closed = build.closed.items,
 		.closed_count = build.closed.count,
 		.term_count = build.term_count,
+		.duty_rules = build.duties.rules,
+		.duty_rule_count = rows->duty_rule_count,
+		.duty_desks = build.duties.desks,
+		.duty_desk_count = rows->duty_desk_count,
+		.escalations = build.duties.escalations,
+		.escalation_count = rows->escalation_count,
 		.index = build.index};
 	*ret_registry = build.registry;
 	return JK_OK;

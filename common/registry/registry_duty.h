@@ -32,8 +32,10 @@ struct jk_duty_desk {
 };
 
 enum jk_escalation_role { JK_ROLE_COUNTY_COMMISSIONER = 1, JK_ROLE_REGIONAL = 2, JK_ROLE_NATIONAL = 3, JK_ESCALATION_ROLES = 4 };
+/* "COUNTY_COMMISSIONER", …: as in the registry and in DutyStep.role. */
+extern const struct jk_words jk_escalation_roles;
 
-/* Told when a duty of such an incident has had no holder for after_s, and every again_s from then on. */
+/* Told when a duty of such an incident has had no holder for after_s, and every again_s from then on; sorted by escalation_id. */
 struct jk_escalation {
 	int32_t escalation_id;
 	enum jk_escalation_role role;

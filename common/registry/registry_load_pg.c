@@ -27,6 +27,9 @@ enum load_step {
 	LOAD_BORDERS,
 	LOAD_CONSTITUENCIES,
 	LOAD_ALIASES,
+	LOAD_DUTY_RULES,
+	LOAD_DUTY_DESKS,
+	LOAD_ESCALATIONS,
 	LOAD_AFTER,
 	LOAD_STEPS
 };
@@ -60,6 +63,14 @@ static const struct jk_db_statement load_statements[LOAD_AFTER] = {
 	[LOAD_CONSTITUENCIES] = {.name = "registry_constituencies",
 		.sql = "SELECT county, constituency FROM registry.constituency"},
 	[LOAD_ALIASES] = {.name = "registry_aliases", .sql = "SELECT county, alias FROM registry.county_alias"},
+	[LOAD_DUTY_RULES] = {.name = "registry_duty_rules",
+		.sql = "SELECT rule_id, rank, discipline, categories, severity_floor, urgency_floor, coalesce(county, ''),"
+		       " answer_s, again_s FROM registry.duty_rule WHERE revoked_at IS NULL"},
+	[LOAD_DUTY_DESKS] = {.name = "registry_duty_desks",
+		.sql = "SELECT county, discipline, rank, desk_id FROM registry.duty_desk WHERE revoked_at IS NULL"},
+	[LOAD_ESCALATIONS] = {.name = "registry_escalations",
+		.sql = "SELECT escalation_id, role, severity_floor, coalesce(county, ''), after_s, again_s, desk_id"
+		       " FROM registry.escalation WHERE revoked_at IS NULL"},
 };
 
 /* What the callback of a job has to fill. */
@@ -296,6 +307,57 @@ static void read_names(struct load *load, const PGresult *result, struct registr
 	ret->items = items;
 }
 
+static void read_duty_rules(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct jk_duty_rule *rules = rows_for(load, result, sizeof *rules, &rows->duty_rule_count);
+
+	for (int i = 0; i < (int)rows->duty_rule_count; i++) {
+		rules[i] = (struct jk_duty_rule){.rule_id = (int32_t)jk_db_get_int(result, i, 0),
+			.rank = (int32_t)jk_db_get_int(result, i, 1),
+			.categories = (uint16_t)jk_db_get_int(result, i, 3),
+			.severity_floor = (uint8_t)jk_db_get_int(result, i, 4),
+			.urgency_floor = (uint8_t)jk_db_get_int(result, i, 5),
+			.answer_s = (int32_t)jk_db_get_int(result, i, 7),
+			.again_s = (int32_t)jk_db_get_int(result, i, 8)};
+		(void)jk_text_copy(rules[i].discipline, sizeof rules[i].discipline, text_at(result, i, 2));
+		(void)jk_text_copy(rules[i].county, sizeof rules[i].county, text_at(result, i, 6));
+	}
+	rows->duty_rules = rules;
+}
+
+static void read_duty_desks(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct registry_duty_desk_row *desks = rows_for(load, result, sizeof *desks, &rows->duty_desk_count);
+
+	for (int i = 0; i < (int)rows->duty_desk_count; i++) {
+		struct jk_duty_desk *duty = &desks[i].duty;
+
+		(void)jk_text_copy(duty->county, sizeof duty->county, text_at(result, i, 0));
+		(void)jk_text_copy(duty->discipline, sizeof duty->discipline, text_at(result, i, 1));
+		duty->rank = (int32_t)jk_db_get_int(result, i, 2);
+		desks[i].desk_id = (int32_t)jk_db_get_int(result, i, 3);
+	}
+	rows->duty_desks = desks;
+}
+
+static void read_escalations(struct load *load, const PGresult *result, struct registry_rows *rows)
+{
+	struct registry_escalation_row *escalations = rows_for(load, result, sizeof *escalations, &rows->escalation_count);
+
+	for (int i = 0; i < (int)rows->escalation_count; i++) {
+		struct jk_escalation *escalation = &escalations[i].escalation;
+
+		escalation->escalation_id = (int32_t)jk_db_get_int(result, i, 0);
+		escalation->role = (enum jk_escalation_role)word_at(&jk_escalation_roles, result, i, 1);
+		escalation->severity_floor = (uint8_t)jk_db_get_int(result, i, 2);
+		(void)jk_text_copy(escalation->county, sizeof escalation->county, text_at(result, i, 3));
+		escalation->after_s = (int32_t)jk_db_get_int(result, i, 4);
+		escalation->again_s = (int32_t)jk_db_get_int(result, i, 5);
+		escalations[i].desk_id = (int32_t)jk_db_get_int(result, i, 6);
+	}
+	rows->escalations = escalations;
+}
+
 static void build_from(struct load *load, PGresult *const *results)
 {
 	struct registry_rows rows = {.version = load->before.version, .realm = load->before.realm, .known = load->known};
@@ -315,6 +377,9 @@ static void build_from(struct load *load, PGresult *const *results)
 	read_names(load, results[LOAD_COUNTIES], &rows.isos);
 	read_names(load, results[LOAD_CONSTITUENCIES], &rows.constituencies);
 	read_names(load, results[LOAD_ALIASES], &rows.aliases);
+	read_duty_rules(load, results[LOAD_DUTY_RULES], &rows);
+	read_duty_desks(load, results[LOAD_DUTY_DESKS], &rows);
+	read_escalations(load, results[LOAD_ESCALATIONS], &rows);
 	load->broken = load->broken || registry_build(&rows, &load->registry, &load->refusal) != JK_OK;
 }
 

@@ -53,6 +53,16 @@ struct registry_allow_row {
 	int64_t valid_from_us, valid_until_us; /* until: exclusive; 0: open */
 };
 
+/* As in the snapshot, with desk NULL. */
+struct registry_duty_desk_row {
+	struct jk_duty_desk duty;
+	int32_t desk_id;
+};
+struct registry_escalation_row {
+	struct jk_escalation escalation;
+	int32_t desk_id;
+};
+
 /* Everything a snapshot is made of, in any order; borrowed, texts too. `revoked` is each row's own; agency and terms of desks
  * are unused. */
 struct registry_rows {
@@ -82,6 +92,12 @@ struct registry_rows {
 	const struct registry_border *borders;
 	size_t border_count;
 	struct registry_names isos, constituencies, aliases;
+	const struct jk_duty_rule *duty_rules;
+	size_t duty_rule_count;
+	const struct registry_duty_desk_row *duty_desks;
+	size_t duty_desk_count;
+	const struct registry_escalation_row *escalations;
+	size_t escalation_count;
 };
 
 /* jk_registry.index. */

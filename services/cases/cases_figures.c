@@ -141,7 +141,8 @@ struct asker {
 static struct cases_verdict decide(void *arg, const struct cases_case *like)
 {
 	const struct asker *asker = arg;
-	struct cases_sight sight = cases_service_decide_at(asker->request, like, asker->now_us);
+	struct cases_sight sight =
+		cases_sight_at(asker->request->registry, asker->request->key, JK_USE_CASE, like, asker->now_us);
 
 	return (struct cases_verdict){.allowed = sight.allowed, .withheld = sight.withheld};
 }

@@ -117,6 +117,7 @@ void cases_row_read(const PGresult *result, int row, struct cases_case *ret)
 	read_text(ret->labels.agency, sizeof ret->labels.agency, result, row, 4);
 	read_text(ret->labels.named, sizeof ret->labels.named, result, row, 17);
 	read_place(result, row, &ret->place);
+	cases_row_read_life(result, row, &ret->life);
 }
 
 /* Without a connection the answer comes at once; the loop sees to a new one. */

@@ -5,7 +5,7 @@
 
 #include "base/jk_log.h"
 #include "base/jk_text.h"
-#include "base/jk_time.h"
+#include "cases_command_wire.h"
 #include "cases_rules.h"
 #include "cases_service_internal.h"
 
@@ -17,47 +17,9 @@ enum {
 	WINDOW_MAX = 64,
 };
 
-_Static_assert((int)CASES_UNDER_BYTES >= (int)JK_TERM_NAME_BYTES, "a term's name fits");
-
 struct cases_sight cases_service_decide(const struct jk_request *request, const struct cases_case *row)
 {
-	return cases_service_decide_at(request, row, jk_time_now_us());
-}
-
-struct cases_sight cases_service_decide_at(const struct jk_request *request, const struct cases_case *row, int64_t now_us)
-{
-	const struct jk_agency *owner = jk_registry_find_agency(request->registry, row->labels.agency);
-	char codes[CASES_NAMED_BYTES];
-	const char *named[CASES_NAMED_MAX];
-	struct jk_label label = {
-		.categories = row->labels.categories,
-		.severity = (uint8_t)row->labels.severity,
-		.tlp = (enum jk_tlp)row->labels.tlp,
-		.scope = (enum jk_scope)row->labels.scope,
-		.status = (enum jk_cap_status)row->labels.status,
-		.named = named,
-		.recorded_at_us = row->event_at_us,
-	};
-	struct cases_sight sight = {.withheld = UINT32_MAX};
-	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES] = {""};
-	size_t count = cases_county_list(row->counties, counties);
-
-	memcpy(codes, row->labels.named, sizeof codes);
-	label.named_count = cases_rules_names(codes, named);
-	jk_registry_label_owner(&label, owner);
-	/* In no county (any more): asked about once, without one, which leaves the owner. */
-	for (size_t i = 0; i < (count ? count : 1); i++) {
-		memcpy(label.county, counties[i], sizeof label.county);
-		struct jk_decision decision = jk_registry_decide(request->registry, request->key, JK_USE_CASE, &label, now_us);
-		uint32_t withheld = decision.withheld | JK_GROUPS_PROTECTED;
-		if (decision.effect == JK_DENY ||
-			(sight.allowed && __builtin_popcount(withheld) >= __builtin_popcount(sight.withheld)))
-			continue;
-		sight.allowed = true;
-		sight.withheld = withheld;
-		jk_term_name(sight.under, decision.term);
-	}
-	return sight;
+	return cases_sight_of_key(request->registry, request->key, JK_USE_CASE, row);
 }
 
 void cases_service_refuse(struct cases_service *service, const struct jk_request *request, const struct jk_refusal *refusal)
@@ -236,21 +198,41 @@ static void on_show(void *arg, const struct jk_request *request)
 	cases_held_free(&held);
 }
 
+/* ---- commands, and the table they follow ----------------------------------------------------------------------------------- */
+
+static void on_command(void *arg, const struct jk_request *request)
+{
+	struct cases_service *service = arg;
+	cases_commands_put(service->commands, request);
+}
+
+static void on_states(void *arg, const struct jk_request *request)
+{
+	struct cases_service *service = arg;
+	enum jk_status status = cases_states_send(service->sessions, request);
+
+	if (status != JK_OK)
+		jk_log_limited(
+			CASES_LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "what=states status=%s", jk_status_name(status));
+}
+
 /* ---- the room itself ------------------------------------------------------------------------------------------------------ */
 
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
-	const struct cases_connections *connections, struct cases_service **ret_service)
+	const struct cases_service_dbs *dbs, struct cases_service **ret_service)
 {
 	struct cases_service *service = calloc(1, sizeof *service);
 	if (!service)
 		return JK_BROKEN;
-	service->db = connections->query;
+	service->db = dbs->questions;
 	service->scratch = jk_arena_new(SCRATCH_ARENA_BYTES);
 	cases_wire_list_handler(&service->handlers[0], cases_list_on_list);
 	cases_wire_show_handler(&service->handlers[1], on_show);
 	cases_wire_export_handler(&service->handlers[2], cases_list_on_export);
 	cases_wire_similar_handler(&service->handlers[3], cases_similar_on_question);
 	cases_wire_figures_handler(&service->handlers[4], cases_figures_on_question);
+	cases_command_handler(&service->handlers[CASES_HANDLERS - 2], on_command);
+	cases_states_handler(&service->handlers[CASES_HANDLERS - 1], on_states);
 	service->lists = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"list\"", "Questions taken.");
 	service->shows = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"show\"", "Questions taken.");
 	service->exports = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"export\"", "Questions taken.");
@@ -267,9 +249,10 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 		.window_max = WINDOW_MAX,
 		.arena_bytes = REQUEST_ARENA_BYTES,
 	};
-	if (!service->scratch || cases_figures_open(connections->figures, &service->figures) != JK_OK ||
-		cases_record_open(connections->record, on_recorded, service, &service->record) != JK_OK ||
-		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK) {
+	if (!service->scratch || cases_figures_open(dbs->figures, &service->figures) != JK_OK ||
+		cases_record_open(dbs->record, on_recorded, service, &service->record) != JK_OK ||
+		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK ||
+		cases_commands_open(service->sessions, dbs->commands, &service->commands) != JK_OK) {
 		cases_service_close(&service);
 		return JK_BROKEN;
 	}
@@ -285,6 +268,7 @@ void cases_service_close(struct cases_service **service_p)
 	*service_p = NULL;
 	cases_record_close(&service->record);
 	cases_figures_close(&service->figures);
+	cases_commands_close(&service->commands);
 	jk_sessions_close(&service->sessions);
 	jk_arena_free(&service->scratch);
 	free(service);
@@ -299,15 +283,17 @@ void cases_service_run(struct cases_service *service)
 {
 	cases_record_run(service->record);
 	cases_figures_run(service->figures);
+	cases_commands_run(service->commands);
 }
 
 void cases_service_on_timer(struct cases_service *service)
 {
 	cases_record_on_timer(service->record);
 	cases_figures_on_timer(service->figures);
+	cases_commands_on_timer(service->commands);
 }
 
 size_t cases_service_waiting(const struct cases_service *service)
 {
-	return cases_record_count(service->record);
+	return cases_record_count(service->record) + cases_commands_count(service->commands);
 }

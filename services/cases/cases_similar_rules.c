@@ -46,11 +46,11 @@ static const struct {
 enum cases_kinship cases_similar_relate(uint16_t categories, uint16_t others)
 {
 	if (categories & others)
-		return CASES_SAME;
+		return CASES_KIND_SAME;
 	for (size_t i = 0; i < sizeof kin / sizeof *kin; i++)
 		if (categories & kin[i].of && others & kin[i].with)
-			return CASES_RELATED;
-	return CASES_UNRELATED;
+			return CASES_KIND_NEAR;
+	return CASES_KIND_OTHER;
 }
 
 double cases_similar_squared_m2(const struct cases_place *a, const struct cases_place *b)
@@ -100,8 +100,8 @@ static double likeness(const struct cases_similar *similar)
 	double place = similar->measured ? similar->squared_m2 / place_m2 : 0, hours = hours_of(similar->later_us) / time_h;
 	double likely = weight / (1 + place * place) / (1 + hours * hours);
 
-	if (similar->kinship != CASES_SAME)
-		likely *= similar->kinship == CASES_RELATED ? related : unrelated;
+	if (similar->kinship != CASES_KIND_SAME)
+		likely *= similar->kinship == CASES_KIND_NEAR ? related : unrelated;
 	if (similar->same_agency)
 		likely *= one_agency;
 	return similar->measured ? likely : likely * coarse_weight;

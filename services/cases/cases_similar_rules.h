@@ -20,7 +20,7 @@ enum {
 };
 
 /* How two categories go together: reports of one thing by two agencies often differ in it. */
-enum cases_kinship { CASES_SAME, CASES_RELATED, CASES_UNRELATED };
+enum cases_kinship { CASES_KIND_SAME, CASES_KIND_NEAR, CASES_KIND_OTHER };
 enum cases_kinship cases_similar_relate(uint16_t categories, uint16_t others);
 
 struct cases_similar {

@@ -10,7 +10,7 @@ extern const struct jk_db_statement cases_store_positions, cases_store_move;
 
 /* Parameters of the steps: one array a column. Zero-initialise; cases_store_done at the end. What a step borrows stays until
  * the next call with this struct. */
-enum { CASES_CASE_COLUMNS = 22, CASES_ENTRY_COLUMNS = 7 };
+enum { CASES_CASE_COLUMNS = 25, CASES_ENTRY_COLUMNS = 10 };
 struct cases_store_rows {
 	struct jk_db_array columns[CASES_CASE_COLUMNS];
 	struct jk_db_int8 expected;

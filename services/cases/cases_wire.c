@@ -7,6 +7,7 @@
 #include "base/jk_text.h"
 #include "cases_rules.h"
 #include "cases_wire_internal.h"
+#include "cases_work_wire.h"
 #include "feed/feed_body.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "wire/wire_frame.h"
@@ -61,6 +62,9 @@ bool cases_wire_read_event(const struct jk_event *event, struct jk_arena *arena,
 	};
 	for (size_t i = 0; i < label.label.named_count; i++)
 		cases_rules_name(ret_event->labels.named, label.label.named[i]);
+	if ((event->kind == JK_EVENT_DUTY || event->kind == JK_EVENT_UNIT || event->kind == JK_EVENT_AID) &&
+		!cases_work_read(ret_event->kind, event->body, event->body_size, arena, &ret_event->work))
+		return false;
 	if (!read_place(event, arena, &ret_event->place))
 		return false;
 	return jk_text_copy(ret_event->labels.agency, sizeof ret_event->labels.agency, label.agency_code);

@@ -73,6 +73,34 @@ static const struct cli_option case_options[] = {
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
+static const struct cli_option unit_options[] = {
+	{"--at", "LAT,LON", "add, change: where its base is; position: where it is", NULL},
+	{"--discipline", "WORD", "POLICE, AMBULANCE, FIRE, …", NULL},
+	{"--capability", "WORD", "what it can do, or must be able to; may be given again", NULL},
+	{"--county", "CODE", "add, change: the base's county", NULL},
+	{"--desk", "CODE", "add, change: the desk that runs it; otherwise any of the agency", NULL},
+	{"--reason", "TEXT", "at most 200 bytes; whoever has the incident in full may read it", NULL},
+	{"--state", "STATE", "list: only these", "available dispatched en-route on-scene transporting cleared out-of-service"},
+	{"--limit", "N", "list: at most so many (50); recommend: 1 to 50 (10)", NULL},
+	{"--version", "N", "refuse the command when the unit is not at this version any more", NULL},
+	{"--command-id", "UUID", "to send a command again that may have been done", NULL},
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
+static const struct cli_option resource_options[] = {
+	{"--capability", "WORD", "request: what is needed, such as RESCUE_BOAT", NULL},
+	{"--count", "N", "request, offer: how many, 1 to 1000", NULL},
+	{"--by", "TIME", "request: when at the latest (2026-03-01T08:15:30Z)", NULL},
+	{"--to", "AGENCY", "request: whom; otherwise all that may answer the incident", NULL},
+	{"--reason", "TEXT", "decline, withdraw: why, at most 200 bytes", NULL},
+	{"--incident", "UUID", "list: only of this one", NULL},
+	{"--state", "STATE", "list: only these", "requested offered committed released returned declined withdrawn"},
+	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--version", "N", "refuse the command when it is not at this version any more", NULL},
+	{"--command-id", "UUID", "to send a command again that may have been done", NULL},
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
 static const struct cli_option explain_options[] = {
 	{"--desk", "CODE", "the desk that asks", NULL},
 	{"--at", "TIME", "by the records: what had been reserved and sent by then (2026-03-01T08:15:30Z)", NULL},
@@ -156,6 +184,26 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa case figures --purpose statistics --county 047\n"
 		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
+	{"unit", "VERB [CODE] [OPTIONS]", "the agency's units: where they are, what they do, which is nearest", cli_unit,
+		unit_options, "add change list show position assign advance out-of-service in-service remove recommend states",
+		"  add|change CODE --discipline WORD --at LAT,LON [--capability WORD]... [--county CODE] [--desk CODE]\n"
+		"  list [--state STATE] [--discipline WORD] | show CODE | states\n"
+		"  position CODE --at LAT,LON\n"
+		"  assign CODE INCIDENT | advance CODE en-route|on-scene|transporting|cleared|available\n"
+		"  out-of-service CODE | in-service CODE | remove CODE\n"
+		"  recommend INCIDENT [--discipline WORD] [--capability WORD]...\n\n"
+		"Each step of an assignment goes to the streams that have the incident; nothing after it does.\n\n"
+		"  jukwaa unit recommend 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --discipline AMBULANCE\n"
+		"  jukwaa unit assign KE-7 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+		false},
+	{"resource", "VERB [ID] [OPTIONS]", "help of other agencies for an incident", cli_resource, resource_options,
+		"request offer commit release return decline withdraw list",
+		"  request INCIDENT --capability WORD --count N [--by TIME] [--to AGENCY]\n"
+		"  offer ID --count N | commit ID | release ID | return ID\n"
+		"  decline ID --reason TEXT | withdraw ID | list\n\n"
+		"The requester commits and releases; the giver offers and returns. An offer to a request that was\n"
+		"made to all has an id of its own, which offer prints.",
+		false},
 	{"status", "", "services, database, feed and desks on one screen", cli_status, NULL, NULL,
 		"Asks the services named in JUKWAA_HTTP (blanks between; default http://127.0.0.1:9101 to 9104)\n"
 		"and, where JUKWAA_DATABASE is set, the database. Ends with 3 when one does not answer,\n"
@@ -199,7 +247,8 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow rule dead epoch retention access hold erase erasure notify",
+		"migrate agency desk key agreement taskforce allow duty rule dead epoch retention access hold erase erasure "
+		"notify",
 		NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},
 	{"bench", "publish|deliver|latency|storm|decide [OPTIONS]", "load for a trial exchange, and figures", cli_bench,

@@ -3,13 +3,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/jk_time.h"
-#include "jukwaa/v1/dispatch.pb-c.h"
 #include "services/cli/cli_commands.h"
 #include "services/cli/cli_link.h"
+#include "services/cli/watch_show.h"
 
 enum { LIST_MAX = 64, SLICE_MS = 200, FIRST_ANSWER_S = 5, WINDOW_DEFAULT = 64 };
 
@@ -48,161 +47,6 @@ static void catch_interrupts(void)
 
 /* ---- showing ---------------------------------------------------------------------------------------------------- */
 
-static enum cli_tone tone_of(const char *severity)
-{
-	switch (jk_words_number(&jk_severities, severity)) {
-	case JK_SEVERITY_EXTREME:
-	case JK_SEVERITY_SEVERE:
-		return CLI_BAD;
-	case JK_SEVERITY_MODERATE:
-		return CLI_WARN;
-	default:
-		return CLI_PLAIN;
-	}
-}
-
-static void format_clock(char ret[16], int64_t time_us)
-{
-	time_t seconds = (time_t)(time_us / 1000000);
-	struct tm local;
-
-	localtime_r(&seconds, &local);
-	strftime(ret, 16, "%H:%M:%S", &local);
-}
-
-/* What is unusual about the event, in one mark. */
-static const char *mark_of(const struct jukwaa_event *event)
-{
-	if (event->chain_broken)
-		return " CHAIN BROKEN";
-	if (!event->copy_verified)
-		return " COPY DOES NOT ADD UP";
-	if (strcmp(event->origin, "bad") == 0)
-		return " NOT THE AGENCY'S OWN SIGNATURE";
-	return "";
-}
-
-static bool is_mail(const struct jukwaa_event *event)
-{
-	return event->stream[0] == '@';
-}
-
-/* "since 08:15:30", with the day where it is not today's. */
-static void print_since(int64_t since_us)
-{
-	time_t seconds = (time_t)(since_us / 1000000), now = time(NULL);
-	char text[24];
-	struct tm local;
-
-	localtime_r(&seconds, &local);
-	strftime(text, sizeof text, now - seconds < 64800 ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &local);
-	printf(" since %s", text);
-}
-
-/* A publisher's mailbox: what a desk has, or has not. */
-static void show_mail(const struct cli *cli, const struct jukwaa_event *event)
-{
-	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
-
-	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_DELIVERED) {
-		cli_print_text(stdout, deliver->delivered->desk, 0);
-		printf(" has %s up to #%" PRIu64, deliver->delivered->stream, deliver->delivered->up_to_seq);
-	} else if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_LAGGING) {
-		const Jukwaa__V1__Lagging *lagging = deliver->lagging;
-
-		printf("%s", cli_tone(cli, lagging->cleared ? CLI_GOOD : CLI_WARN));
-		cli_print_text(stdout, lagging->desk, 0);
-		printf(lagging->cleared ? " has caught up with %s" : " has not taken %s", lagging->stream);
-		if (!lagging->cleared) {
-			printf(" from #%" PRIu64 " on,", lagging->from_seq);
-			print_since(lagging->since_us);
-		}
-		printf("%s", cli_tone(cli, CLI_PLAIN));
-	}
-	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
-}
-
-/* The desk had an earlier copy of the incident, and may not have this one. */
-static void show_recall(const struct cli *cli, const struct jukwaa_event *event)
-{
-	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
-
-	printf("%sRECALLED", cli_tone(cli, CLI_WARN));
-	if (deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_RECALLED) {
-		printf(" ");
-		cli_print_text(stdout, deliver->recalled->reason, 0);
-	}
-	printf("%s  your copy of incident %s no longer holds\n", cli_tone(cli, CLI_PLAIN), event->incident_id);
-	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
-}
-
-/* "erased: REPORTER PERSONS"; whoever keeps copies is to do the same. */
-static void show_erased(const struct cli *cli, const struct jukwaa_event *event)
-{
-	static const char prefix[] = "GROUP_TAG_";
-	Jukwaa__V1__Deliver *deliver = jukwaa__v1__deliver__unpack(NULL, event->body_size, event->body);
-	const Jukwaa__V1__Erasure *erased =
-		deliver && deliver->body_case == JUKWAA__V1__DELIVER__BODY_EVENT ? deliver->event->erased : NULL;
-
-	printf("%serased%s", cli_tone(cli, CLI_WARN),
-		erased && erased->reason == JUKWAA__V1__ERASURE_REASON__ERASURE_REASON_RECTIFICATION ? " in earlier revisions:"
-												     : ":");
-	for (size_t i = 0; erased && i < erased->n_groups; i++) {
-		const ProtobufCEnumValue *group =
-			protobuf_c_enum_descriptor_get_value(&jukwaa__v1__group_tag__descriptor, (int)erased->groups[i]);
-
-		if (group)
-			printf(" %s", group->name + sizeof prefix - 1);
-	}
-	printf("%s", cli_tone(cli, CLI_PLAIN));
-	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
-}
-
-/* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
-static void show_human(const struct cli *cli, const struct jukwaa_event *event)
-{
-	enum { PLACE_COLUMNS = 10, KIND_COLUMNS = 9, WORD_COLUMNS = 9, WIDE = 70 };
-	int columns = cli_columns(), left = columns;
-	char clock[16], place[64];
-
-	format_clock(clock, event->recorded_at_us > 0 ? event->recorded_at_us : jk_time_now_us());
-	(void)jk_text_format(place, sizeof place, "%s#%" PRIu64, event->stream, event->seq);
-	left -= printf("%s %-*s ", clock, PLACE_COLUMNS, place);
-	if (strcmp(event->kind, "RECALLED") == 0) {
-		show_recall(cli, event);
-		return;
-	}
-	if (!is_mail(event)) {
-		printf("%s", cli_tone(cli, tone_of(event->severity)));
-		left -= printf("%-*s ", WORD_COLUMNS, event->severity);
-		printf("%s", cli_tone(cli, CLI_PLAIN));
-		left -= printf("%-*s ", WORD_COLUMNS, event->category);
-	}
-	if (columns >= WIDE || strcmp(event->kind, "INCIDENT") != 0)
-		left -= printf("%-*s ", KIND_COLUMNS, event->kind);
-	/* Narrow: the headline goes on a line of its own. */
-	if (left < 24) {
-		printf("\n  ");
-		left = columns - 2;
-	}
-	if (*mark_of(event)) {
-		left -= (int)strlen(mark_of(event)) + 1;
-		printf("%s%s%s ", cli_tone(cli, CLI_BAD), mark_of(event) + 1, cli_tone(cli, CLI_PLAIN));
-	}
-	if (is_mail(event))
-		show_mail(cli, event);
-	else if (!strcmp(event->kind, "ERASED"))
-		show_erased(cli, event);
-	else if (left > 4)
-		left -= cli_print_text(stdout, event->headline, left);
-	if (left > (int)strlen(event->agency) + 3 && *event->agency) {
-		printf("  %s", cli_tone(cli, CLI_DIM));
-		cli_print_text(stdout, event->agency, 0);
-		printf("%s", cli_tone(cli, CLI_PLAIN));
-	}
-	printf("\n");
-}
-
 static void show_json(const struct watching *w, const struct jukwaa_event *event)
 {
 	size_t size = strlen(event->json);
@@ -220,7 +64,7 @@ static void show_event(struct watching *w, const struct jukwaa_event *event)
 	if (w->cli->json)
 		show_json(w, event);
 	else
-		show_human(w->cli, event);
+		watch_show(w->cli, event);
 	fflush(stdout);
 	w->shown++;
 }

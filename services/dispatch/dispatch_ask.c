@@ -90,6 +90,7 @@ static bool fill_pending(const struct jk_request *request, const struct dispatch
 	pending->batch_max_bytes = dispatch_rules_batch_bytes(ask->batch_max_bytes);
 	pending->lagging = ask->lagging;
 	pending->recalled = ask->recalled;
+	pending->work = ask->work;
 	(void)jk_text_copy(pending->cursor, sizeof pending->cursor, ask->cursor);
 	dispatch_seal_holder(&pending->holder, session->desk_id, session->agency_id, &pending->filter);
 	return true;

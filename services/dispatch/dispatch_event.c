@@ -10,9 +10,28 @@
 #include "wire/wire_body.h"
 #include "wire/wire_field.h"
 
-/* Field numbers of Deliver's body. */
-enum { DELIVER_EVENT = 16, DELIVER_DELIVERED = 17, DELIVER_LAGGING = 19 };
-enum { PREFIX_MAX_BYTES = 2 * JK_VARINT_MAX_BYTES };
+enum { DELIVER_EVENT = 16, PREFIX_MAX_BYTES = 2 * JK_VARINT_MAX_BYTES };
+
+/* What mailboxes hold. */
+static const struct mail {
+	int kind;
+	unsigned field; /* of Deliver */
+	const ProtobufCMessageDescriptor *type;
+} mails[] = {
+	{JK_EVENT_DELIVERED, 17, &jukwaa__v1__delivered__descriptor},
+	{JK_EVENT_LAGGING, 19, &jukwaa__v1__lagging__descriptor},
+	{JK_EVENT_OPENED, 31, &jukwaa__v1__opened__descriptor},
+	{JK_EVENT_ACTED, 32, &jukwaa__v1__acted__descriptor},
+	{JK_EVENT_UNANSWERED, 33, &jukwaa__v1__unanswered__descriptor},
+};
+
+static const struct mail *find_mail(int kind)
+{
+	for (size_t i = 0; i < sizeof mails / sizeof mails[0]; i++)
+		if (mails[i].kind == kind)
+			return &mails[i];
+	return NULL;
+}
 
 static size_t names_bytes(const struct dispatch_event *event)
 {
@@ -26,7 +45,7 @@ static size_t names_bytes(const struct dispatch_event *event)
 static void read_mailbox_label(struct dispatch_event *event, const char *stream)
 {
 	event->mailbox = true;
-	event->readable = event->kind == JK_EVENT_DELIVERED || event->kind == JK_EVENT_LAGGING;
+	event->readable = find_mail(event->kind) != NULL;
 	(void)jk_text_copy(event->agency, sizeof event->agency, stream + 1);
 	event->label = (struct jk_label){
 		.owner_agency_id = -1,
@@ -108,8 +127,8 @@ static void fill_label(Jukwaa__V1__Deliver *message, const struct jk_event *from
 /* Tag and length of the body's field; returns their length. */
 static size_t write_prefix(uint8_t ret[PREFIX_MAX_BYTES], bool mailbox, int kind, size_t body_size)
 {
-	unsigned mail = kind == JK_EVENT_LAGGING ? DELIVER_LAGGING : DELIVER_DELIVERED;
-	size_t size = jk_varint_write(ret, (mailbox ? mail : DELIVER_EVENT) << 3 | JK_WIRE_LENGTH);
+	const struct mail *mail = mailbox ? find_mail(kind) : NULL;
+	size_t size = jk_varint_write(ret, (mail == NULL ? DELIVER_EVENT : mail->field) << 3 | JK_WIRE_LENGTH);
 
 	return size + jk_varint_write(ret + size, body_size);
 }
@@ -199,9 +218,7 @@ static const ProtobufCMessage *build_copy(
 	if (!event->readable)
 		return NULL;
 	if (event->mailbox)
-		return jk_body_unpack(
-			event->kind == JK_EVENT_LAGGING ? &jukwaa__v1__lagging__descriptor : &jukwaa__v1__delivered__descriptor,
-			body, event->body_size, scratch, &refusal);
+		return jk_body_unpack(find_mail(event->kind)->type, body, event->body_size, scratch, &refusal);
 	copy = jk_body_copy(body, event->body_size, withheld, scratch);
 	if (copy != NULL && event->kind == JK_EVENT_ERASED)
 		copy->erased = jk_body_erasure(body, event->body_size, scratch);

@@ -87,7 +87,8 @@ static bool is_for(struct visit *visit, struct dispatch_event *event, struct jk_
 		jk_metric_add(metrics->denied, 1);
 		return false;
 	}
-	if (event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) {
+	if ((event->kind == JK_EVENT_LAGGING && !visit->subscription->lagging) ||
+		(dispatch_rules_is_work(event->kind) && !visit->subscription->work)) {
 		jk_metric_add(metrics->filtered, 1);
 		return false;
 	}

@@ -13,17 +13,21 @@
  *   dispatch_evidence.c   writing lane: DELIVERED receipts, signed heads
  *   dispatch_lag.c        how far desks are behind
  *   dispatch_lagging.c    publishers are told which desks lag
- *   dispatch_retain.c     sessions that removal by age has overtaken */
+ *   dispatch_retain.c     sessions that removal by age has overtaken
+ *   dispatch_unit_*.c, dispatch_aid_*.c  units and help, with connections of their own: see dispatch_unit_internal.h */
 #pragma once
 
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
 #include "dispatch_list.h"
+#include "dispatch_open.h"
+#include "dispatch_opened.h"
 #include "dispatch_protected.h"
 #include "dispatch_receipts.h"
 #include "dispatch_service.h"
 #include "dispatch_store_pg.h"
 #include "dispatch_subscription.h"
+#include "dispatch_unit_service.h"
 #include "dispatch_wants.h"
 #include "dispatch_wire.h"
 
@@ -62,7 +66,7 @@ struct dispatch_pending {
 	enum dispatch_start start;
 	char cursor[DISPATCH_CURSOR_BYTES];
 	uint32_t window, batch_max_bytes;
-	bool lagging, recalled;
+	bool lagging, recalled, work;
 	struct dispatch_streams streams;
 	bool sealed[DISPATCH_STREAMS_MAX];
 	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
@@ -198,6 +202,9 @@ struct dispatch {
 	struct dispatch_lagging_desks lagging;
 	struct dispatch_terms terms; /* of records */
 	struct dispatch_recall recall;
+	struct dispatch_units *units;
+	struct dispatch_open *open;
+	struct dispatch_opened *opened;
 };
 
 /* dispatch_ask.c */

@@ -28,6 +28,22 @@ bool dispatch_rules_filter_passes(
 	return severity != JK_SEVERITY_NONE && severity != JK_SEVERITY_UNKNOWN && severity <= filter->minimum_severity;
 }
 
+bool dispatch_rules_is_work(int kind)
+{
+	switch (kind) {
+	case JK_EVENT_CASE_STATE:
+	case JK_EVENT_DUTY:
+	case JK_EVENT_UNIT:
+	case JK_EVENT_AID:
+	case JK_EVENT_OPENED:
+	case JK_EVENT_ACTED:
+	case JK_EVENT_UNANSWERED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const struct dispatch_filter *filter)
 {
 	uint16_t categories = filter->categories & CATEGORIES_ALL;

@@ -46,6 +46,9 @@ struct dispatch_projection {
 bool dispatch_rules_filter_passes(
 	const struct dispatch_filter *filter, const struct dispatch_projection *projection, uint32_t withheld);
 
+/* Kinds that only clients get which know them (Subscribe.work): what was done about an incident, and mails about it. */
+bool dispatch_rules_is_work(int kind);
+
 /* One form for filters that mean the same (all twelve categories is every category), for hashing. */
 enum { DISPATCH_FILTER_FORM_BYTES = 4 };
 void dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const struct dispatch_filter *filter);

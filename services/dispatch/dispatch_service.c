@@ -9,6 +9,8 @@
 #include "base/jk_log.h"
 #include "base/jk_time.h"
 #include "dispatch_internal.h"
+#include "dispatch_unit_wire.h"
+#include "dispatch_opened_wire.h"
 
 /* ---- acknowledgements ---- */
 
@@ -48,6 +50,11 @@ static void on_ack(void *service, const struct jk_request *request)
 	JK_CRASH_POINT("dispatch_after_ack", NULL);
 	if (subscription->unacked_bytes < before)
 		subscription->idle_since = 0;
+}
+
+static void on_mark(void *service, const struct jk_request *request)
+{
+	dispatch_opened_mark(((struct dispatch *)service)->opened, request);
 }
 
 /* ---- beats ---- */
@@ -100,8 +107,10 @@ static void on_hint(void *arg)
 {
 	struct dispatch *dispatch = arg;
 
-	if (jk_hint_listener_take(dispatch->around.hints))
+	if (jk_hint_listener_take(dispatch->around.hints)) {
 		dispatch->feed.heads_due = true;
+		dispatch_open_hint(dispatch->open);
+	}
 }
 
 /* What keeps the registry from loading; a wrong realm or schema ends the process: waiting would not help. */
@@ -176,6 +185,9 @@ static void on_tick(void *arg)
 	dispatch->generation++;
 	look_at_database(dispatch, up);
 	dispatch_protected_tick(dispatch);
+	dispatch_units_tick(dispatch->units);
+	dispatch_open_on_timer(dispatch->open);
+	dispatch_opened_on_timer(dispatch->opened);
 	set_ready(dispatch);
 	set_gauges(dispatch);
 	measure_lag(dispatch);
@@ -192,8 +204,11 @@ static bool on_turn(void *arg)
 	dispatch_feed_turn(dispatch);
 	dispatch_protected_turn(dispatch);
 	dispatch_writing_turn(dispatch);
+	dispatch_units_turn(dispatch->units);
+	dispatch_open_turn(dispatch->open);
+	dispatch_opened_turn(dispatch->opened);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
-		(dispatch_writing_is_clear(dispatch) || !dispatch->was_up))
+		((dispatch_writing_is_clear(dispatch) && dispatch_units_is_clear(dispatch->units)) || !dispatch->was_up))
 		jk_loop_stop(dispatch->around.loop);
 	return more;
 }
@@ -267,12 +282,38 @@ static void register_metrics(struct dispatch_metrics *m)
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
 }
 
+static void on_unit_command(void *service, const struct jk_request *request)
+{
+	dispatch_units_on_command(((struct dispatch *)service)->units, request);
+}
+
+static void on_unit_question(void *service, const struct jk_request *request)
+{
+	dispatch_units_on_question(((struct dispatch *)service)->units, request);
+}
+
+/* What units did is in the feed now. */
+static void on_unit_appended(void *arg)
+{
+	((struct dispatch *)arg)->feed.heads_due = true;
+}
+
+static enum jk_status open_units(struct dispatch *dispatch)
+{
+	return dispatch_units_open(&(struct dispatch_units_around){.loop = dispatch->around.loop,
+					   .conninfo = dispatch->around.conninfo,
+					   .sessions = dispatch->sessions,
+					   .on_appended = on_unit_appended,
+					   .arg = dispatch},
+		&dispatch->units);
+}
+
 static enum jk_status open_sessions(struct dispatch *dispatch)
 {
-	static struct jk_handler handlers[2];
+	static struct jk_handler handlers[3 + DISPATCH_UNIT_HANDLERS];
 	const struct jk_service service = {.name = "dispatch",
 		.handlers = handlers,
-		.handler_count = 2,
+		.handler_count = sizeof handlers / sizeof *handlers,
 		.service = dispatch,
 		.on_end = on_end,
 		.roles = 1U << JK_ROLE_DESK | 1U << JK_ROLE_PUBLISHER,
@@ -283,8 +324,21 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 
 	dispatch_wire_subscribe_handler(&handlers[0], dispatch_on_subscribe);
 	dispatch_wire_ack_handler(&handlers[1], on_ack);
+	dispatch_opened_wire_handler(&handlers[2], on_mark);
+	dispatch_unit_wire_handlers(&handlers[3], on_unit_command, on_unit_question);
 	return jk_sessions_open(
 		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
+}
+
+/* A mailbox has. */
+static void on_grown(void *arg)
+{
+	((struct dispatch *)arg)->feed.heads_due = true;
+}
+
+static void on_woken(void *arg)
+{
+	(void)arg;
 }
 
 static enum jk_status open_parts(struct dispatch *dispatch)
@@ -296,7 +350,13 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 	dispatch->writing.receipts = dispatch_receipts_new();
 	if (dispatch->cache == NULL || dispatch->scratch == NULL || dispatch->writing.receipts == NULL)
 		return JK_BROKEN;
-	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK)
+	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK ||
+		open_units(dispatch) != JK_OK)
+		return JK_BROKEN;
+	if (dispatch_open_open(around->conninfo, around->loop, dispatch->sessions, on_woken, dispatch, &dispatch->open) != JK_OK)
+		return JK_BROKEN;
+	if (dispatch_opened_open(around->conninfo, around->loop, dispatch->sessions, on_grown, dispatch, &dispatch->opened) !=
+		JK_OK)
 		return JK_BROKEN;
 	if (jk_loop_add_socket(around->loop, jk_hint_listener_socket(around->hints), on_hint, dispatch) != JK_OK)
 		return JK_BROKEN;
@@ -331,6 +391,9 @@ void dispatch_close(struct dispatch **dispatch_p)
 	if (dispatch == NULL)
 		return;
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
+	dispatch_units_close(&dispatch->units);
+	dispatch_open_close(&dispatch->open);
+	dispatch_opened_close(&dispatch->opened);
 	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);

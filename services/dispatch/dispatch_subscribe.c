@@ -158,6 +158,7 @@ static struct dispatch_subscription *build_subscription(
 	subscription->batch_max_bytes = pending->batch_max_bytes;
 	subscription->lagging = pending->lagging;
 	subscription->recalled = pending->recalled;
+	subscription->work = pending->work;
 	(void)jk_text_copy(subscription->cursor, sizeof subscription->cursor, pending->cursor);
 	subscription->beat_ms = jk_time_mono_ms();
 	for (size_t i = 0; i < pending->streams.count; i++)

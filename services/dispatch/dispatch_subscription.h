@@ -68,6 +68,7 @@ struct dispatch_subscription {
 	uint32_t batch_max_bytes; /* 0: one event a message */
 	bool lagging;             /* knows EVENT_KIND_LAGGING */
 	bool recalled;            /* knows EVENT_KIND_RECALLED */
+	bool work;                /* knows what dispatch_rules_is_work names */
 	bool catching_up;         /* the last visit ended before it had all there is */
 	uint64_t lap;             /* of those that catch up: in which it was visited last */
 	uint32_t messages;        /* unacknowledged, wholly or in part */

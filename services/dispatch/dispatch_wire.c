@@ -43,6 +43,7 @@ bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispa
 		.batch_max_bytes = message->batch_max_bytes,
 		.lagging = message->lagging,
 		.recalled = message->recalled,
+		.work = message->work,
 		.positions = positions,
 		.position_count = message->n_positions,
 	};

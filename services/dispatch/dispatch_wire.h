@@ -17,7 +17,7 @@ struct dispatch_ask {
 	enum dispatch_start start;
 	const char *cursor;
 	uint32_t window, batch_max_bytes;
-	bool lagging, recalled;
+	bool lagging, recalled, work;
 	const struct dispatch_sealed *positions;
 	size_t position_count;
 };

@@ -7,6 +7,7 @@
 #include "jukwaa/v1/incident.pb-c.h"
 #include "jukwaa/v1/intake.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "jukwaa/v1/work.pb-c.h"
 #include "wire/wire_body.h"
 #include "wire/wire_frame.h"
 
@@ -31,6 +32,8 @@ static const ProtobufCMessageDescriptor *const types[] = {
 	&jukwaa__v1__case_show__descriptor,
 	&jukwaa__v1__case_shown__descriptor,
 	&jukwaa__v1__event_body__descriptor,
+	&jukwaa__v1__work__descriptor,
+	&jukwaa__v1__deliver_batch__descriptor,
 };
 
 static void read_header(const uint8_t *bytes, size_t size)

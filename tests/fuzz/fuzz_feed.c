@@ -1,5 +1,6 @@
 /* A stored event's body, which another version may have written, on its way to desks, cases and webhooks. Whatever is in it: a
- * copy shows no group that is withheld and nothing that this build does not know, and adds up. First byte: bit 0 a mailbox. */
+ * copy shows no group that is withheld and nothing that this build does not know, and adds up. First byte: bit 0 a mailbox, the
+ * others which kind. */
 #include "cases_wire.h"
 #include "dispatch_event.h"
 #include "feed/feed_body.h"
@@ -30,6 +31,9 @@ static void copy_body(const uint8_t *body, size_t size, struct jk_arena *arena)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+	static const int kinds[] = {JK_EVENT_INCIDENT, JK_EVENT_ERASED, JK_EVENT_DUTY};
+	static const int mails[] = {
+		JK_EVENT_DELIVERED, JK_EVENT_LAGGING, JK_EVENT_OPENED, JK_EVENT_ACTED, JK_EVENT_UNANSWERED, JK_EVENT_INCIDENT};
 	static const uint8_t chain[32];
 	struct jk_arena *arena = fuzz_arena(16 * 1024 * 1024);
 	struct cases_event cases;
@@ -38,7 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	if (size == 0)
 		return 0;
-	struct jk_event row = {.seq = 1, .kind = JK_EVENT_INCIDENT, .chain = chain, .body = bytes + 1, .body_size = size - 1};
+	struct jk_event row = {
+		.seq = 1, .kind = kinds[(bytes[0] >> 1) % 3], .chain = chain, .body = bytes + 1, .body_size = size - 1};
+	if (bytes[0] & 1)
+		row.kind = mails[(bytes[0] >> 1) % 6];
 	(void)jk_text_copy(row.stream, sizeof row.stream, bytes[0] & 1 ? "@KPS" : "047");
 	copy_body(row.body, row.body_size, arena);
 	(void)cases_wire_read_event(&row, arena, &cases);

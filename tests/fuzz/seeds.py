@@ -14,9 +14,9 @@ ROOT = HERE.parents[1]
 WORDS = ["", "KPS", "047", "Fire", "Moto sokoni", "2024-03-01T08:15:30+03:00", "a@b.ke,x-1,2024-03-01T08:15:30+03:00", "en", "1.5"]
 # The order of fuzz_body.c and fuzz_ask.c.
 BODY = ["Incident", "Publish", "Subscribe", "Deliver", "CaseList", "Hello", "Welcome", "Ping", "BadSession", "Refused", "Bye",
-        "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody"]
+        "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody", "Work", "DeliverBatch"]
 sys.path.insert(0, str(ROOT / "tests" / "harness"))
-from groups import NAMES, PERSONS, REPORTER, split
+from groups import NAMES, PERSONS, REPORTER, WORK, split
 BIG = 64 * 1024
 
 
@@ -30,7 +30,7 @@ class Messages:
         subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", *files], check=True)
         sys.path.insert(0, str(out))
         self.types = {}
-        for name in ("session", "incident", "intake", "feed", "dispatch", "cases"):
+        for name in ("session", "incident", "intake", "feed", "dispatch", "cases", "work"):
             self.types.update(vars(importlib.import_module(f"jukwaa.v1.{name}_pb2")))
         self.chance = random.Random(20191108)
         self.bodies = 0
@@ -62,12 +62,14 @@ class Messages:
         return message
 
     def fill_body(self, body):
-        """All thirteen groups, or the ten of version 0.1.0, each shown or withheld."""
+        """All thirteen groups, fourteen with WORK, or the ten of version 0.1.0, each shown or withheld."""
         incident = self.make("Incident")
         contents = split(incident)
         self.bodies += 1
         if self.bodies % 3 == 0:
             contents = {tag: getattr(incident, name).SerializeToString() for tag, name in enumerate(NAMES[:PERSONS], 1)}
+        elif self.bodies % 3 == 1:
+            contents[WORK] = self.make("Work").SerializeToString()
         for tag in sorted(contents):
             if tag in (REPORTER, PERSONS) or self.chance.random() < 0.2:
                 body.groups.add(tag=tag, digest=self.chance.randbytes(32))
@@ -76,6 +78,15 @@ class Messages:
         if self.chance.random() < 0.25:
             body.stored_apart = self.chance.choice([1 << REPORTER, 1 << PERSONS, 1 << REPORTER | 1 << PERSONS])
         return body
+
+    def deliver(self, body):
+        """A Deliver with this body, and all that libjukwaa asks of one."""
+        deliver = self.make("Deliver", stream="@KPS" if body in ("delivered", "lagging", "opened", "acted", "unanswered") else "047", seq=7,
+                            event_id=self.chance.randbytes(16), incident_id=self.chance.randbytes(16))
+        deliver.commitment = deliver.chain = b"" if body == "recalled" else self.chance.randbytes(32)
+        self.fill(getattr(deliver, body))
+        getattr(deliver, body).SetInParent()
+        return deliver
 
     def scalar(self, field):
         if field.enum_type:
@@ -113,7 +124,11 @@ def message_inputs(messages):
             yield "ask", bytes([number]) + messages.make(name).SerializeToString()
         for number, name in enumerate(["Deliver", "Receipt", "Beat"]):
             yield "delivery", bytes([number]) + messages.make(name).SerializeToString()
-    yield "feed", bytes([1]) + messages.make("Delivered").SerializeToString()
+    for number, name in enumerate(["Delivered", "Lagging", "Opened", "Acted", "Unanswered"]):
+        yield "feed", bytes([1 | number << 1]) + messages.make(name).SerializeToString()
+    yield "feed", bytes([4]) + messages.make("EventBody").SerializeToString()
+    for field in ("event", "delivered", "lagging", "recalled", "opened", "acted", "unanswered"):
+        yield "delivery", bytes([0]) + messages.deliver(field).SerializeToString()
     for one in session_inputs(messages):
         yield "session", one
 

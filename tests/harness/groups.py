@@ -5,8 +5,8 @@ import secrets
 from jukwaa_harness import commitment, protos
 
 NAMES = ("identity", "classification", "times", "place", "narrative", "resources", "references", "handling", "reporter", "persons",
-         "registration", "position", "words")
-REPORTER, PERSONS, REGISTRATION, POSITION, WORDS = 9, 10, 11, 12, 13
+         "registration", "position", "words", "work")
+REPORTER, PERSONS, REGISTRATION, POSITION, WORDS, WORK = 9, 10, 11, 12, 13, 14
 # What 11 and 12 have of another group's message, and WORDS of several.
 ELSEWHERE = {
     "identity": {REGISTRATION: ("sender", "external_id", "revision", "ob_number"), WORDS: ("source", "sender_name")},
@@ -45,13 +45,13 @@ def split(incident):
 
 
 def merge(groups):
-    """The incident as far as these groups of a copy show it."""
+    """The incident as far as these groups of a copy show it; WORK is no part of it."""
     pb = protos()
     incident = pb.Incident()
     for group in groups:
         if group.tag == WORDS:
             incident.MergeFromString(group.content)
-        elif group.content:
+        elif group.content and group.tag != WORK:
             name = {REGISTRATION: "identity", POSITION: "place"}.get(group.tag) or NAMES[group.tag - 1]
             getattr(incident, name).MergeFromString(group.content)
     return incident
@@ -70,4 +70,14 @@ def seal(incident, old=False):
             body.stored_apart |= (not old and len(content) > 0) << tag
         else:
             body.groups.add(tag=tag, salt=salt, content=content)
+    return body.SerializeToString(), commitment(body.groups)
+
+
+def add_work(stored, work):
+    """(packed EventBody, commitment): the stored body with this Work as its fourteenth group, as jk_body_add_work makes it."""
+    body = protos().EventBody.FromString(stored)
+    body.stored_apart = 0
+    body.ClearField("erased")
+    del body.groups[WORK - 1:]
+    body.groups.add(tag=WORK, salt=secrets.token_bytes(16), content=work.SerializeToString())
     return body.SerializeToString(), commitment(body.groups)

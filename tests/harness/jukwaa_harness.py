@@ -68,7 +68,7 @@ def protos():
         pass
 
     space = Namespace()
-    for name in ("session", "incident", "intake", "feed", "dispatch", "cases", "notify"):
+    for name in sorted(p.stem for p in (ROOT / "proto" / "jukwaa" / "v1").glob("*.proto")):
         module = importlib.import_module(f"jukwaa.v1.{name}_pb2")
         for item in dir(module):
             if not item.startswith("_"):

@@ -1,14 +1,17 @@
 """Events written into the feed by hand, for services that only read it: bodies and commitments built from the .proto files, appended
 with feed.append, so that tests of cases and notify need no intake."""
+import hashlib
 import secrets
 import time
 import uuid
 
 from psycopg2 import Binary, InterfaceError, OperationalError
-from groups import seal
+from groups import add_work, seal
 from jukwaa_harness import protos
 
 INCIDENT, UPDATE, CANCEL, HISTORY, MOVED_AWAY, ACK, ERROR = range(1, 8)
+CASE_STATE, DUTY, UNIT, AID = range(9, 13)
+DELIVERED, LAGGING, OPENED, ACTED, UNANSWERED = 16, 17, 19, 20, 21
 
 
 def new_id():
@@ -21,7 +24,7 @@ class Event:
 
     def __init__(self, kind=INCIDENT, counties=("047",), incident=None, revision=1, agency="KPS", category=9, severity=2, status=1,
                  tlp=2, scope=1, headline="Two vehicles collided", expires_us=None, event_id=None, moved_away=(), old=False,
-                 named=()):
+                 named=(), point=None):
         pb = protos()
         self.kind, self.counties, self.moved_away = kind, counties, moved_away
         self.incident, self.event_id = incident or new_id(), event_id or new_id()
@@ -39,6 +42,8 @@ class Event:
         if expires_us is not None:
             message.times.expires_us = expires_us
         message.place.counties.extend(sorted(counties))
+        if point:
+            message.place.point.lat, message.place.point.lon = point
         message.narrative.texts.add().headline = headline
         message.handling.tlp = tlp
         message.handling.scope = scope
@@ -51,6 +56,32 @@ class Event:
             yield county, self.kind
         for county in self.moved_away:
             yield county, MOVED_AWAY
+
+
+class WorkEvent:
+    """What was done about an incident: the body of its newest event with WORK, under an event id of its own."""
+
+    def __init__(self, of, kind, work, counties=None):
+        self.kind, self.counties, self.event_id = kind, counties or of.counties, new_id()
+        self.incident, self.revision, self.tlp, self.category = of.incident, of.revision, of.tlp, of.category
+        self.body, self.commitment = add_work(of.body, work)
+
+    def copies(self):
+        for county in self.counties:
+            yield county, self.kind
+
+
+class Mail:
+    """A message for an agency's mailbox about an incident of its."""
+
+    def __init__(self, agency, kind, message, incident):
+        self.kind, self.stream, self.event_id, self.incident = kind, f"@{agency}", new_id(), incident
+        self.revision, self.tlp, self.category = 0, 3, 12
+        self.body = message.SerializeToString()
+        self.commitment = hashlib.sha256(self.body).digest()
+
+    def copies(self):
+        yield self.stream, self.kind
 
 
 def append(stack, *events, copies=None):

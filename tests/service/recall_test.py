@@ -225,6 +225,21 @@ class RecallTest(unittest.TestCase):
         self.event(CANCEL, self.event())
         desk.quiet()
 
+    def test_what_is_done_about_it_recalls_nothing(self):
+        code, key = self.add_desk("WORKED")
+        desk = self.desk(key, start=pb.START_AT_NOW, work=True)
+        event = self.event()
+        desk.take()
+        done = feed_events.WorkEvent(event, feed_events.DUTY, pb.Work(at_us=1, duty_step=pb.DutyStep(duty_id=bytes(16))))
+        feed_events.append(self.stack, done)
+        self.assertEqual([m.kind for m in desk.take()], [feed_events.DUTY])
+        self.revoke_allow(code)
+        for kind in (feed_events.CASE_STATE, feed_events.DUTY, feed_events.UNIT, feed_events.AID):
+            feed_events.append(self.stack, feed_events.WorkEvent(event, kind, pb.Work(at_us=2)))
+        desk.quiet()
+        cancel = self.event(CANCEL, event)
+        self.check_recalled(desk.take()[0], cancel, "CANCELLED")
+
     def test_a_recall_is_no_copy(self):
         """What was recalled before was not content: a desk that got nothing but a recall of another's is not told again."""
         code, key = self.add_desk("TWICE")

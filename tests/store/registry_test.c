@@ -38,6 +38,19 @@ SQL(add_dead_allow, "INSERT INTO registry.allow (desk_id, valid_from, valid_unti
 		    " ('-infinity', '-infinity', NULL), ('infinity', NULL, NULL)) v (f, u, r)");
 SQL(add_open_allow, "INSERT INTO registry.allow (desk_id, county, valid_from, valid_until) SELECT desk_id, '001', '-infinity',"
 		    " 'infinity' FROM registry.desk");
+SQL(add_duty_rules,
+	"INSERT INTO registry.duty_rule (rank, discipline, categories, severity_floor, urgency_floor, county, answer_s,"
+	" again_s, revoked_at) VALUES (2, 'FIRE', 64, 0, 0, NULL, 60, 120, NULL),"
+	" (1, 'POLICE', 528, 2, 1, '047', 30, 90, NULL), (1, 'RESCUE', 32, 0, 0, NULL, 60, 120, now())");
+SQL(add_duty_desks,
+	"INSERT INTO registry.duty_desk (county, discipline, rank, desk_id, revoked_at) SELECT '047', v.discipline, 7,"
+	" desk_id, v.revoked_at FROM registry.desk, (VALUES ('POLICE', NULL::timestamptz), ('FIRE', now())) v"
+	" (discipline, revoked_at)");
+SQL(add_escalation, "INSERT INTO registry.escalation (role, severity_floor, after_s, again_s, desk_id)"
+		    " SELECT 'REGIONAL', 2, 300, 600, desk_id FROM registry.desk");
+SQL(revoke_desk, "UPDATE registry.desk SET revoked_at = now()");
+SQL(reinstate_desk, "UPDATE registry.desk SET revoked_at = NULL");
+SQL(remove_duties, "UPDATE registry.duty_desk SET revoked_at = now() WHERE revoked_at IS NULL");
 SQL(revoke_agency, "UPDATE registry.agency SET revoked_at = now() WHERE code = 'NPS'");
 SQL(forget_migrations, "UPDATE meta.migration SET number = number + 1000 WHERE number > 7 AND number < 1000");
 SQL(lose_migrations, "DELETE FROM meta.migration WHERE number > 7");
@@ -192,6 +205,46 @@ static void rows_at_the_ends_of_time_mean_what_they_say(void **state)
 	jk_registry_release(watch, &registry);
 }
 
+static void who_has_to_answer_is_found_within_a_second(void **state)
+{
+	(void)state;
+	const struct jk_registry *registry = wait_for_newer(0, TIMEOUT_MS);
+	int64_t version = registry->version;
+
+	assert_int_equal(registry->duty_rule_count + registry->duty_desk_count + registry->escalation_count, 0);
+	jk_registry_release(watch, &registry);
+	run(&add_duty_rules);
+	run(&add_duty_desks);
+	run(&add_escalation);
+	run(&revoke_desk);
+	registry = wait_for_newer(version + 3, IN_FORCE_MS);
+	assert_int_equal(registry->duty_rule_count, 2);
+	const struct jk_duty_rule *rule = &registry->duty_rules[0];
+	assert_string_equal(rule->discipline, "POLICE");
+	assert_string_equal(rule->county, "047");
+	assert_int_equal(rule->categories, 1 << 4 | 1 << 9);
+	assert_int_equal(rule->severity_floor, JK_SEVERITY_SEVERE);
+	assert_int_equal(rule->urgency_floor, 1);
+	assert_int_equal(rule->answer_s, 30);
+	assert_int_equal(rule->again_s, 90);
+	assert_string_equal(registry->duty_rules[1].county, "");
+	assert_int_equal(registry->duty_desk_count, 1);
+	assert_string_equal(registry->duty_desks[0].desk->code, "KRCS-047");
+	assert_true(registry->duty_desks[0].desk->revoked);
+	assert_int_equal(registry->duty_desks[0].rank, 7);
+	assert_int_equal(registry->escalation_count, 1);
+	assert_int_equal(registry->escalations[0].role, JK_ROLE_REGIONAL);
+	assert_int_equal(registry->escalations[0].after_s, 300);
+	assert_int_equal(registry->escalations[0].again_s, 600);
+	version = registry->version;
+	jk_registry_release(watch, &registry);
+	run(&reinstate_desk);
+	run(&remove_duties);
+	registry = wait_for_newer(version + 1, IN_FORCE_MS);
+	assert_int_equal(registry->duty_desk_count, 0);
+	jk_registry_release(watch, &registry);
+}
+
 static void a_revoked_agency_shuts_the_door_within_a_second(void **state)
 {
 	(void)state;
@@ -245,6 +298,7 @@ int main(void)
 		TEST(kenya_is_there),
 		TEST(what_is_added_is_found_within_a_second),
 		TEST(rows_at_the_ends_of_time_mean_what_they_say),
+		TEST(who_has_to_answer_is_found_within_a_second),
 		TEST(a_revoked_agency_shuts_the_door_within_a_second),
 		TEST(an_older_schema_is_not_loaded_and_a_newer_one_is),
 	};

@@ -31,6 +31,9 @@ registry.allow         S     S     S     S     SIu
 registry.pact          S     S     S     S     SI
 registry.pact_version  S     S     S     S     SI
 registry.act           S     S     S     S     SI
+registry.duty_rule     S     S     S     S     SIu
+registry.duty_desk     S     S     S     S     SIu
+registry.escalation    S     S     S     S     SIu
 feed.epoch             -     -     -     -     S
 feed.head              -     S     S     S     S
 feed.event             S     S     S     S     S
@@ -50,6 +53,15 @@ intake.erasure         -     -     -     -     S
 dispatch.secret        -     S     -     -     -
 dispatch.cursor        -     SIUD  -     -     S
 dispatch.disclosure    -     SIu   -     -     S
+dispatch.follow        -     SIU   -     -     S
+dispatch.open_incident -     SIUD  -     -     S
+dispatch.duty          -     SIU   -     -     S
+dispatch.duty_offer    -     SIU   -     -     S
+dispatch.duty_holding  -     SIU   -     -     S
+dispatch.duty_telling  -     SIU   -     -     S
+dispatch.duty_entry    -     SI    -     -     S
+dispatch.duty_command  -     SI    -     -     -
+dispatch.opened        -     SI    -     -     S
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
@@ -65,6 +77,9 @@ COLUMNS = {
     ("admin", "registry.key"): "sign_key role realm agency_id desk_id cap_senders rate_limit note revoked_at may_sign valid_from"
                                " expires_at",
     ("admin", "registry.allow"): "valid_until revoked_at",
+    ("admin", "registry.duty_rule"): "rank answer_s again_s revoked_at",
+    ("admin", "registry.duty_desk"): "rank revoked_at",
+    ("admin", "registry.escalation"): "after_s again_s revoked_at",
     ("admin", "notify.rule"): "desk_id county category minimum_severity include_test url secret_file revoked_at",
     ("admin", "notify.message"): "state attempts next_attempt_at last_error",
     ("dispatch", "dispatch.disclosure"): "acked_seq sent_seq closed_at record terms noted_at",
@@ -78,9 +93,13 @@ FUNCTIONS = {
     "feed.remove": "dispatch",
     "evidence.remove": "dispatch",
     "dispatch.remove": "dispatch",
+    "dispatch.move": "dispatch",
+    "dispatch.expect": "dispatch",
+    "dispatch.forget_closed": "dispatch",
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
     "dispatch.erased_since": "dispatch",
+    "dispatch.forget_opened": "dispatch",
     "intake.require_rows": "intake",
     "intake.remove_reports": "intake",
     "intake.remove_keys": "intake",

@@ -264,6 +264,7 @@ static void profiles_are_nested_and_show_no_people_and_no_free_text(void **state
 	(void)state;
 	static const uint32_t free_text = BIT(JK_GROUP_NARRATIVE) | BIT(JK_GROUP_RESOURCES) | BIT(JK_GROUP_WORDS);
 
+	assert_int_equal(jk_profile_withheld(JK_PROFILE_FULL) & BIT(JK_GROUP_WORK), 0);
 	for (int profile = JK_PROFILE_FULL; profile < JK_PROFILE_COUNT; profile++) {
 		uint32_t withheld = jk_profile_withheld((enum jk_profile)profile);
 
@@ -272,7 +273,8 @@ static void profiles_are_nested_and_show_no_people_and_no_free_text(void **state
 		if (profile == JK_PROFILE_FULL)
 			continue;
 		assert_int_equal(withheld & free_text, free_text);
-		assert_int_equal(withheld & 1U << 31, 1U << 31); /* a group of tomorrow too */
+		assert_int_equal(withheld & BIT(JK_GROUP_WORK), BIT(JK_GROUP_WORK)); /* what was done: FULL alone */
+		assert_int_equal(withheld & 1U << 31, 1U << 31);                     /* a group of tomorrow too */
 		assert_int_equal(jk_profile_withheld((enum jk_profile)(profile - 1)) & ~withheld, 0);
 		assert_int_not_equal(jk_profile_withheld((enum jk_profile)(profile - 1)), withheld);
 	}

@@ -14,6 +14,7 @@
 #include "feed/feed_body.h"
 #include "feed/feed_parts.h"
 #include "jukwaa/v1/incident.pb-c.h"
+#include "jukwaa/v1/work.pb-c.h"
 #include "wire/wire_body.h"
 
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
@@ -345,6 +346,129 @@ static void a_group_with_what_is_not_its_own_is_told(void **state)
 	jk_arena_free(&s.arena);
 }
 
+/* The sample's body with what was done. */
+static void add_work(struct sample *s)
+{
+	Jukwaa__V1__DutyStep duty = JUKWAA__V1__DUTY_STEP__INIT;
+	Jukwaa__V1__Work work = JUKWAA__V1__WORK__INIT;
+	Jukwaa__V1__EventBody *before = s->deliver.event;
+	struct jk_span packed, body;
+	const uint8_t *stored;
+	size_t size;
+
+	duty.discipline = (char[]){"AMBULANCE"};
+	duty.action = JUKWAA__V1__DUTY_ACTION__DUTY_ACTION_ACCEPTED;
+	work.step_case = JUKWAA__V1__WORK__STEP_DUTY_STEP;
+	work.duty_step = &duty;
+	packed.data = jk_body_pack(&work.base, s->arena, &packed.size);
+	body.data = jk_body_pack(&before->base, s->arena, &body.size);
+	assert_int_equal(jk_body_add_work(body, packed, s->arena, s->commitment, &stored, &size), JK_OK);
+	s->deliver.event = jk_body_copy(stored, size, s->withheld, s->arena);
+	s->deliver.kind = JUKWAA__V1__EVENT_KIND__EVENT_KIND_DUTY;
+	chain_sample(s, NULL);
+}
+
+static void what_was_done_stands_beside_the_incident(void **state)
+{
+	struct jk_buffer json = {0};
+	struct jukwaa_event event;
+	struct sample s;
+
+	(void)state;
+	make_sample(&s, 1, NULL);
+	add_work(&s);
+	event = read_sample(&s, &json);
+	assert_string_equal(event.kind, "DUTY");
+	assert_string_equal(event.copy_problem, "");
+	assert_true(event.chain_verified);
+	assert_string_equal(event.headline, "Moto \"sokoni\"");
+	assert_non_null(strstr(event.json, "\"withheld\":[\"reporter\",\"persons\"]},\"work\":{"));
+	assert_non_null(strstr(event.json, "\"duty_step\":{\"discipline\":\"AMBULANCE\",\"action\":\"ACCEPTED\"}}}"));
+	jk_buffer_done(&json);
+	jk_arena_free(&s.arena);
+}
+
+static void what_was_done_is_shown_by_full_alone(void **state)
+{
+	static const uint32_t lets_through = 1U << JK_GROUP_WORK;
+	const uint32_t withheld = jk_profile_withheld(JK_PROFILE_NO_NARRATIVE);
+	struct jk_buffer json = {0};
+	struct jukwaa_event event;
+	struct sample s;
+
+	(void)state;
+	for (int shown = 0; shown < 2; shown++) {
+		make_sample(&s, 1, NULL);
+		s.withheld = shown ? withheld & ~lets_through : withheld;
+		s.deliver.profile = (char[]){"NO_NARRATIVE@1"};
+		add_work(&s);
+		event = read_sample(&s, &json);
+		assert_string_equal(event.copy_problem, shown ? "work is shown, which its profile withholds" : "");
+		assert_true((strstr(event.json, "\"work\":{") != NULL) == shown);
+		assert_true((strstr(event.json, "\"words\",\"work\"]") != NULL) != shown);
+		jk_arena_free(&s.arena);
+	}
+	jk_buffer_done(&json);
+}
+
+static void read_mail(const char *expected, void (*set)(Jukwaa__V1__Deliver *deliver))
+{
+	struct jk_buffer json = {0};
+	struct jk_span packed;
+	struct jukwaa_event event;
+	struct sample s;
+
+	make_sample(&s, 1, NULL);
+	set(&s.deliver);
+	packed.data = jk_body_pack((const ProtobufCMessage *)s.deliver.opened, s.arena, &packed.size);
+	jk_sha256(s.commitment, &packed, 1);
+	chain_sample(&s, NULL);
+	event = read_sample(&s, &json);
+	assert_true(event.copy_verified);
+	assert_true(event.chain_verified);
+	if (!strstr(event.json, expected))
+		fail_msg("%s is not in %s", expected, event.json);
+	s.commitment[0] ^= 1;
+	assert_string_equal(read_sample(&s, NULL).copy_problem, "it does not add up to its commitment");
+	jk_buffer_done(&json);
+	jk_arena_free(&s.arena);
+}
+
+static void set_opened(Jukwaa__V1__Deliver *deliver)
+{
+	static Jukwaa__V1__Opened opened = JUKWAA__V1__OPENED__INIT;
+
+	opened.desk = (char *)(uintptr_t) "KRCS-NBO";
+	deliver->body_case = JUKWAA__V1__DELIVER__BODY_OPENED;
+	deliver->opened = &opened;
+}
+
+static void set_acted(Jukwaa__V1__Deliver *deliver)
+{
+	static Jukwaa__V1__Acted acted = JUKWAA__V1__ACTED__INIT;
+
+	acted.step = (char *)(uintptr_t) "ON_SCENE";
+	deliver->body_case = JUKWAA__V1__DELIVER__BODY_ACTED;
+	deliver->acted = &acted;
+}
+
+static void set_unanswered(Jukwaa__V1__Deliver *deliver)
+{
+	static Jukwaa__V1__Unanswered unanswered = JUKWAA__V1__UNANSWERED__INIT;
+
+	unanswered.times = 3;
+	deliver->body_case = JUKWAA__V1__DELIVER__BODY_UNANSWERED;
+	deliver->unanswered = &unanswered;
+}
+
+static void mails_are_checked_and_written_out(void **state)
+{
+	(void)state;
+	read_mail(",\"opened\":{\"desk\":\"KRCS-NBO\"}}", set_opened);
+	read_mail(",\"acted\":{\"step\":\"ON_SCENE\"}}", set_acted);
+	read_mail(",\"unanswered\":{\"times\":3}}", set_unanswered);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +480,9 @@ int main(void)
 		cmocka_unit_test(a_copy_says_what_it_withholds),
 		cmocka_unit_test(a_copy_that_shows_more_than_its_profile_is_told),
 		cmocka_unit_test(a_group_with_what_is_not_its_own_is_told),
+		cmocka_unit_test(what_was_done_stands_beside_the_incident),
+		cmocka_unit_test(what_was_done_is_shown_by_full_alone),
+		cmocka_unit_test(mails_are_checked_and_written_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

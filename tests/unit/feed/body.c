@@ -395,6 +395,126 @@ static void what_is_withheld_depends_on_the_form(void **state)
 	assert_int_equal(jk_body_withheld(JK_GROUP_COUNT_OLD, none), none);
 }
 
+static const char step[] = "AMBULANCE accepted";
+
+/* The sample with WORK. */
+static struct sealed seal_work(struct sealed *of)
+{
+	struct sealed sealed = {.arena = jk_arena_new(ARENA_BYTES)};
+
+	assert_int_equal(jk_body_add_work((struct jk_span){.data = of->body, .size = of->size},
+				 (struct jk_span){.data = step, .size = sizeof step - 1}, sealed.arena, sealed.commitment,
+				 &sealed.body, &sealed.size),
+		JK_OK);
+	return sealed;
+}
+
+static void work_is_added_to_what_is_stored(void **state)
+{
+	(void)state;
+	struct sealed sample = seal_sample(), work = seal_work(&sample), again = seal_work(&work);
+	Jukwaa__V1__EventBody *before = jukwaa__v1__event_body__unpack(NULL, sample.size, sample.body);
+	Jukwaa__V1__EventBody *body = jukwaa__v1__event_body__unpack(NULL, work.size, work.body);
+
+	assert_int_equal(body->n_groups, JK_GROUP_MAX);
+	assert_int_equal(body->stored_apart, 0); /* stays with the report */
+	assert_true(jk_body_verify(body, work.commitment));
+	assert_memory_not_equal(work.commitment, sample.commitment, 32);
+	for (int i = 0; i < JK_GROUP_COUNT; i++) {
+		assert_int_equal(body->groups[i]->content.len, before->groups[i]->content.len);
+		assert_memory_equal(body->groups[i]->salt.data, before->groups[i]->salt.data, before->groups[i]->salt.len);
+		assert_memory_equal(body->groups[i]->digest.data, before->groups[i]->digest.data, before->groups[i]->digest.len);
+	}
+	assert_int_equal(body->groups[JK_GROUP_WORK - 1]->tag, JK_GROUP_WORK);
+	assert_int_equal(jk_body_work(body).size, sizeof step - 1);
+	assert_memory_equal(jk_body_work(body).data, step, sizeof step - 1);
+	assert_int_equal(jk_body_work(before).size, 0);
+	/* What was done before is no part of it; each has a salt of its own. */
+	assert_int_equal(again.size, work.size);
+	assert_memory_not_equal(again.commitment, work.commitment, 32);
+	jukwaa__v1__event_body__free_unpacked(before, NULL);
+	jukwaa__v1__event_body__free_unpacked(body, NULL);
+	jk_arena_free(&sample.arena);
+	jk_arena_free(&work.arena);
+	jk_arena_free(&again.arena);
+}
+
+static void work_is_not_added_to_what_is_no_body_of_ours(void **state)
+{
+	(void)state;
+	struct sealed sample = seal_sample();
+	const struct jk_span work = {.data = step, .size = sizeof step - 1};
+	struct jk_arena *small = jk_arena_new(sample.size);
+	uint8_t commitment[32];
+	const uint8_t *body;
+	size_t size;
+
+	assert_int_equal(jk_body_add_work((struct jk_span){.data = old_body, .size = sizeof old_body}, work, sample.arena,
+				 commitment, &body, &size),
+		JK_BROKEN);
+	assert_int_equal(jk_body_add_work((struct jk_span){.data = sample.body, .size = sample.size / 2}, work, sample.arena,
+				 commitment, &body, &size),
+		JK_BROKEN);
+	assert_int_equal(jk_body_add_work((struct jk_span){0}, work, sample.arena, commitment, &body, &size), JK_BROKEN);
+	assert_int_equal(jk_body_add_work((struct jk_span){.data = sample.body, .size = sample.size}, work, small, commitment,
+				 &body, &size),
+		JK_BROKEN);
+	jk_arena_free(&small);
+	jk_arena_free(&sample.arena);
+}
+
+/* Decisions and filters see the incident, whatever was done about it. */
+static void the_label_of_work_is_the_incidents(void **state)
+{
+	(void)state;
+	struct sealed sample = seal_sample(), work = seal_work(&sample);
+	struct jk_event_label label, expected;
+
+	assert_int_equal(jk_body_label(sample.body, sample.size, sample.arena, &expected), JK_OK);
+	assert_int_equal(jk_body_label(work.body, work.size, work.arena, &label), JK_OK);
+	assert_int_equal(label.group_count, JK_GROUP_MAX);
+	assert_string_equal(label.agency_code, expected.agency_code);
+	assert_string_equal(label.headline, expected.headline);
+	assert_int_equal(label.label.categories, expected.label.categories);
+	assert_int_equal(label.label.tlp, expected.label.tlp);
+	assert_int_equal(label.label.scope, expected.label.scope);
+	assert_int_equal(label.severity, expected.severity);
+	assert_int_equal(label.status, expected.status);
+	assert_true(label.expires_us == expected.expires_us);
+	assert_int_equal(jk_body_withheld(JK_GROUP_MAX, BIT(JK_GROUP_WORK)), BIT(JK_GROUP_WORK));
+	jk_arena_free(&sample.arena);
+	jk_arena_free(&work.arena);
+}
+
+static void a_copy_of_work_shows_what_is_allowed_and_verifies(void **state)
+{
+	(void)state;
+	struct sealed sample = seal_sample(), work = seal_work(&sample);
+
+	for (uint32_t withheld = 0; withheld < BIT(JK_GROUP_MAX + 1); withheld += 2) {
+		struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
+		Jukwaa__V1__EventBody *copy = jk_body_copy(work.body, work.size, withheld, arena);
+		uint8_t packed[4096];
+		size_t size;
+		assert_non_null(copy);
+		assert_int_equal(copy->n_groups, JK_GROUP_MAX);
+		assert_true(jk_body_verify(copy, work.commitment));
+		for (int i = 0; i < JK_GROUP_MAX; i++) {
+			bool shown = (withheld >> (i + 1) & 1) == 0 && !is_protected(i + 1);
+			assert_int_equal(copy->groups[i]->digest.len, shown ? 0 : 32);
+			assert_int_equal(copy->groups[i]->salt.len, shown ? JK_SALT_BYTES : 0);
+		}
+		size = jukwaa__v1__event_body__pack(copy, packed);
+		assert_true(holds(packed, size, step) == ((withheld & BIT(JK_GROUP_WORK)) == 0));
+		assert_true((jk_body_work(copy).size > 0) == ((withheld & BIT(JK_GROUP_WORK)) == 0));
+		copy->n_groups = JK_GROUP_COUNT; /* WORK cannot be left out */
+		assert_false(jk_body_verify(copy, work.commitment));
+		jk_arena_free(&arena);
+	}
+	jk_arena_free(&sample.arena);
+	jk_arena_free(&work.arena);
+}
+
 /* Field 15, length-delimited, "SMUGGLED": once beside the groups, once inside the first. */
 static void unknown_fields_do_not_pass(void **state)
 {
@@ -486,6 +606,10 @@ int main(void)
 		cmocka_unit_test(an_old_body_is_read_as_before),
 		cmocka_unit_test(an_old_body_shows_all_or_times),
 		cmocka_unit_test(what_is_withheld_depends_on_the_form),
+		cmocka_unit_test(work_is_added_to_what_is_stored),
+		cmocka_unit_test(work_is_not_added_to_what_is_no_body_of_ours),
+		cmocka_unit_test(the_label_of_work_is_the_incidents),
+		cmocka_unit_test(a_copy_of_work_shows_what_is_allowed_and_verifies),
 		cmocka_unit_test(unknown_fields_do_not_pass),
 		cmocka_unit_test(broken_bodies_do_no_harm),
 	};

@@ -236,7 +236,8 @@ static void a_group_with_foreign_fields_is_not_its_own(void **state)
 		{JK_GROUP_WORDS, "\x4a\x03\x0a\x01s", 5, false},  /* reporter.name */
 		{JK_GROUP_WORDS, "\x08\x01", 2, false},           /* identity, as a number */
 		{JK_GROUP_TIMES, "\x08", 1, false},               /* cut */
-		{JK_GROUP_COUNT + 1, "", 0, false},
+		{JK_GROUP_WORK, "", 0, false},                    /* in a body of thirteen groups there is none */
+		{JK_GROUP_MAX + 1, "", 0, false},
 		{0, "", 0, false},
 	};
 
@@ -247,6 +248,32 @@ static void a_group_with_foreign_fields_is_not_its_own(void **state)
 	/* In bodies of ten groups each is the whole message. */
 	assert_true(jk_parts_own(JK_GROUP_COUNT_OLD, JK_GROUP_IDENTITY, (struct jk_span){"\x12\x01s", 3}));
 	assert_false(jk_parts_own(JK_GROUP_COUNT_OLD, JK_GROUP_IDENTITY, (struct jk_span){"\x12\x02s", 3}));
+}
+
+/* Work is a message of its own: no field of it is another group's. The others are as in a body of thirteen. */
+static void work_is_its_own_group(void **state)
+{
+	static const struct {
+		int tag;
+		const char *content;
+		size_t size;
+		bool own;
+	} rows[] = {
+		{JK_GROUP_WORK, "", 0, true},
+		{JK_GROUP_WORK, "\x08\x01\x12\x03KPS", 7, true}, /* at_us, agency */
+		{JK_GROUP_WORK, "\x7a\x01s", 3, true},           /* of a later version */
+		{JK_GROUP_WORK, "\x12\x04KPS", 5, false},        /* cut */
+		{JK_GROUP_IDENTITY, "\x0a\x03KPS", 5, true},
+		{JK_GROUP_IDENTITY, "\x12\x01s", 3, false}, /* sender: REGISTRATION */
+		{JK_GROUP_WORDS, "\x72\x01s", 3, true},     /* field 14 of Incident: none that this version knows */
+		{JK_GROUP_MAX + 1, "", 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (jk_parts_own(JK_GROUP_MAX, rows[i].tag, (struct jk_span){rows[i].content, rows[i].size}) != rows[i].own)
+			fail_msg("row %zu", i);
+	assert_false(jk_parts_own(JK_GROUP_COUNT_OLD, JK_GROUP_WORK, (struct jk_span){"", 0}));
 }
 
 static void a_full_arena_is_told(void **state)
@@ -271,6 +298,7 @@ int main(void)
 		cmocka_unit_test(no_free_text_is_where_profiles_look),
 		cmocka_unit_test(what_is_empty_has_no_group),
 		cmocka_unit_test(a_group_with_foreign_fields_is_not_its_own),
+		cmocka_unit_test(work_is_its_own_group),
 		cmocka_unit_test(a_full_arena_is_told),
 	};
 	return cmocka_run_group_tests_name("feed parts", tests, set_up, tear_down);

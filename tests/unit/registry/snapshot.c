@@ -68,6 +68,17 @@ static const struct registry_name isos[] = {{"KE-30", "047"}, {"KE-28", "001"}, 
 static const struct registry_name constituencies[] = {{"290", "047"}, {"001", "001"}};
 static const struct registry_name aliases[] = {{"nairobi", "047"}, {"muranga", "021"}, {"kiambu", "022"}};
 
+static const struct jk_duty_rule duty_rules[] = {{.rule_id = 3, .rank = 20, .discipline = "FIRE", .answer_s = 60},
+	{.rule_id = 2, .rank = 10, .discipline = "POLICE"}, {.rule_id = 1, .rank = 10, .discipline = "AMBULANCE"}};
+static const struct registry_duty_desk_row duty_desks[] = {{{.county = "047", .discipline = "POLICE", .rank = 2}, NPS_DESK},
+	{{.county = "047", .discipline = "POLICE", .rank = 1}, SHUT_DESK},
+	{{.county = "047", .discipline = "POLICE", .rank = 1}, KRCS_DESK},
+	{{.county = "047", .discipline = "AMBULANCE", .rank = 9}, KRCS_DESK},
+	{{.county = "001", .discipline = "POLICE", .rank = 9}, NPS_DESK}};
+static const struct registry_escalation_row escalations[] = {
+	{{.escalation_id = 2, .role = JK_ROLE_NATIONAL, .after_s = 600}, NPS_DESK},
+	{{.escalation_id = 1, .role = JK_ROLE_COUNTY_COMMISSIONER, .county = "047"}, GONE_DESK}};
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static struct registry_rows sample_rows(void)
@@ -90,7 +101,13 @@ static struct registry_rows sample_rows(void)
 		.border_count = COUNT(borders),
 		.isos = {isos, COUNT(isos)},
 		.constituencies = {constituencies, COUNT(constituencies)},
-		.aliases = {aliases, COUNT(aliases)}};
+		.aliases = {aliases, COUNT(aliases)},
+		.duty_rules = duty_rules,
+		.duty_rule_count = COUNT(duty_rules),
+		.duty_desks = duty_desks,
+		.duty_desk_count = COUNT(duty_desks),
+		.escalations = escalations,
+		.escalation_count = COUNT(escalations)};
 }
 
 static struct jk_registry *build(const struct registry_rows *rows)
@@ -124,8 +141,11 @@ static void rows_that_name_what_is_not_there_are_refused(void **state)
 	static const struct registry_key_row no_agency[] = {{.key_id = 1, .agency_id = 77, .desk_id = -1}};
 	static const struct registry_key_row no_desk[] = {{.key_id = 1, .agency_id = NPS, .desk_id = 77}};
 	static const struct registry_border no_county[] = {{"048", "047"}};
-	struct registry_rows broken[4] = {sample_rows(), sample_rows(), sample_rows(), sample_rows()};
-	static const char *const fields[] = {"agency", "agency", "desk", "neighbour"};
+	static const struct registry_duty_desk_row no_duty_desk[] = {{{.county = "047"}, 77}};
+	static const struct registry_escalation_row no_told_desk[] = {{{.role = JK_ROLE_NATIONAL}, 77}};
+	struct registry_rows broken[6] = {
+		sample_rows(), sample_rows(), sample_rows(), sample_rows(), sample_rows(), sample_rows()};
+	static const char *const fields[] = {"agency", "agency", "desk", "neighbour", "duty_desk", "escalation"};
 	struct jk_registry *registry;
 	struct jk_refusal refusal;
 
@@ -133,7 +153,9 @@ static void rows_that_name_what_is_not_there_are_refused(void **state)
 	broken[1].keys = no_agency, broken[1].key_count = 1;
 	broken[2].keys = no_desk, broken[2].key_count = 1;
 	broken[3].borders = no_county, broken[3].border_count = 1;
-	for (int i = 0; i < 4; i++) {
+	broken[4].duty_desks = no_duty_desk, broken[4].duty_desk_count = 1;
+	broken[5].escalations = no_told_desk, broken[5].escalation_count = 1;
+	for (int i = 0; i < 6; i++) {
 		assert_int_equal(registry_build(&broken[i], &registry, &refusal), JK_BROKEN);
 		assert_null(registry);
 		assert_string_equal(refusal.field, fields[i]);
@@ -291,6 +313,35 @@ static void places_are_found_by_code_and_spelling(void **state)
 	drop(registry);
 }
 
+static void duties_stand_in_the_order_they_are_asked(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *county, *discipline;
+		int32_t desk_id;
+	} asked[] = {{"001", "POLICE", NPS_DESK}, {"047", "AMBULANCE", KRCS_DESK}, {"047", "POLICE", KRCS_DESK},
+		{"047", "POLICE", SHUT_DESK}, {"047", "POLICE", NPS_DESK}};
+	struct jk_registry *registry = build_sample();
+
+	assert_int_equal(registry->duty_rule_count, 3);
+	for (int32_t i = 0; i < 3; i++)
+		assert_int_equal(registry->duty_rules[i].rule_id, i + 1);
+	assert_int_equal(registry->duty_rules[2].answer_s, 60);
+	assert_int_equal(registry->duty_desk_count, COUNT(asked));
+	for (size_t i = 0; i < COUNT(asked); i++) {
+		assert_string_equal(registry->duty_desks[i].county, asked[i].county);
+		assert_string_equal(registry->duty_desks[i].discipline, asked[i].discipline);
+		assert_int_equal(registry->duty_desks[i].desk->desk_id, asked[i].desk_id);
+	}
+	/* A desk that is revoked stays on the list, as what it is. */
+	assert_true(registry->duty_desks[3].desk->revoked);
+	assert_int_equal(registry->escalation_count, 2);
+	assert_int_equal(registry->escalations[0].role, JK_ROLE_COUNTY_COMMISSIONER);
+	assert_true(registry->escalations[0].desk->revoked);
+	assert_string_equal(registry->escalations[1].desk->code, "NPS-047");
+	drop(registry);
+}
+
 static void the_door_opens_by_the_newest_snapshot(void **state)
 {
 	(void)state;
@@ -367,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_desk_has_its_own_rows_only),
 		cmocka_unit_test(decisions_use_the_keys_desk_realm_and_rows),
 		cmocka_unit_test(places_are_found_by_code_and_spelling),
+		cmocka_unit_test(duties_stand_in_the_order_they_are_asked),
 		cmocka_unit_test(the_door_opens_by_the_newest_snapshot),
 		cmocka_unit_test(swapping_under_readers_is_safe),
 	};

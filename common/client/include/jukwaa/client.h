@@ -157,8 +157,10 @@ struct jukwaa_event {
 	const char *stream;
 	uint64_t seq;
 	uint32_t epoch;
-	/* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR ERASED; in mailboxes DELIVERED LAGGING. RECALLED: the copy of the
-	 * incident held here no longer holds, and the desk may have no newer one; ids alone, labels and commitment are empty. */
+	/* INCIDENT UPDATE CANCEL HISTORY MOVED_AWAY ACK ERROR ERASED; CASE_STATE DUTY UNIT AID: something was done about the
+	 * incident, the groups are those of its newest revision, and "work" in `json` says what, where it is shown. In mailboxes
+	 * DELIVERED LAGGING OPENED ACTED UNANSWERED. RECALLED: the copy of the incident held here no longer holds, and the desk
+	 * may have no newer one; ids alone, labels and commitment are empty. */
 	const char *kind;
 	char event_id[37], incident_id[37];
 	int64_t revision, recorded_at_us;
