@@ -210,7 +210,6 @@ const struct cli_command cli_commands[] = {
 		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
 		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
 		false},
-	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
 	{"case", "list|show ID|similar ID|export|figures --purpose WORD [OPTIONS]", "the cases opened for incidents", cli_case,
 		case_options, "list show similar export figures",
 		"Who read which case, when, what for and under which agreement is recorded before the answer\n"

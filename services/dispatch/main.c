@@ -11,8 +11,7 @@ struct settings {
 	struct jk_daemon_settings daemon;
 	const char *listen, *database, *key_file, *hint_sockets, *head_file;
 	enum jk_realm realm;
-	int64_t cache_mib, lag_after_s, lag_again_s, closed_keep_s;
-	int64_t snapshot_grace_s, cache_mib, lag_after_s, lag_again_s;
+	int64_t cache_mib, lag_after_s, lag_again_s, closed_keep_s, snapshot_grace_s;
 };
 
 static const struct jk_setting table[] = {
