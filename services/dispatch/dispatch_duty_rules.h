@@ -28,6 +28,7 @@ enum dispatch_duty_event {
 	DISPATCH_DUTY_NOBODY, /* there is none left in this round */
 	DISPATCH_DUTY_LATE,   /* an offer was not answered in time */
 	DISPATCH_DUTY_SAY,    /* it is time to tell the publisher again */
+	DISPATCH_DUTY_LOST,   /* the desk that has it was revoked */
 	DISPATCH_DUTY_ACCEPT,
 	DISPATCH_DUTY_DECLINE,
 	DISPATCH_DUTY_HAND_OVER,

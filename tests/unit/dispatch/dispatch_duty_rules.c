@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,7 @@ static void every_command_in_every_state(void **state)
 		{DISPATCH_DUTY_NOBODY, 0, "-U-----"},
 		{DISPATCH_DUTY_LATE, ASKED, "--WH---"},
 		{DISPATCH_DUTY_SAY, 0, "-WO-W--"},
+		{DISPATCH_DUTY_LOST, 0, "---W---"},
 	};
 	static const char letters[] = "NWOHUCD";
 
@@ -255,8 +257,28 @@ static void whatever_comes_the_promises_hold(void **state)
 	}
 }
 
+/* With JUKWAA_PRINT set: the table as services/dispatch/README.md shows it. */
+static void print_table(void)
+{
+	static const char *const events[DISPATCH_DUTY_EVENTS] = {"open", "close", "next", "nobody", "late", "say", "lost",
+		"ACCEPT", "DECLINE", "HAND_OVER", "COMPLETE", "ACKNOWLEDGE"};
+	static const char *const guards[DISPATCH_DUTY_GUARDS] = {
+		"", "asked", "holder", "was asked", "told", "publisher not told yet"};
+
+	for (size_t i = 0; i < dispatch_duty_rules_count; i++) {
+		const struct dispatch_duty_rule *rule = &dispatch_duty_rules[i];
+
+		printf("| %s | %s | %s | %s | %s |\n", jk_words_name(&dispatch_duty_states, (int)rule->from), events[rule->event],
+			guards[rule->guard], jk_words_name(&dispatch_duty_states, (int)rule->to), rule->why);
+	}
+}
+
 int main(void)
 {
+	if (getenv("JUKWAA_PRINT") != NULL) {
+		print_table();
+		return 0;
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(why_it_was_refused),
 		cmocka_unit_test(every_command_in_every_state),
