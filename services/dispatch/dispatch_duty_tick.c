@@ -15,6 +15,7 @@ enum {
 	COUNT_MS = 5000,
 	FORGET_MS = 60000,
 	ASKED_MAX = 4096, /* desks in one round */
+	ASIDE_MAX = 4,
 	LOG_EVERY_MS = 10000,
 };
 
@@ -209,12 +210,21 @@ static void pass_by(struct dispatch_tick *tick)
 	tick->single = true;
 }
 
+/* Where much is due, another dispatcher takes the first of it too: the next look begins further down. */
+static void step_aside(struct dispatch_tick *tick)
+{
+	if (tick->due == DISPATCH_DUTY_DUE_MAX)
+		tick->past = DISPATCH_DUTY_DUE_MAX * (jk_id_new().bytes[15] % ASIDE_MAX);
+}
+
 static void on_stored(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
 
 	if (outcome->status == JK_BROKEN)
 		pass_by(&duties->tick);
+	else if (outcome->status == JK_RETRY && !duties->tick.single)
+		step_aside(&duties->tick);
 	if (has_failed(&duties->tick, outcome, "store"))
 		return;
 	dispatch_duty_count(duties, &duties->tick.steps);
@@ -277,7 +287,9 @@ static void on_due(void *arg, const struct jk_db_outcome *outcome)
 			tick->due = add_found(tick, outcome->results[2]);
 	}
 	tick->stage = tick->due > 0 ? DISPATCH_TICK_FOUND : DISPATCH_TICK_IDLE;
-	if (tick->due == 0) {
+	if (tick->due == 0)
+		tick->woken = tick->woken || (tick->past > 0 && !tick->single);
+	if (tick->due == 0 || !tick->single) {
 		tick->single = false;
 		tick->past = 0;
 	}
