@@ -46,7 +46,7 @@ static int fail_call(const struct jukwaa_connection *connection, int status, con
 	if (status != JUKWAA_E_REFUSED || size >= sizeof code)
 		return cli_link_fail(connection, status, "", "", reason);
 	memcpy(code, reason, size);
-	if (strcmp(code, "NOT_FOUND") == 0)
+	if (strcmp(code, "NOT_FOUND") == 0 && strncmp(reason + size, " desk", strlen(" desk")) != 0)
 		return cli_fail(CLI_REFUSED, NULL, "NOT_FOUND: there is no such %s for this key", what);
 	return cli_link_fail(connection, status, code, "", reason + size + (reason[size] != '\0'));
 }
