@@ -41,6 +41,9 @@ static const struct cli_option watch_options[] = {
 	{"--min-severity", "WORD", "this or worse", SEVERITY_WORDS},
 	{"--include-test", NULL, "also events with status TEST and SYSTEM", NULL},
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
+	{"--snapshot", NULL, "first the incidents that are open, the gravest first; then what comes after", NULL},
+	{"--include-closed", NULL, "with --snapshot: also those closed within a day", NULL},
+	{"--backfill", "AGREEMENT", "only what this agreement gives, from the beginning up to now", NULL},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
 	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
@@ -53,11 +56,20 @@ static const struct cli_option watch_options[] = {
 	{0},
 };
 static const struct cli_option case_options[] = {
-	{"--county", "CODE", "list: of this county; may be given again", NULL},
-	{"--state", "STATE", "list: in this state",
+	{"--county", "CODE", "list, export, figures: of this county; may be given again", NULL},
+	{"--constituency", "CODE", "list, export: of this constituency", NULL},
+	{"--category", "WORD", "list, export: of this category", CATEGORY_WORDS},
+	{"--min-severity", "WORD", "list, export: this or worse", SEVERITY_WORDS},
+	{"--agency", "CODE", "list, export, figures: reported by this agency", NULL},
+	{"--state", "STATE", "list, export: in this state; may be given again",
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
-	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
-	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--open", NULL, "list, export: neither resolved nor closed nor merged", NULL},
+	{"--from", "TIME", "list, export, figures: opened from then on (2026-11-27, or with time)", NULL},
+	{"--to", "TIME", "list, export, figures: opened before then", NULL},
+	{"--include-test", NULL, "list, export: also those of status TEST and SYSTEM", NULL},
+	{"--limit", "N", "list: at most so many, newest first (50); similar: at most so many (10)", NULL},
+	{"--format", "FORMAT", "export: csv (default), geojson or json", "csv geojson json"},
+	{"--headlines", NULL, "export: with headlines, where they may be shown", NULL},
 	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
 		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
 	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
@@ -198,10 +210,14 @@ const struct cli_command cli_commands[] = {
 		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
 		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
 		false},
-	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
+	{"case", "list|show ID|similar ID|export|figures --purpose WORD [OPTIONS]", "the cases opened for incidents", cli_case,
+		case_options, "list show similar export figures",
 		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
 		"comes; jukwaa admin access list shows it to auditors.\n\n"
-		"  jukwaa case list --purpose response --county 047 --state NEW\n"
+		"  jukwaa case list --purpose response --county 047 --open\n"
+		"  jukwaa case similar 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose response\n"
+		"  jukwaa case export --purpose statistics --format geojson --from 2026-11-01 > cases.geojson\n"
+		"  jukwaa case figures --purpose statistics --county 047\n"
 		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
 	{"unit", "VERB [CODE] [OPTIONS]", "the agency's units: where they are, what they do, which is nearest", cli_unit,

@@ -25,7 +25,11 @@ static void on_acked(void *arg, const struct dispatch_subscription *subscription
 		.stream = stream->name,
 		.up_to_seq = delivery->position.seq};
 
-	jk_metric_add(dispatch->metrics.acked, 1);
+	jk_metric_add(dispatch->metrics.acked, delivery->sent != DISPATCH_SENT_END);
+	if (delivery->sent == DISPATCH_SENT_ITEM)
+		dispatch_snapshot_acked(subscription, delivery);
+	if (delivery->sent != DISPATCH_SENT_EVENT)
+		return;
 	if (subscription->desk_id >= 0 && delivery->agency_id >= 0 && stream->name[0] != '@')
 		(void)dispatch_receipts_add(dispatch->writing.receipts, &receipt);
 }
@@ -49,6 +53,7 @@ static void on_ack(void *service, const struct jk_request *request)
 		return;
 	}
 	JK_CRASH_POINT("dispatch_after_ack", NULL);
+	dispatch_snapshot_settle(dispatch, subscription);
 	if (subscription->unacked_bytes < before)
 		subscription->idle_since = 0;
 }
@@ -282,6 +287,7 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->protected_bytes =
 		jk_metric_gauge("jukwaa_dispatch_protected_bytes", "", "Protected groups in memory, on their way into a copy.");
 	m->erasures = jk_metric_counter("jukwaa_dispatch_erasures_total", "", "Erasures after which memory was cleared.");
+	m->snapshots = jk_metric_counter("jukwaa_dispatch_snapshots_total", "", "Snapshots and backfills told to their end.");
 	m->failures = jk_metric_counter(
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
 }
@@ -430,6 +436,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_lag_done(dispatch);
 	dispatch_lagging_done(dispatch);
 	dispatch_recall_done(dispatch);
+	dispatch_snapshot_done(dispatch);
 	dispatch_terms_done(&dispatch->terms);
 	dispatch_parcel_done(&dispatch->parcel);
 	free(dispatch);

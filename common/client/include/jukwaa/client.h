@@ -137,8 +137,10 @@ struct jukwaa_subscription {
 	const char *const *categories; /* "FIRE", …; none: all */
 	size_t category_count;
 	const char *minimum_severity; /* "SEVERE": that or worse; NULL: all */
-	const char *from;             /* "now" (NULL), "beginning", or a token from jukwaa_subscriber_token */
-	const char *cursor;           /* name of a durable cursor kept by the service; NULL: none */
+	/* "now" (NULL), "beginning", "snapshot" (first the incidents that are open, the gravest first, then SNAPSHOT_END, then
+	 * what comes after exactly that), or a token from jukwaa_subscriber_token. */
+	const char *from;
+	const char *cursor; /* name of a durable cursor kept by the service; NULL: none */
 	/* File that holds the newest token; read at start (it wins over `from` when it exists), replaced (write, fsync, rename)
 	 * by each acknowledgement, at most every 200 ms and at close. NULL: none. */
 	const char *resume_file;
@@ -148,7 +150,12 @@ struct jukwaa_subscription {
 	/* File to which the signed heads that the exchange tells are added, one JSON object a line: whoever keeps it can later
 	 * show that history was not rewritten (jukwaa evidence verify --heads). NULL: none. */
 	const char *heads_file;
-	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
+	bool skip_json;      /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
+	bool include_closed; /* the snapshot also has incidents closed within the exchange's grace time (a day), in their last
+				state */
+	/* Code of an agreement, for what it newly gives: only what the desk may have under it, from the beginning up to now, then
+	 * SNAPSHOT_END and nothing more. `from`, `cursor` and `mailbox` do not go with it. NULL: none. */
+	const char *backfill;
 };
 
 /* One event; valid until the next call on the subscriber. */
@@ -161,7 +168,7 @@ struct jukwaa_event {
 	 * incident, the groups are those of its newest revision, and "work" in `json` says what, where it is shown. In mailboxes
 	 * DELIVERED LAGGING OPENED ACTED UNANSWERED. RECALLED: the copy of the incident held here no longer holds, and the desk
 	 * may have no newer one; ids alone, labels and commitment are empty. */
-	const char *kind;
+	const char *kind; /* also SNAPSHOT_END: all that is open, or of a backfill, was given; acknowledge it like an event */
 	char event_id[37], incident_id[37];
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
@@ -185,6 +192,13 @@ struct jukwaa_event {
 	const char *profile;     /* what it shows, "COARSE_PLACE@1"; "": the agency's own */
 	uint32_t retention_days; /* how long it may be kept; 0: the agreement sets no limit */
 	bool redistribution;     /* it may be passed on */
+	/* Part of a snapshot: what is known of the incident, whatever the number; and its end. snapshot_begins: it is the first
+	 * of it (the end, where nothing is open): after a broken link a snapshot that was not complete starts anew, and what was
+	 * given of it before counts no more. */
+	bool snapshot, snapshot_begins;
+	const char *case_state;  /* of a snapshot: NEW TRIAGED … where it may be shown, else "" */
+	bool closed;             /* of a snapshot: it is over */
+	uint64_t snapshot_count; /* of SNAPSHOT_END: how many came before it */
 };
 
 JUKWAA_API int jukwaa_subscriber_open(const struct jukwaa_connection *connection, const struct jukwaa_subscription *subscription,
