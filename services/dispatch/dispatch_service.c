@@ -248,7 +248,8 @@ static void on_end(void *service, struct jk_session *session)
 {
 	dispatch_subscribe_forget(service, session->number);
 	dispatch_subscription_end(service, session);
-	dispatch_duty_forget(((struct dispatch *)service)->duties, session->number);
+	if (((struct dispatch *)service)->duties != NULL) /* they are closed before the sessions */
+		dispatch_duty_forget(((struct dispatch *)service)->duties, session->number);
 }
 
 static uint32_t epoch_of(void *service)
