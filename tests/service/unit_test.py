@@ -38,7 +38,9 @@ def setUpModule():
 
 
 def tearDownModule():
+    alive = dispatch.process.poll() is None
     stack.stop()
+    assert alive, dispatch.log()[-6000:]
 
 
 def km(a, b):
