@@ -5,6 +5,9 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/duty.pb-c.h"
+#include "jukwaa/v1/find.pb-c.h"
+#include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "jukwaa/v1/unit.pb-c.h"
 #include "json/json_map.h"
@@ -28,11 +31,20 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	COMMAND(offer_command, OFFER_COMMAND),
+	QUESTION(offer_list, OFFER_LIST, offer_listed, OFFER_LISTED),
+	COMMAND(incident_mark, INCIDENT_MARK),
+	QUESTION(case_list, CASE_LIST, case_listed, CASE_LISTED),
+	QUESTION(case_export, CASE_EXPORT, case_exported, CASE_EXPORTED),
+	QUESTION(case_figures, CASE_FIGURES, case_figures_told, CASE_FIGURES_TOLD),
+	QUESTION(case_similar, CASE_SIMILAR, case_similar_found, CASE_SIMILAR_FOUND),
 	COMMAND(unit_command, UNIT_COMMAND),
 	QUESTION(unit_list, UNIT_LIST, unit_listed, UNIT_LISTED),
 	QUESTION(unit_recommend, UNIT_RECOMMEND, unit_recommended, UNIT_RECOMMENDED),
 	COMMAND(aid_command, AID_COMMAND),
 	QUESTION(aid_list, AID_LIST, aid_listed, AID_LISTED),
+	COMMAND(case_command, CASE_COMMAND),
+	QUESTION(case_states, CASE_STATES, case_states_told, CASE_STATES_TOLD),
 	{NULL, 0, 0, NULL},
 };
 

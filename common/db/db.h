@@ -21,7 +21,7 @@ struct jk_db_statement {
 	int params;
 };
 
-enum { JK_DB_PARAMS_MAX = 24, JK_DB_STEPS_MAX = 20 };
+enum { JK_DB_PARAMS_MAX = 32, JK_DB_STEPS_MAX = 20 };
 struct jk_db_step {
 	const struct jk_db_statement *statement;
 	const char *values[JK_DB_PARAMS_MAX]; /* binary; NULL is SQL NULL; borrowed until the job is done */

@@ -52,7 +52,9 @@ static bool is_prepared(const struct jk_db *db, const struct jk_db_statement *st
 
 static bool send_step(struct jk_db *db, const struct jk_db_step *step, size_t index)
 {
-	static const int binary[JK_DB_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	static const int binary[] = {
+		1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	_Static_assert(sizeof binary / sizeof *binary == JK_DB_PARAMS_MAX, "all are binary");
 	const struct jk_db_statement *statement = step->statement;
 	struct db_job *job = &db->job;
 	assert(statement->params <= JK_DB_PARAMS_MAX);

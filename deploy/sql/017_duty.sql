@@ -64,6 +64,7 @@ END $$;
 -- opens it; only then somebody learns of it. version moves with every change; each change is guarded by it.
 -- holder, asked, shift_to: desks. asked: to whom it is offered now (of one that has a holder: by the holder). shift_to: to whom
 -- it is to be handed over with all that the holder has.
+-- severity: as when it was made or changed last, so that life in danger comes first.
 -- due_at: when the next desk is asked; say_at: when the publisher is told (again); escalate_at: when a role is told. A clock that
 -- jumps brings them early or late, and nothing else: who is the holder depends on no clock.
 CREATE TABLE dispatch.duty (
@@ -73,6 +74,7 @@ CREATE TABLE dispatch.duty (
   discipline   text COLLATE "C" NOT NULL,
   version      integer NOT NULL DEFAULT 0,
   state        smallint NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 6),
+  severity     smallint NOT NULL DEFAULT 0,
   answer_s     integer NOT NULL CHECK (answer_s > 0),
   again_s      integer NOT NULL CHECK (again_s > 0),
   holder       integer,

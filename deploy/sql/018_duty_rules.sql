@@ -70,9 +70,32 @@ GRANT INSERT, UPDATE (after_s, again_s, revoked_at) ON registry.escalation TO ju
 CREATE TABLE dispatch.opened (
   incident_id uuid NOT NULL,
   desk_id     integer NOT NULL REFERENCES registry.desk,
+  -- The command that said it first, and what it was made of.
+  command_id  uuid NOT NULL UNIQUE,
+  digest      bytea NOT NULL CHECK (octet_length(digest) = 32),
   opened_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (incident_id, desk_id)
 );
-GRANT SELECT, INSERT, DELETE ON dispatch.opened TO jukwaa_dispatch;
+CREATE INDEX opened_by_age ON dispatch.opened (opened_at);
+
+-- Kept as long as disclosures, and while the incident is under legal hold.
+CREATE FUNCTION dispatch.forget_opened(p_max bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE n bigint;
+BEGIN
+  IF NOT meta.share_holds() THEN
+    RETURN 0;
+  END IF;
+  DELETE FROM dispatch.opened o WHERE o.ctid = ANY (ARRAY(
+    SELECT k.ctid FROM dispatch.opened k WHERE k.opened_at < meta.retention_cutoff('disclosure')
+       AND NOT EXISTS (SELECT FROM meta.held h WHERE h.incident_id = k.incident_id)
+     ORDER BY k.opened_at LIMIT p_max FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS n = ROW_COUNT;
+  RETURN n;
+END $$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dispatch FROM PUBLIC;
+GRANT SELECT, INSERT ON dispatch.opened TO jukwaa_dispatch;
+GRANT EXECUTE ON FUNCTION dispatch.forget_opened TO jukwaa_dispatch;
 GRANT SELECT ON dispatch.opened TO jukwaa_admin;
 RESET ROLE;

@@ -9,16 +9,8 @@
 
 #include "base/jk_id.h"
 #include "base/jk_words.h"
+#include "cases_life.h"
 
-/* jukwaa.v1.CaseState; cases_wire.c asserts that the numbers agree. */
-enum cases_state {
-	CASES_STATE_NONE = 0,
-	CASES_NEW = 1,
-	CASES_RESOLVED = 7,
-	CASES_CLOSED = 8,
-	CASES_MERGED = 10,
-	CASES_STATE_MAX = 10,
-};
 /* Sets of states: bit n is state n. Open is what still wants work. */
 enum {
 	CASES_STATES_ALL = (1 << (CASES_STATE_MAX + 1)) - 2,
@@ -34,6 +26,30 @@ enum cases_entry_kind {
 	CASES_LATE_REPORT = 4,
 	CASES_ACKNOWLEDGED = 5,
 	CASES_ERROR_REPORTED = 6,
+	/* What desks do: cases_life.h. */
+	CASES_ENTRY_MOVED = 16,
+	CASES_ENTRY_NUMBERED = 17,
+	CASES_ENTRY_LINKED = 18,
+	CASES_ENTRY_NOTE = 19,
+	CASES_ENTRY_TASK = 20,
+	CASES_ENTRY_EVIDENCE = 21,
+	CASES_ENTRY_TOOK_IN = 22,
+	/* What the feed says was done. */
+	CASES_ENTRY_DUTY = 23,
+	CASES_ENTRY_UNIT = 24,
+	CASES_ENTRY_AID = 25,
+};
+
+/* What an event of DUTY, UNIT or AID says was reached. */
+enum cases_milestone { CASES_NO_MILESTONE, CASES_WAS_ACCEPTED, CASES_WAS_DISPATCHED, CASES_WAS_ON_SCENE };
+/* Of such an event: who did it, and a packed jukwaa.v1.CaseEntry of what its line says beside. */
+enum { CASES_WORK_DETAIL_BYTES = 640 };
+struct cases_work {
+	enum cases_milestone milestone;
+	int64_t at_us;
+	char agency[CASES_CODE_BYTES], desk[CASES_CODE_BYTES];
+	size_t detail_size;
+	uint8_t detail[CASES_WORK_DETAIL_BYTES];
 };
 
 /* Room for the codes that a label names, parted by commas; those beyond it are not let in. */
@@ -68,6 +84,7 @@ struct cases_event {
 	int64_t revision, recorded_at_us;
 	struct cases_labels labels;
 	struct cases_place place;
+	struct cases_work work; /* of DUTY, UNIT and AID */
 };
 
 struct cases_case {
@@ -82,6 +99,7 @@ struct cases_case {
 	int64_t event_at_us; /* when event_id was recorded; 0: unknown */
 	struct cases_place place;
 	struct cases_steps steps;
+	struct cases_life life;
 };
 
 struct cases_entry {
@@ -91,6 +109,11 @@ struct cases_entry {
 	enum cases_entry_kind kind;
 	int64_t revision;
 	char agency[33];
+	/* Who did it; "" nobody of the exchange's members. hidden: only its own agency may know. */
+	char actor_agency[CASES_CODE_BYTES], actor_desk[CASES_CODE_BYTES];
+	bool hidden;
+	const uint8_t *detail; /* a packed jukwaa.v1.CaseEntry; NULL: none */
+	size_t detail_size;
 };
 
 /* A place in the list, newest first: what comes after it is older. */

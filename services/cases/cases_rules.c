@@ -28,6 +28,12 @@ const struct cases_rule cases_rules[] = {
 	{JK_EVENT_ACK,      CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ACKNOWLEDGED,           "a receipt says nothing about the incident's state"},
 	{JK_EVENT_ERROR,    CASES_NEWER,     false, CASES_NOTHING, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
 	{JK_EVENT_ERROR,    CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ERROR_REPORTED,         "a complaint about a message, not about the incident"},
+	{JK_EVENT_DUTY,     CASES_NEWER,     false, CASES_NOTHING, CASES_STAYS,  CASES_ENTRY_DUTY,             "what was done about it; the report itself is as it was"},
+	{JK_EVENT_DUTY,     CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ENTRY_DUTY,             "what was done about it; the report itself is as it was"},
+	{JK_EVENT_UNIT,     CASES_NEWER,     false, CASES_NOTHING, CASES_STAYS,  CASES_ENTRY_UNIT,             "what was done about it; the report itself is as it was"},
+	{JK_EVENT_UNIT,     CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ENTRY_UNIT,             "what was done about it; the report itself is as it was"},
+	{JK_EVENT_AID,      CASES_NEWER,     false, CASES_NOTHING, CASES_STAYS,  CASES_ENTRY_AID,              "what was done about it; the report itself is as it was"},
+	{JK_EVENT_AID,      CASES_NOT_NEWER, false, CASES_NOTHING, CASES_STAYS,  CASES_ENTRY_AID,              "what was done about it; the report itself is as it was"},
 	/* clang-format on */
 };
 const size_t cases_rules_count = sizeof cases_rules / sizeof *cases_rules;
@@ -75,6 +81,26 @@ static void fill_entry(struct cases_entry *ret_entry, struct cases_case *inciden
 		.revision = event->revision,
 	};
 	memcpy(ret_entry->agency, event->labels.agency, sizeof ret_entry->agency);
+	memcpy(ret_entry->actor_agency, event->work.agency, sizeof ret_entry->actor_agency);
+	memcpy(ret_entry->actor_desk, event->work.desk, sizeof ret_entry->actor_desk);
+	ret_entry->detail = event->work.detail_size ? event->work.detail : NULL;
+	ret_entry->detail_size = event->work.detail_size;
+}
+
+/* The first time, in whatever order the streams are read. */
+static void reach(struct cases_steps *steps, const struct cases_work *work)
+{
+	int64_t *const times[] = {
+		[CASES_WAS_ACCEPTED] = &steps->accepted_at_us,
+		[CASES_WAS_DISPATCHED] = &steps->dispatched_at_us,
+		[CASES_WAS_ON_SCENE] = &steps->on_scene_at_us,
+	};
+
+	if (work->milestone == CASES_NO_MILESTONE)
+		return;
+	int64_t *at_us = times[work->milestone];
+	if (*at_us == 0 || work->at_us < *at_us)
+		*at_us = work->at_us;
 }
 
 enum cases_entry_kind cases_rules_apply(
@@ -107,8 +133,10 @@ enum cases_entry_kind cases_rules_apply(
 		incident_case->opened_at_us = event->recorded_at_us;
 	if (event->recorded_at_us > incident_case->updated_at_us)
 		incident_case->updated_at_us = event->recorded_at_us;
-	if (entry != CASES_ENTRY_NONE)
+	if (entry != CASES_ENTRY_NONE) {
+		reach(&incident_case->steps, &event->work);
 		fill_entry(ret_entry, incident_case, event, entry);
+	}
 	return entry;
 }
 
@@ -185,8 +213,10 @@ void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld)
 	}
 	if (withheld >> JK_GROUP_TIMES & 1)
 		incident_case->place.occurred_at_us = 0;
-	if (withheld >> JK_GROUP_WORK & 1)
+	if (withheld >> JK_GROUP_WORK & 1) {
 		incident_case->steps = (struct cases_steps){0};
+		incident_case->life = (struct cases_life){0};
+	}
 	if (withheld >> JK_GROUP_HANDLING & 1)
 		labels->tlp = labels->scope = 0;
 }

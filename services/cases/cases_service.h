@@ -1,6 +1,6 @@
-/* cases_service.h: the half of cases that answers: CaseList and CaseShow, every case through the decision function,
- * every answer held until it is recorded. Not here: following the feed (cases_feed.h), recording (cases_record.h). Used from the
- * loop's thread; a question blocks it for at most two seconds. */
+/* cases_service.h: the half of cases that answers: questions, every case through the decision function, every answer
+ * held until it is recorded; commands are handed on. Not here: following the feed (cases_feed.h), recording (cases_record.h),
+ * commands (cases_command.h). Used from the loop's thread; a question blocks it for at most two seconds. */
 #pragma once
 
 #include "db/db.h"
@@ -8,13 +8,17 @@
 
 struct cases_service;
 
-/* Everything is borrowed; db is for questions alone, record_db for recording. JK_BROKEN: out of memory. */
+/* Each for one thing alone. */
+struct cases_service_dbs {
+	struct jk_db *questions, *record, *commands, *figures;
+};
+/* Everything is borrowed. JK_BROKEN: out of memory. */
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,
-	struct jk_db *db, struct jk_db *record_db, struct cases_service **ret_service) JK_MUST_CHECK;
+	const struct cases_service_dbs *dbs, struct cases_service **ret_service) JK_MUST_CHECK;
 void cases_service_close(struct cases_service **service_p);
 struct jk_sessions *cases_service_sessions(struct cases_service *service);
 /* At the end of each turn; and at least every 250 ms. */
 void cases_service_run(struct cases_service *service);
 void cases_service_on_timer(struct cases_service *service);
-/* Answers that wait for their record. */
+/* Answers that wait for their record, and commands. */
 size_t cases_service_waiting(const struct cases_service *service);

@@ -37,9 +37,16 @@ static const struct jk_db_statement load_entries = {
 #define ROWS                                                                                                                     \
 	"unnest($1::uuid[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::int2[], $7::int2[], $8::int2[], $9::int2[],"     \
 	" $10::int2[], $11::int2[], $12::int8[], $13::uuid[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],"       \
-	" $17::text[], $18::int4[], $19::float8[], $20::float8[], $21::text[], $22::timestamptz[])"                              \
+	" $17::text[], $18::int4[], $19::float8[], $20::float8[], $21::text[], $22::timestamptz[], $23::timestamptz[],"          \
+	" $24::timestamptz[], $25::timestamptz[])"                                                                               \
 	" AS u (case_id, version, entries, agency, counties, category, categories, severity, status, scope, tlp, revision,"      \
-	" event_id, opened_at, updated_at, event_at, named, loaded, lat, lon, constituency, occurred_at)"
+	" event_id, opened_at, updated_at, event_at, named, loaded, lat, lon, constituency, occurred_at,"                        \
+	" accepted_at, dispatched_at, on_scene_at)"
+
+/* The narrowest target for what it is; a few rows. */
+#define TARGET                                                                                                                   \
+	" LEFT JOIN LATERAL (SELECT k.triage_s, k.resolve_s FROM cases.target k WHERE k.category IN (0, u.category)"             \
+	" AND k.severity IN (0, u.severity) ORDER BY k.category DESC, k.severity DESC LIMIT 1) t ON true"
 
 /* Without ON CONFLICT: a case that is there after all is another follower's, fails the transaction, and is loaded with the next
  * try. (Half the cost of the statement with a conflict clause and a count.) */
@@ -47,10 +54,11 @@ static const struct jk_db_statement open_cases = {
 	.name = "cases_open",
 	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, entries, agency, counties, category,"
 	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named,"
-	       " lat, lon, constituency, occurred_at)"
+	       " lat, lon, constituency, occurred_at, target_triage_at, target_resolve_at)"
 	       " SELECT u.case_id, u.case_id, u.version, u.entries, u.agency, string_to_array(u.counties, ','), u.category,"
 	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at,"
-	       " u.event_at, string_to_array(u.named, ','), u.lat, u.lon, u.constituency, u.occurred_at FROM " ROWS,
+	       " u.event_at, string_to_array(u.named, ','), u.lat, u.lon, u.constituency, u.occurred_at,"
+	       " u.opened_at + t.triage_s * interval '1 s', u.opened_at + t.resolve_s * interval '1 s' FROM " ROWS TARGET,
 	.params = CASES_CASE_COLUMNS,
 };
 static const struct jk_db_statement change_cases = {
@@ -60,16 +68,22 @@ static const struct jk_db_statement change_cases = {
 	       " severity = u.severity, status = u.status, scope = u.scope, tlp = u.tlp, revision = u.revision,"
 	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at,"
 	       " event_at = u.event_at, named = string_to_array(u.named, ','), lat = u.lat, lon = u.lon,"
-	       " constituency = u.constituency, occurred_at = u.occurred_at FROM " ROWS
+	       " constituency = u.constituency, occurred_at = u.occurred_at, accepted_at = u.accepted_at,"
+	       " dispatched_at = u.dispatched_at, on_scene_at = u.on_scene_at,"
+	       " target_triage_at = CASE WHEN c.category = u.category AND c.severity = u.severity AND c.opened_at = u.opened_at"
+	       " THEN c.target_triage_at ELSE u.opened_at + t.triage_s * interval '1 s' END,"
+	       " target_resolve_at = CASE WHEN c.category = u.category AND c.severity = u.severity AND c.opened_at = u.opened_at"
+	       " THEN c.target_resolve_at ELSE u.opened_at + t.resolve_s * interval '1 s' END FROM " ROWS TARGET
 	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
-	       " SELECT cases.expect((SELECT count(*) FROM put), $23::int8)",
+	       " SELECT cases.expect((SELECT count(*) FROM put), $26::int8)",
 	.params = CASES_CASE_COLUMNS + 1,
 };
 static const struct jk_db_statement add_entries = {
 	.name = "cases_add_entries",
-	.sql = "INSERT INTO cases.entry (case_id, event_id, entry_no, at, kind, revision, agency)"
-	       " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::timestamptz[], $5::int2[], $6::int8[], $7::text[])",
-	.params = 7,
+	.sql = "INSERT INTO cases.entry (case_id, event_id, entry_no, at, kind, revision, agency, actor_agency,"
+	       " actor_desk, detail) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int4[], $4::timestamptz[], $5::int2[],"
+	       " $6::int8[], $7::text[], $8::text[], $9::text[], $10::bytea[])",
+	.params = CASES_ENTRY_COLUMNS,
 };
 
 size_t cases_store_load(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *steps)
@@ -130,7 +144,8 @@ static void reset_rows(struct cases_store_rows *rows)
 	static const unsigned oids[CASES_CASE_COLUMNS] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_TEXT, JK_OID_TEXT,
 		JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT8, JK_OID_UUID,
 		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT, JK_OID_INT4, CASES_OID_FLOAT8,
-		CASES_OID_FLOAT8, JK_OID_TEXT, CASES_OID_TIMESTAMPTZ};
+		CASES_OID_FLOAT8, JK_OID_TEXT, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ,
+		CASES_OID_TIMESTAMPTZ};
 	for (size_t i = 0; i < CASES_CASE_COLUMNS; i++)
 		jk_db_array_reset(&rows->columns[i], oids[i]);
 }
@@ -145,7 +160,7 @@ static void add_double(struct jk_db_array *array, bool known, double value)
 	jk_db_array_add(array, known ? bytes : NULL, known ? (int)sizeof bytes : 0);
 }
 
-static void add_place(struct jk_db_array *column, const struct cases_place *place)
+static struct jk_db_array *add_place(struct jk_db_array *column, const struct cases_place *place)
 {
 	add_double(column++, place->located, place->lat);
 	add_double(column++, place->located, place->lon);
@@ -153,10 +168,8 @@ static void add_place(struct jk_db_array *column, const struct cases_place *plac
 		jk_db_array_add_text(column++, place->constituency);
 	else
 		jk_db_array_add(column++, NULL, 0);
-	if (place->occurred_at_us)
-		add_time(column, place->occurred_at_us);
-	else
-		jk_db_array_add(column, NULL, 0);
+	cases_row_add_time(column++, place->occurred_at_us);
+	return column;
 }
 
 static void add_row(struct cases_store_rows *rows, const struct cases_case *row, int32_t loaded)
@@ -180,7 +193,10 @@ static void add_row(struct cases_store_rows *rows, const struct cases_case *row,
 	add_time(column++, row->event_at_us);
 	jk_db_array_add_text(column++, row->labels.named);
 	jk_db_array_add_int(column++, loaded);
-	add_place(column, &row->place);
+	column = add_place(column, &row->place);
+	cases_row_add_time(column++, row->steps.accepted_at_us);
+	cases_row_add_time(column++, row->steps.dispatched_at_us);
+	cases_row_add_time(column++, row->steps.on_scene_at_us);
 }
 
 /* 1 when there are rows to store, else 0. */
@@ -197,10 +213,15 @@ static size_t rows_step(
 	return 1;
 }
 
+static void add_word(struct jk_db_array *array, const char *word)
+{
+	jk_db_array_add(array, *word ? word : NULL, (int)strlen(word));
+}
+
 static size_t entries_step(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *ret_step)
 {
-	static const unsigned oids[CASES_ENTRY_COLUMNS] = {
-		JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, CASES_OID_TIMESTAMPTZ, JK_OID_INT2, JK_OID_INT8, JK_OID_TEXT};
+	static const unsigned oids[CASES_ENTRY_COLUMNS] = {JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, CASES_OID_TIMESTAMPTZ,
+		JK_OID_INT2, JK_OID_INT8, JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, JK_OID_BYTEA};
 	if (batch->entry_count == 0)
 		return 0;
 	for (size_t i = 0; i < CASES_ENTRY_COLUMNS; i++)
@@ -214,6 +235,9 @@ static size_t entries_step(struct cases_store *store, const struct cases_batch *
 		jk_db_array_add_int(&store->entries[4], entry->kind);
 		jk_db_array_add_int(&store->entries[5], entry->revision);
 		jk_db_array_add_text(&store->entries[6], entry->agency);
+		add_word(&store->entries[7], entry->actor_agency);
+		add_word(&store->entries[8], entry->actor_desk);
+		jk_db_array_add(&store->entries[9], entry->detail, (int)entry->detail_size);
 	}
 	*ret_step = (struct jk_db_step){.statement = &add_entries};
 	for (int i = 0; i < CASES_ENTRY_COLUMNS; i++)

@@ -1,5 +1,5 @@
-/* main.c: wiring of cases: database connections (one follows the feed, one answers, one records, one removes by age), one ROUTER,
- * one loop. */
+/* main.c: wiring of cases: database connections (one follows the feed, one answers, one records, one does commands, one
+ * counts, one removes by age), one ROUTER, one loop. */
 #include <stddef.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ struct app {
 	struct jk_hint_listener *hints;
 	struct jk_router *router;
 	struct jk_loop *loop;
-	struct jk_db *feed_db, *query_db, *record_db;
+	struct jk_db *feed_db, *query_db, *record_db, *command_db, *figures_db;
 	struct cases_feed *feed;
 	struct cases_service *service;
 	struct jk_retain *retain;
@@ -59,7 +59,7 @@ static void find_problem(struct app *app, const char *registry_problem, char ret
 	const struct jk_follow *follow = cases_feed_follow(app->feed);
 	ret[0] = '\0';
 	if (jk_db_trouble(app->query_db, ret) != JK_DB_FINE || jk_db_trouble(app->record_db, ret) != JK_DB_FINE ||
-		jk_db_trouble(app->feed_db, ret) != JK_DB_FINE)
+		jk_db_trouble(app->command_db, ret) != JK_DB_FINE || jk_db_trouble(app->feed_db, ret) != JK_DB_FINE)
 		return;
 	(void)jk_text_copy(ret, 256,
 		*registry_problem                      ? registry_problem
@@ -128,6 +128,8 @@ static bool open_outside(struct app *app, struct jk_refusal *refusal)
 	if (jk_db_open(settings->database, "jukwaa-cases-feed", &app->feed_db) != JK_OK ||
 		jk_db_open(settings->database, "jukwaa-cases", &app->query_db) != JK_OK ||
 		jk_db_open(settings->database, "jukwaa-cases-record", &app->record_db) != JK_OK ||
+		jk_db_open(settings->database, "jukwaa-cases-figures", &app->figures_db) != JK_OK ||
+		jk_db_open(settings->database, "jukwaa-cases-command", &app->command_db) != JK_OK ||
 		jk_registry_watch_open(settings->database, "jukwaa-cases", settings->realm, &app->watch) != JK_OK)
 		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "database", "not a connection string, or out of memory");
 	if (jk_bus_open(1, jk_registry_zap, app->watch, &app->bus) != JK_OK)
@@ -145,6 +147,8 @@ static bool add_to_loop(struct app *app)
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->query_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->record_db) == JK_OK &&
+	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->figures_db) == JK_OK &&
+	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->command_db) == JK_OK &&
 	       jk_loop_add_timer(loop, TIMER_MS, on_timer, app) == JK_OK &&
 	       jk_daemon_watch(app->daemon, loop, on_stop, app) == JK_OK &&
 	       jk_daemon_watch_port(app->daemon, loop, app->bus, app->router) == JK_OK;
@@ -152,9 +156,11 @@ static bool add_to_loop(struct app *app)
 
 static bool open_inside(struct app *app, struct jk_refusal *refusal)
 {
+	const struct cases_service_dbs dbs = {app->query_db, app->record_db, app->command_db, app->figures_db};
+
 	app->loop = jk_loop_new();
 	if (!app->loop || cases_feed_open(app->feed_db, &app->feed) != JK_OK ||
-		cases_service_open(app->loop, app->router, app->watch, app->query_db, app->record_db, &app->service) != JK_OK ||
+		cases_service_open(app->loop, app->router, app->watch, &dbs, &app->service) != JK_OK ||
 		jk_retain_open(app->loop, app->settings.database, "jukwaa-cases-retain", cases_retain_kinds, CASES_RETAIN_KINDS,
 			&app->retain) != JK_OK ||
 		jk_hint_listener_open(app->bus, app->settings.hint_sockets, &app->hints, refusal) != JK_OK || !add_to_loop(app))
@@ -172,6 +178,8 @@ static void close_all(struct app *app)
 	jk_hint_listener_close(&app->hints);
 	jk_bus_close(&app->bus);
 	jk_registry_watch_close(&app->watch);
+	jk_db_close(&app->figures_db);
+	jk_db_close(&app->command_db);
 	jk_db_close(&app->record_db);
 	jk_db_close(&app->query_db);
 	jk_db_close(&app->feed_db);

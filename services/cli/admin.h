@@ -8,6 +8,9 @@ int admin_migrate(const struct cli *cli, struct cli_args *args);
 /* `jukwaa admin erase`, in the same way. */
 int admin_erase(const struct cli *cli, struct cli_args *args);
 void admin_erase_help(void);
+/* `jukwaa admin duty …`, in the same way. */
+int admin_duty(const struct cli *cli, struct cli_args *args);
+void admin_duty_help(void);
 /* Makes the file with a fresh "whsec_" secret (mode 0600) when it is not there; refuses one that others can read. Returns a
  * cli_exit, said. */
 int admin_secret_file(const char *path);

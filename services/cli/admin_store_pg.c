@@ -262,6 +262,7 @@ void admin_store_close(struct admin_store **store_p)
 	*store_p = NULL;
 }
 
+#define DISCIPLINE "a discipline is 1 to 16 of A-Z 0-9 _, and begins with a letter: POLICE, AMBULANCE, FIRE"
 /* What a constraint of the schema means to whoever typed the command. */
 static const char *constraint_words(const char *constraint)
 {
@@ -286,6 +287,14 @@ static const char *constraint_words(const char *constraint)
 		{"rule_county_fkey", "there is no such county; counties are 001 to 047"},
 		{"rule_minimum_severity_check", "a minimum severity is EXTREME, SEVERE, MODERATE or MINOR"},
 		{"rule_url_check", "a url begins with http:// or https://"},
+		{"duty_rule_discipline_check", DISCIPLINE},
+		{"duty_rule_county_fkey", "there is no such county; counties are 001 to 047"},
+		{"duty_desk_discipline_check", DISCIPLINE},
+		{"duty_desk_county_fkey", "there is no such county; counties are 001 to 047"},
+		{"duty_desk_desk_id_fkey", "there is no such desk, or it is revoked"},
+		{"escalation_county_fkey", "there is no such county; counties are 001 to 047"},
+		{"escalation_desk_id_fkey", "there is no such desk, or it is revoked"},
+		{"escalation_role_check", "a role is COUNTY_COMMISSIONER, REGIONAL or NATIONAL"},
 		{"retention_dedup_spool_check",
 			"dedup must be kept at least as long as spool: a repetition would be stored twice"},
 		{"retention_dedup_report_check", "dedup must be kept at least as long as report"},
@@ -316,7 +325,13 @@ int admin_fail(PGconn *link, const PGresult *result, const char *what)
 struct admin_rows *admin_store_run(
 	struct admin_store *store, enum admin_statement statement, const char *const *params, int count, int *ret_status)
 {
-	PGresult *result = PQexecParams(store->link, statements[statement], count, NULL, params, NULL, NULL, 0);
+	return admin_run(store, statements[statement], params, count, ret_status);
+}
+
+struct admin_rows *admin_run(
+	struct admin_store *store, const char *statement, const char *const *params, int count, int *ret_status)
+{
+	PGresult *result = PQexecParams(store->link, statement, count, NULL, params, NULL, NULL, 0);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
 		*ret_status = admin_fail(store->link, result, "the database refused it");
 		PQclear(result);
@@ -339,11 +354,16 @@ int admin_rows_count(const struct admin_rows *rows)
 
 const char *admin_rows_text(const struct admin_rows *rows, const char *column)
 {
-	int number = PQfnumber(rows->result, column);
-	return number >= 0 && PQntuples(rows->result) ? PQgetvalue(rows->result, 0, number) : "";
+	return admin_rows_text_at(rows, 0, column);
 }
 
-enum { CELL_BYTES = 48, OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TIMESTAMPTZ = 1184 };
+const char *admin_rows_text_at(const struct admin_rows *rows, int row, const char *column)
+{
+	int number = PQfnumber(rows->result, column);
+	return number >= 0 && row < PQntuples(rows->result) ? PQgetvalue(rows->result, row, number) : "";
+}
+
+enum { CELL_BYTES = 128, OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TIMESTAMPTZ = 1184 };
 
 /* The domain's words for columns of numbers. */
 static const struct jk_words *column_words(const char *name)
@@ -352,7 +372,21 @@ static const struct jk_words *column_words(const char *name)
 		return &jk_categories;
 	if (!strcmp(name, "tlp_ceiling"))
 		return &jk_tlps;
-	return !strcmp(name, "minimum_severity") ? &jk_severities : NULL;
+	if (!strcmp(name, "urgency"))
+		return &jk_urgencies;
+	return !strcmp(name, "minimum_severity") || !strcmp(name, "severity") ? &jk_severities : NULL;
+}
+
+void admin_format_categories(char *ret, size_t size, const char *bits, const char *between)
+{
+	struct jk_buffer words = {0};
+	int64_t set;
+
+	for (int category = 1; jk_text_to_int64(bits, 1, UINT16_MAX, &set) && category <= JK_CATEGORY_MAX; category++)
+		if (set >> category & 1)
+			jk_buffer_printf(&words, "%s%s", words.size ? between : "", jk_words_name(&jk_categories, category));
+	(void)jk_text_format(ret, size, "%s", words.data ? words.data : "");
+	jk_buffer_done(&words);
 }
 
 /* Text of a cell for people or for JSON: words for numbers, times as RFC 3339 ("2026-03-01 08:15:30.5+00" is the server's). */
@@ -365,6 +399,10 @@ static const char *cell(const PGresult *result, int row, int column, char scratc
 
 	if (words && jk_text_to_int64(value, 0, 99, &number))
 		return jk_words_name(words, (int)number);
+	if (!strcmp(PQfname(result, column), "categories")) {
+		admin_format_categories(scratch, CELL_BYTES, value, ",");
+		return scratch;
+	}
 	if (PQftype(result, column) == OID_BOOL && size == 1)
 		return *value == 't' ? "true" : "false";
 	if (PQftype(result, column) != OID_TIMESTAMPTZ || size < 14 || size >= CELL_BYTES)
@@ -379,7 +417,8 @@ static const char *cell(const PGresult *result, int row, int column, char scratc
 static bool is_number(const PGresult *result, int column)
 {
 	Oid type = PQftype(result, column);
-	return (type == OID_INT8 || type == OID_INT2 || type == OID_INT4) && !column_words(PQfname(result, column));
+	return (type == OID_INT8 || type == OID_INT2 || type == OID_INT4) && !column_words(PQfname(result, column)) &&
+	       strcmp(PQfname(result, column), "categories") != 0;
 }
 
 static void print_json_row(const PGresult *result, int row)

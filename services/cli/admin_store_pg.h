@@ -61,6 +61,10 @@ struct admin_rows *admin_store_run(
 int admin_rows_count(const struct admin_rows *rows);
 /* First row's text of the named column; "" when there is none. */
 const char *admin_rows_text(const struct admin_rows *rows, const char *column);
+/* The same of another row. */
+const char *admin_rows_text_at(const struct admin_rows *rows, int row, const char *column);
+/* The categories whose bits are set in that number, by name. */
+void admin_format_categories(char *ret, size_t size, const char *bits, const char *between);
 /* Prints all rows: aligned columns, or one JSON object a line. */
 void admin_rows_print(const struct cli *cli, const struct admin_rows *rows);
 void admin_rows_free(struct admin_rows **rows_p);

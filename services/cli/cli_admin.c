@@ -510,6 +510,10 @@ static int print_help(const char *object)
 		admin_erase_help();
 		known = true;
 	}
+	if (all || !strcmp(object, "duty")) {
+		admin_duty_help();
+		known = true;
+	}
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
 		bool notify = !all && !strcmp(object, "notify") && is_below_notify(&operations[i]);
 		if (all || notify || !strcmp(object, operations[i].object)) {
@@ -561,6 +565,8 @@ int cli_admin(const struct cli *cli, int argc, char **argv)
 			return admin_pact(cli, kind, &args);
 	if (object && !strcmp(object, "erase"))
 		return admin_erase(cli, &args);
+	if (object && !strcmp(object, "duty"))
+		return admin_duty(cli, &args);
 	const char *verb = cli_args_word(&args);
 	const struct operation *operation = object && verb ? find_operation(object, verb) : NULL;
 	if (!operation)

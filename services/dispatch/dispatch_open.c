@@ -48,6 +48,7 @@ static bool add_needs(struct dispatch_open *open, const struct jk_registry *regi
 		need->answer_s = rule->answer_s;
 		need->again_s = rule->again_s;
 		need->since_us = row->body_us;
+		need->severity = row->labels.severity;
 		memcpy(need->county, row->stream, sizeof need->county);
 		memcpy(need->discipline, rule->discipline, sizeof need->discipline);
 	}

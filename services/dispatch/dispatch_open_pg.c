@@ -50,14 +50,16 @@ static const struct jk_db_statement open_rows = {
 };
 static const struct jk_db_statement make_duties = {
 	.name = "dispatch_open_duties",
-	.sql = "INSERT INTO dispatch.duty AS d (duty_id, incident_id, county, discipline, answer_s, again_s, opened_at, due_at)"
-	       " SELECT u.duty_id, u.incident_id, u.county, u.discipline, u.answer_s, u.again_s, clock_timestamp(),"
-	       " clock_timestamp() FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int4[], $6::int4[],"
-	       " $7::timestamptz[]) AS u (duty_id, incident_id, county, discipline, answer_s, again_s, since)"
+	.sql = "INSERT INTO dispatch.duty AS d (duty_id, incident_id, county, discipline, answer_s, again_s, opened_at, due_at,"
+	       " severity) SELECT u.duty_id, u.incident_id, u.county, u.discipline, u.answer_s, u.again_s, clock_timestamp(),"
+	       " clock_timestamp(), u.severity FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int4[], "
+	       "$6::int4[],"
+	       " $7::timestamptz[], $8::int2[]) AS u (duty_id, incident_id, county, discipline, answer_s, again_s, since, "
+	       "severity)"
 	       " WHERE u.since > clock_timestamp() - interval '1 hour' ORDER BY u.incident_id, u.county, u.discipline"
 	       " ON CONFLICT (incident_id, county, discipline) DO UPDATE SET version = d.version + 1, due_at = excluded.due_at"
 	       " WHERE d.state = 6",
-	.params = 7,
+	.params = 8,
 };
 /* The next tick looks at them. */
 static const struct jk_db_statement wake_duties = {
@@ -68,12 +70,6 @@ static const struct jk_db_statement wake_duties = {
 	       " AND (u.ended AND d.state IN (0, 1, 2, 3, 4) OR NOT u.ended AND d.state = 6)",
 	.params = 3,
 };
-static const struct jk_db_statement forget_closed = {
-	.name = "dispatch_open_forget",
-	.sql = "SELECT dispatch.forget_closed($1::int8, $2::int8)",
-	.params = 2,
-};
-
 static const unsigned row_oids[24] = {JK_OID_TEXT, JK_OID_UUID, JK_OID_INT8, JK_OID_TIMESTAMPTZ, JK_OID_INT2, JK_OID_INT2,
 	JK_OID_INT2, JK_OID_INT8, JK_OID_UUID, JK_OID_INT8, JK_OID_TEXT, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2,
 	JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_TEXT, JK_OID_FLOAT8, JK_OID_FLOAT8, JK_OID_TIMESTAMPTZ, JK_OID_BOOL,
@@ -146,10 +142,10 @@ static size_t rows_steps(struct dispatch_open_store *store, const struct dispatc
 static size_t needs_step(
 	struct dispatch_open_store *store, const struct dispatch_open_need *needs, size_t count, struct jk_db_step *ret_step)
 {
-	static const unsigned oids[7] = {
-		JK_OID_UUID, JK_OID_UUID, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ};
+	static const unsigned oids[8] = {
+		JK_OID_UUID, JK_OID_UUID, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ, JK_OID_INT2};
 
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < 8; i++)
 		jk_db_array_reset(&store->needs[i], oids[i]);
 	for (size_t i = 0; i < count; i++) {
 		jk_db_array_add_id(&store->needs[0], &needs[i].duty_id);
@@ -159,9 +155,10 @@ static size_t needs_step(
 		jk_db_array_add_int(&store->needs[4], needs[i].answer_s);
 		jk_db_array_add_int(&store->needs[5], needs[i].again_s);
 		jk_db_array_add_time(&store->needs[6], needs[i].since_us);
+		jk_db_array_add_int(&store->needs[7], needs[i].severity);
 	}
 	*ret_step = (struct jk_db_step){.statement = &make_duties};
-	bind_all(ret_step, store->needs, 7);
+	bind_all(ret_step, store->needs, 8);
 	return count > 0;
 }
 
@@ -201,18 +198,11 @@ size_t dispatch_open_save(struct dispatch_open_store *store, const struct dispat
 	return count;
 }
 
-void dispatch_open_forget_step(struct dispatch_open_store *store, int64_t grace_s, struct jk_db_step *ret_step)
-{
-	*ret_step = (struct jk_db_step){.statement = &forget_closed};
-	jk_db_bind_int8(ret_step, 0, &store->grace, grace_s);
-	jk_db_bind_int8(ret_step, 1, &store->forget_max, 512);
-}
-
 void dispatch_open_store_done(struct dispatch_open_store *store)
 {
 	for (size_t i = 0; i < 24; i++)
 		jk_db_array_done(&store->rows[i]);
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < 8; i++)
 		jk_db_array_done(&store->needs[i]);
 	for (size_t i = 0; i < 3; i++)
 		jk_db_array_done(&store->ends[i]);

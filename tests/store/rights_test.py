@@ -53,7 +53,6 @@ intake.erasure         -     -     -     -     S
 dispatch.secret        -     S     -     -     -
 dispatch.cursor        -     SIUD  -     -     S
 dispatch.disclosure    -     SIu   -     -     S
-dispatch.opened        -     SID   -     -     S
 dispatch.follow        -     SIU   -     -     S
 dispatch.open_incident -     SIUD  -     -     S
 dispatch.duty          -     SIU   -     -     S
@@ -62,6 +61,7 @@ dispatch.duty_holding  -     SIU   -     -     S
 dispatch.duty_telling  -     SIU   -     -     S
 dispatch.duty_entry    -     SI    -     -     S
 dispatch.duty_command  -     SI    -     -     -
+dispatch.opened        -     SI    -     -     S
 dispatch.unit          -     SIU   -     -     S
 dispatch.assignment    -     SIU   -     -     S
 dispatch.aid           -     SIU   -     -     S
@@ -103,6 +103,7 @@ FUNCTIONS = {
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
     "dispatch.erased_since": "dispatch",
+    "dispatch.forget_opened": "dispatch",
     "intake.require_rows": "intake",
     "intake.remove_reports": "intake",
     "intake.remove_keys": "intake",
