@@ -99,6 +99,7 @@ FUNCTIONS = {
     "dispatch.remove": "dispatch",
     "dispatch.move": "dispatch",
     "dispatch.expect": "dispatch",
+    "dispatch.expect_unerased": "dispatch",
     "dispatch.forget_closed": "dispatch",
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
