@@ -1,8 +1,10 @@
-/* cases_service_internal.h: what the rooms that answer share (cases_service.c, cases_list.c, cases_similar.c, cases_figures.c):
- * the service itself, the decision about one case, and answers that are held until they are recorded. For these files alone. */
+/* cases_service_internal.h: what the rooms that answer share (cases_service.c, cases_story.c, cases_list.c, cases_similar.c,
+ * cases_figures.c): the service itself, the decision about one case, and answers that are held until they are recorded. For these
+ * files alone. */
 #pragma once
 
 #include "cases_command.h"
+#include "cases_figures.h"
 #include "cases_record.h"
 #include "cases_service.h"
 #include "cases_sight.h"
@@ -20,7 +22,8 @@ struct cases_service {
 	struct jk_arena *scratch;
 	struct jk_handler handlers[CASES_HANDLERS];
 	struct cases_case scan[CASES_SCAN_MAX];
-	struct jk_metric *lists, *shows, *exports, *figures, *similars, *denied;
+	struct cases_figures_room *figures;
+	struct jk_metric *lists, *shows, *exports, *figure_questions, *similars, *denied;
 };
 
 /* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what
@@ -44,5 +47,8 @@ void cases_service_put_answer(struct cases_service *service, struct cases_held *
 void cases_service_put_not_found(struct cases_service *service, struct cases_held **held_p);
 
 /* Handlers of the other rooms. */
+void cases_story_on_show(void *service, const struct jk_request *request);
 void cases_list_on_list(void *service, const struct jk_request *request);
 void cases_list_on_export(void *service, const struct jk_request *request);
+void cases_similar_on_question(void *service, const struct jk_request *request);
+void cases_figures_on_question(void *service, const struct jk_request *request);

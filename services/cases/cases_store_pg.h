@@ -35,15 +35,37 @@ enum jk_status cases_store_find(struct jk_db *db, const struct jk_id *case_id, s
 enum { CASES_SCAN_MAX = 1000 };
 enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_position *after,
 	struct cases_case *ret_cases, size_t *ret_count, struct cases_position *ret_last, bool *ret_more) JK_MUST_CHECK;
-/* The timeline by time; at most CASES_ENTRIES_MAX, the newest. Arena memory. JK_BROKEN: arena full. */
-enum { CASES_ENTRIES_MAX = 2000 };
-enum jk_status cases_store_entries(struct jk_db *db, const struct jk_id *case_id, struct jk_arena *arena,
-	struct cases_entry **ret_entries, size_t *ret_count) JK_MUST_CHECK;
+/* The cases within CASES_SIMILAR_DAYS of the case (which has a position) in its cell and the eight around it, itself among them:
+ * the nearest in time, before and after; ret_hours: how much time they are all of. ret_cases holds CASES_NEAR_MAX. */
+enum { CASES_NEAR_MAX = 500 };
+enum jk_status cases_store_near(struct jk_db *db, const struct cases_case *row, struct cases_case *ret_cases, size_t *ret_count,
+	double *ret_hours) JK_MUST_CHECK;
+/* The same of all that were opened around a time, wherever they are. */
+enum jk_status cases_store_near_time(
+	struct jk_db *db, int64_t opened_at_us, struct cases_case *ret_cases, size_t *ret_count, double *ret_hours) JK_MUST_CHECK;
 /* Calls on_body for each event found, once, in any order; the body is borrowed for the call. count: at most CASES_BODIES_MAX. */
 enum { CASES_BODIES_MAX = 50 };
 typedef void cases_store_on_body(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size);
 enum jk_status cases_store_bodies(
 	struct jk_db *db, const struct jk_id *event_ids, size_t count, cases_store_on_body *on_body, void *arg) JK_MUST_CHECK;
+
+/* How far a reader of all cases and their changes has come. Zero-initialise. It goes through the cases in the order of the
+ * transactions that changed them; at the end it starts again at the oldest one that was still open when the pass began. */
+struct cases_changed {
+	uint64_t at, horizon;
+	struct jk_id case_id;
+	bool under_way;    /* between two steps of one pass */
+	uint64_t complete; /* passes; after each, all that was committed before it began has been read */
+	char xid[24];
+	struct jk_db_int8 limit, first;
+};
+enum { CASES_CHANGED_MAX = 5000 };
+/* The steps that read on; returns how many. They borrow from `changed`. */
+size_t cases_store_changed(struct cases_changed *changed, struct jk_db_step *steps);
+/* For each case read; false ends it, and cases_store_take_changed too. */
+typedef bool cases_store_on_changed(void *arg, const struct cases_case *row);
+bool cases_store_take_changed(
+	struct cases_changed *changed, const struct jk_db_outcome *outcome, cases_store_on_changed *on_case, void *arg);
 
 /* Parameters of the step that records; as cases_store_rows. */
 enum { CASES_ACCESS_COLUMNS = 13 };

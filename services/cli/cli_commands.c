@@ -56,14 +56,41 @@ static const struct cli_option watch_options[] = {
 	{0},
 };
 static const struct cli_option case_options[] = {
-	{"--county", "CODE", "list: of this county; may be given again", NULL},
-	{"--state", "STATE", "list: in this state",
+	{"--county", "CODE", "list, export, figures: of this county; may be given again", NULL},
+	{"--constituency", "CODE", "list, export: of this constituency", NULL},
+	{"--category", "WORD", "list, export: of this category", CATEGORY_WORDS},
+	{"--min-severity", "WORD", "list, export: this or worse", SEVERITY_WORDS},
+	{"--agency", "CODE", "list, export, figures: reported by this agency", NULL},
+	{"--state", "STATE", "list, export: in this state; may be given again",
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
-	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
-	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--open", NULL, "list, export: neither resolved nor closed nor merged", NULL},
+	{"--from", "TIME", "list, export, figures: opened from then on (2026-11-27, or with time)", NULL},
+	{"--to", "TIME", "list, export, figures: opened before then", NULL},
+	{"--include-test", NULL, "list, export: also those of status TEST and SYSTEM", NULL},
+	{"--limit", "N", "list: at most so many, newest first (50); similar: at most so many (10)", NULL},
+	{"--format", "FORMAT", "export: csv (default), geojson or json", "csv geojson json"},
+	{"--headlines", NULL, "export: with headlines, where they may be shown", NULL},
 	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
 		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
 	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
+static const struct cli_option offer_options[] = {
+	{"--held", NULL, "list: what this desk has", NULL},
+	{"--all", NULL, "list: all that it was ever asked, newest first", NULL},
+	{"--limit", "N", "list: at most so many (50)", NULL},
+	{"--desk", "CODE", "hand-over, hand-over-all: who is to take it", NULL},
+	{"--disposition", "WORD", "complete: how it ended",
+		"RESOLVED UNFOUNDED DUPLICATE REFERRED PROSECUTION CANCELLED NO_RESOURCES"},
+	{"--reason", "TEXT", "at most 200 bytes; decline needs one", NULL},
+	{"--version", "N", "refuse it when the duty has changed since this version", NULL},
+	{"--command-id", "ID", "given again, it is done once all the same; otherwise made", NULL},
+	{"--count", "N", "watch: end with status 0 after so many", NULL},
+	{"--timeout", "S", "give up after so long (10); watch: end, with status 1 when --count is not reached", NULL},
+	{0},
+};
+static const struct cli_option opened_options[] = {
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
@@ -168,10 +195,29 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
 		false},
-	{"case", "list [OPTIONS] | show ID --purpose WORD", "the cases opened for incidents", cli_case, case_options, "list show",
+	{"offer", "list | watch | ANSWER DUTY [OPTIONS]", "what this desk is asked to answer for, and its answers", cli_offer,
+		offer_options, "list watch accept decline hand-over hand-over-all complete acknowledge",
+		"One desk at most has a duty: who accepts first. Another that tries is told TAKEN. An offer that\n"
+		"is not answered in time goes to the next desk; accepting it late counts while nobody has it.\n\n"
+		"  jukwaa offer watch\n"
+		"  jukwaa offer accept 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a\n"
+		"  jukwaa offer decline 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --reason 'no car left'\n"
+		"  jukwaa offer hand-over-all --desk KILIMANI --reason 'end of shift'\n"
+		"  jukwaa offer complete 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --disposition resolved",
+		false},
+	{"opened", "INCIDENT…", "say that a person at this desk has opened the incident", cli_opened, opened_options, NULL,
+		"Its owner reads OPENED in its mailbox, once for each incident and desk. That is more than that\n"
+		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
+		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+		false},
+	{"case", "list|show ID|similar ID|export|figures --purpose WORD [OPTIONS]", "the cases opened for incidents", cli_case,
+		case_options, "list show similar export figures",
 		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
 		"comes; jukwaa admin access list shows it to auditors.\n\n"
-		"  jukwaa case list --purpose response --county 047 --state NEW\n"
+		"  jukwaa case list --purpose response --county 047 --open\n"
+		"  jukwaa case similar 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose response\n"
+		"  jukwaa case export --purpose statistics --format geojson --from 2026-11-01 > cases.geojson\n"
+		"  jukwaa case figures --purpose statistics --county 047\n"
 		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
 		false},
 	{"unit", "VERB [CODE] [OPTIONS]", "the agency's units: where they are, what they do, which is nearest", cli_unit,

@@ -21,6 +21,7 @@
 
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
+#include "dispatch_duty.h"
 #include "dispatch_list.h"
 #include "dispatch_open.h"
 #include "dispatch_opened.h"
@@ -219,6 +220,7 @@ struct dispatch {
 	struct dispatch_snapshots snapshots;
 	struct dispatch_units *units;
 	struct dispatch_open *open;
+	struct dispatch_duties *duties;
 	struct dispatch_opened *opened;
 };
 

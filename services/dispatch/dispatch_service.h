@@ -21,6 +21,7 @@ struct dispatch_surroundings {
 	const struct jk_key *key;
 	const char *conninfo;
 	size_t cache_max_bytes;
+	int64_t grace_s; /* incidents closed for longer are not kept among the open ones */
 	const char *head_file;    /* signed heads are published here; "": nowhere */
 	int64_t lag_after_s;      /* publishers are told of desks that lag for so long; 0: never */
 	int64_t lag_again_s;      /* and again after so long */
