@@ -71,7 +71,7 @@ class SnapshotTest(unittest.TestCase):
         cls.service = cls.stack.services["dispatch"]
         cls.police = Party(cls.stack, "POLICE")
         cls.other = Party(cls.stack, "OTHER")
-        cls.stack.add_publisher("FIRE")
+        cls.fire = cls.stack.add_publisher("FIRE")
         cls.keys = {"OPEN": cls.stack.add_desk("OPEN"), "OWN": cls.stack.add_desk("OWN", agency="POLICE", allow=()),
                     "NOBODY": cls.stack.add_desk("NOBODY", allow=()),
                     "FIREONLY": cls.stack.add_desk("FIREONLY", allow=(("--agency", "FIRE"),)),
@@ -420,6 +420,22 @@ class SnapshotTest(unittest.TestCase):
         for message in items:
             self.assertEqual(len(self.record("CHANGED", message.seq) - {None}), 1, message.seq)
         self.assertEqual(sum(bool(self.record("CHANGED", n) - {None}) for n in range(1, 31)), len(items))
+
+    def test_publishers_learn_who_has_their_incidents(self):
+        self.event(agency="FIRE")
+        self.event()
+        self.event(of=None, agency="FIRE")
+        self.followed()
+        box = Desk(self.stack, self.fire)
+        self.desks.append(box)
+        box.subscribe(mailbox=True, start=pb.START_AT_NOW)
+        desk = self.desk()
+        _, end = desk.snapshot([self.stream], ack=False)
+        desk.ack(end.delivery_no - 1)
+        box.quiet(1.5)  # not before all of it is with the desk
+        desk.ack(end.delivery_no)
+        told = box.take(1)[0].delivered
+        self.assertEqual((told.desk, told.stream, told.up_to_seq), ("OPEN", self.stream, 3))
 
     # ---- what goes wrong in the middle ----
 
