@@ -54,12 +54,30 @@ void dispatch_snapshot_end(struct dispatch *dispatch, struct dispatch_subscripti
 	dispatch_subscription_drop_snapshot(subscription);
 }
 
+/* Their publishers shall know that the desk has them. */
+static void note_receipts(struct dispatch *dispatch, const struct dispatch_subscription *subscription)
+{
+	const struct dispatch_items *items = &subscription->snapshot->items;
+
+	for (size_t i = 0; subscription->desk_id >= 0 && i < items->count; i++) {
+		const struct dispatch_item *item = &items->items[i];
+		const struct dispatch_receipt receipt = {.desk_id = subscription->desk_id,
+			.agency_id = item->agency_id,
+			.stream = subscription->places[item->place].stream->name,
+			.up_to_seq = item->seq};
+
+		if (item->term != 0 && item->agency_id >= 0)
+			(void)dispatch_receipts_add(dispatch->writing.receipts, &receipt);
+	}
+}
+
 void dispatch_snapshot_settle(struct dispatch *dispatch, struct dispatch_subscription *subscription)
 {
 	const struct dispatch_snapshot *snapshot = subscription->snapshot;
 
 	if (snapshot == NULL || snapshot->state != DISPATCH_SNAPSHOT_TOLD || subscription->acked_no < snapshot->end_no)
 		return;
+	note_receipts(dispatch, subscription);
 	dispatch_snapshot_end(dispatch, subscription);
 	if (subscription->cursor[0] != '\0')
 		dispatch_writing_renew_cursor(dispatch, subscription);
@@ -208,6 +226,7 @@ static enum dispatch_step tell(struct dispatch_visit *visit, struct dispatch_ite
 	if (step != DISPATCH_STEP_DONE)
 		return step;
 	item->term = visit->term;
+	item->agency_id = event->label.owner_agency_id;
 	subscription->snapshot->items.next++;
 	subscription->snapshot->told++;
 	return DISPATCH_STEP_DONE;
