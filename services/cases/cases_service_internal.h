@@ -21,7 +21,8 @@ struct cases_service {
 	struct jk_arena *scratch;
 	struct jk_handler handlers[CASES_HANDLERS];
 	struct cases_case scan[CASES_SCAN_MAX];
-	struct jk_metric *lists, *shows, *exports, *figures, *similars, *denied;
+	struct jk_metric *lists, *shows, *exports, *figures, *similars, *denied, *late_triage, *late_resolve;
+	unsigned ticks; /* of 250 ms */
 };
 
 /* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what

@@ -41,6 +41,12 @@ typedef void cases_store_on_body(void *arg, const struct jk_id *event_id, const 
 enum jk_status cases_store_bodies(
 	struct jk_db *db, const struct jk_id *event_ids, size_t count, cases_store_on_body *on_body, void *arg) JK_MUST_CHECK;
 
+/* Cases that are past a time target and have not reached it; 100,000 stands for more. Blocks at most a second. */
+struct cases_late {
+	int64_t to_triage, to_resolve;
+};
+enum jk_status cases_store_late(struct jk_db *db, struct cases_late *ret) JK_MUST_CHECK;
+
 /* Parameters of the step that records; as cases_store_rows. */
 enum { CASES_ACCESS_COLUMNS = 13 };
 struct cases_access_rows {
