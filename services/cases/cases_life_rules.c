@@ -99,7 +99,7 @@ static const char *const guard_words[CASES_GUARD_BITS] = {
 	"no open task blocks it",
 	"by a desk of the agency it is referred to",
 	"with the disposition REFERRED",
-	"the other case is another one, neither merged nor closed",
+	"another case, neither merged nor closed",
 	"no case was merged into it",
 	"the task is the case's, and open",
 };

@@ -1,4 +1,5 @@
 /* jukwaa case list | show; the other verbs have files of their own (cli_case_*.c). */
+/* jukwaa case list | show; what is done with a case: cli_case_act.c. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/jk_time.h"
 #include "jukwaa/v1/cases.pb-c.h"
 #include "services/cli/cli_case.h"
+#include "services/cli/cli_case_act.h"
 #include "services/cli/cli_commands.h"
 #include "services/cli/cli_link.h"
 #include "services/cli/json_slice.h"
@@ -167,28 +169,6 @@ static void print_tree(struct json_slice value, int depth)
 	}
 }
 
-static const char *entry_words(Jukwaa__V1__CaseEntryKind kind)
-{
-	static const char *const words[] = {
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_UNSPECIFIED] = "?",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_OPENED] = "opened",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_REVISED] = "revised",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_CANCELLED_BY_PUBLISHER] = "cancelled by its publisher",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_LATE_REPORT] = "an older report came late",
-	};
-
-	return (size_t)kind < sizeof words / sizeof words[0] ? words[kind] : "?";
-}
-
-static void print_entry(const Jukwaa__V1__CaseEntry *entry)
-{
-	char at[JK_TIME_BYTES];
-
-	jk_time_format(at, entry->at_us);
-	printf("  %3" PRIu32 "  %-27s  %s by %s, revision %" PRId64 "\n", entry->entry_no, at, entry_words(entry->kind),
-		entry->agency, entry->revision);
-}
-
 /* ---- list ------------------------------------------------------------------------------------------------------- */
 
 /* Prints up to *left cases of one page; gives back the next page's name, "" at the end. */
@@ -278,10 +258,9 @@ static int run_list(const struct cli *cli, struct cli_args *args)
 static void print_case(const struct cli *cli, const char *json)
 {
 	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
-	struct json_slice text = {json, json + strlen(json)}, part, one;
+	struct json_slice text = {json, json + strlen(json)}, part;
 	struct jk_refusal refusal;
 	const Jukwaa__V1__CaseSummary *summary;
-	const Jukwaa__V1__CaseEntry *entry;
 
 	if (arena && json_slice_find(text, "case", &part) &&
 		(summary = (const void *)jk_json_read(
@@ -293,6 +272,8 @@ static void print_case(const struct cli *cli, const char *json)
 			if ((entry = (const void *)jk_json_read(
 				     &jukwaa__v1__case_entry__descriptor, one.at, (size_t)(one.end - one.at), arena, &refusal)))
 				print_entry(entry);
+		print_summary(cli, summary);
+	cli_case_print_story(cli, json);
 	printf("%sincident%s", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
 	if (json_slice_find(text, "incident", &part))
 		print_tree(part, 1);
@@ -344,6 +325,7 @@ int cli_case(const struct cli *cli, int argc, char **argv)
 {
 	struct cli_args args = {.argc = argc, .argv = argv, .at = 1};
 	const char *what = cli_args_word(&args);
+	int status;
 
 	if (what && strcmp(what, "list") == 0)
 		return run_list(cli, &args);
@@ -356,4 +338,7 @@ int cli_case(const struct cli *cli, int argc, char **argv)
 	if (what && strcmp(what, "similar") == 0)
 		return cli_case_similar(cli, &args);
 	return cli_usage("case", "say what: case list, show ID, similar ID, export, or figures");
+	if (what && cli_case_act(cli, what, &args, &status))
+		return status;
+	return cli_usage("case", "say what: case list, case show ID, case triage ID, … (jukwaa help case)");
 }
