@@ -5,6 +5,7 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/duty.pb-c.h"
 #include "jukwaa/v1/find.pb-c.h"
 #include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
@@ -30,6 +31,9 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	COMMAND(offer_command, OFFER_COMMAND),
+	QUESTION(offer_list, OFFER_LIST, offer_listed, OFFER_LISTED),
+	COMMAND(incident_mark, INCIDENT_MARK),
 	QUESTION(case_list, CASE_LIST, case_listed, CASE_LISTED),
 	QUESTION(case_export, CASE_EXPORT, case_exported, CASE_EXPORTED),
 	QUESTION(case_figures, CASE_FIGURES, case_figures_told, CASE_FIGURES_TOLD),

@@ -75,7 +75,7 @@ CREATE INDEX aid_to_all ON dispatch.aid (aid_id) WHERE asked_id IS NULL AND give
 CREATE INDEX aid_by_asked ON dispatch.aid (asked_id);
 CREATE INDEX aid_by_incident ON dispatch.aid (incident_id);
 
--- What was done under which command_id, and by whom: a command that comes again gets the first answer again.
+-- What was done under which command_id, and by whom: a command that comes again within 30 days gets the first answer again.
 CREATE TABLE dispatch.unit_command (
   agency_id  integer NOT NULL,
   command_id uuid NOT NULL,
@@ -92,6 +92,6 @@ CREATE TABLE dispatch.unit_command (
 CREATE INDEX unit_command_by_time ON dispatch.unit_command (done_at);
 
 GRANT SELECT, INSERT, UPDATE ON dispatch.unit, dispatch.assignment, dispatch.aid TO jukwaa_dispatch;
-GRANT SELECT, INSERT ON dispatch.unit_command TO jukwaa_dispatch;
+GRANT SELECT, INSERT, DELETE ON dispatch.unit_command TO jukwaa_dispatch;
 GRANT SELECT ON dispatch.unit, dispatch.assignment, dispatch.aid, dispatch.unit_command TO jukwaa_admin;
 RESET ROLE;

@@ -35,12 +35,6 @@ static const struct jk_db_statement page_end = {
 	.sql = "SELECT opened_at, case_id FROM cases.\"case\"" AFTER ORDER " OFFSET $4::int8 - 1 LIMIT 1",
 	.params = 4,
 };
-static const struct jk_db_statement read_entries = {
-	.name = "cases_entries",
-	.sql = "SELECT e.event_id, e.entry_no, e.at, e.kind, e.revision, e.agency FROM (SELECT * FROM cases.entry"
-	       " WHERE case_id = $1::uuid ORDER BY at DESC, entry_no DESC LIMIT $2::int8) e ORDER BY e.at, e.entry_no",
-	.params = 2,
-};
 /* All copies of an event have the same body. */
 static const struct jk_db_statement read_bodies = {
 	.name = "cases_bodies",
@@ -257,51 +251,6 @@ enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *fil
 	status = run(db, &end, on_page_end, &page);
 	scan->more = !page.ended;
 	return status;
-}
-
-struct timeline {
-	struct jk_id case_id;
-	struct jk_arena *arena;
-	struct cases_entry *entries;
-	size_t count;
-	bool full;
-};
-
-static void on_entries(void *arg, const struct jk_db_outcome *outcome)
-{
-	struct timeline *timeline = arg;
-	if (outcome->status != JK_OK)
-		return;
-	const PGresult *result = outcome->results[0];
-	size_t count = (size_t)PQntuples(result);
-	timeline->entries = jk_arena_alloc(timeline->arena, (count + 1) * sizeof *timeline->entries);
-	timeline->full = !timeline->entries;
-	for (size_t i = 0; !timeline->full && i < count; i++) {
-		struct cases_entry *entry = &timeline->entries[timeline->count++];
-		*entry = (struct cases_entry){
-			.case_id = timeline->case_id,
-			.event_id = jk_db_get_id(result, (int)i, 0),
-			.entry_no = (int32_t)jk_db_get_int(result, (int)i, 1),
-			.at_us = jk_db_get_time_us(result, (int)i, 2),
-			.kind = (enum cases_entry_kind)jk_db_get_int(result, (int)i, 3),
-			.revision = jk_db_get_int(result, (int)i, 4),
-		};
-		read_text(entry->agency, sizeof entry->agency, result, (int)i, 5);
-	}
-}
-
-enum jk_status cases_store_entries(struct jk_db *db, const struct jk_id *case_id, struct jk_arena *arena,
-	struct cases_entry **ret_entries, size_t *ret_count)
-{
-	struct jk_db_step step = {.statement = &read_entries};
-	struct jk_db_int8 limit;
-	struct timeline timeline = {.case_id = *case_id, .arena = arena};
-	jk_db_bind_bytes(&step, 0, case_id->bytes, sizeof case_id->bytes);
-	jk_db_bind_int8(&step, 1, &limit, CASES_ENTRIES_MAX);
-	enum jk_status status = run(db, &step, on_entries, &timeline);
-	*ret_entries = timeline.entries;
-	*ret_count = timeline.count;
-	return status == JK_OK && timeline.full ? JK_BROKEN : status;
 }
 
 struct bodies {

@@ -213,8 +213,10 @@ void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld)
 	}
 	if (withheld >> JK_GROUP_TIMES & 1)
 		incident_case->place.occurred_at_us = 0;
-	if (withheld >> JK_GROUP_WORK & 1)
+	if (withheld >> JK_GROUP_WORK & 1) {
 		incident_case->steps = (struct cases_steps){0};
+		incident_case->life = (struct cases_life){0};
+	}
 	if (withheld >> JK_GROUP_HANDLING & 1)
 		labels->tlp = labels->scope = 0;
 }

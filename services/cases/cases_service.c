@@ -10,8 +10,8 @@
 #include "cases_service_internal.h"
 
 enum {
-	/* One event's body and its copy, or a page of summaries. */
-	REQUEST_ARENA_BYTES = 8 * 1024 * 1024,
+	/* One event's body, its copy and the case's story, or a page of summaries. */
+	REQUEST_ARENA_BYTES = 16 * 1024 * 1024,
 	SCRATCH_ARENA_BYTES = 4 * 1024 * 1024,
 	WINDOW_DEFAULT = 16,
 	WINDOW_MAX = 64,
@@ -113,89 +113,10 @@ static void on_recorded(void *arg, struct cases_held *held, bool recorded)
 		jk_log_limited(CASES_LOG_EVERY_MS, JK_LOG_WARN, "answer_not_sent", "status=%s", jk_status_name(status));
 }
 
-/* ---- one case ------------------------------------------------------------------------------------------------------------- */
-
-struct shown_body {
-	struct jk_arena *arena;
-	struct cases_body body;
-};
-
-/* Without memory the body's size alone is kept: it is there, and cannot be shown. */
-static void keep_body(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size)
-{
-	struct shown_body *shown = arg;
-	(void)event_id;
-	shown->body.bytes = jk_arena_copy(shown->arena, body, size);
-	shown->body.size = size;
-}
-
-/* The event may have been removed by age: then the case is shown without the incident. */
-static bool show(struct cases_service *service, const struct jk_request *request, const struct cases_case *row,
-	const struct cases_sight *sight, struct cases_packed *ret_packed)
-{
-	struct cases_entry *entries;
-	size_t count;
-	struct shown_body shown_body = {.arena = request->arena, .body = {.withheld = sight->withheld}};
-	struct cases_shown shown = {.summary = *row, .headline = "", .allowed_by = sight->under};
-
-	enum jk_status status = cases_store_entries(service->db, &row->case_id, request->arena, &entries, &count);
-	if (status == JK_OK)
-		status = cases_store_bodies(service->db, &row->event_id, 1, keep_body, &shown_body);
-	if (status == JK_OK && !shown_body.body.bytes && shown_body.body.size > 0)
-		status = JK_BROKEN;
-	if (status != JK_OK) {
-		cases_service_fail(service, request, status);
-		return false;
-	}
-	if (shown_body.body.bytes && !(sight->withheld >> JK_GROUP_NARRATIVE & 1))
-		shown.headline =
-			cases_wire_read_headline(shown_body.body.bytes, shown_body.body.size, service->scratch, request->arena);
-	jk_arena_reset(service->scratch);
-	cases_rules_withhold(&shown.summary, sight->withheld);
-	for (size_t i = 0; sight->withheld >> JK_GROUP_IDENTITY & 1 && i < count; i++)
-		entries[i].agency[0] = '\0';
-	if (cases_wire_pack_shown(request, &shown, entries, count, &shown_body.body, ret_packed))
-		return true;
-	cases_service_refuse_unpacked(service, request);
-	return false;
-}
-
 void cases_service_put_not_found(struct cases_service *service, struct cases_held **held_p)
 {
 	(void)jk_refuse(&(*held_p)->refusal, JK_CODE_NOT_FOUND, "case_id", "there is no such case, or not for you");
 	cases_record_put(service->record, held_p);
-}
-
-static void on_show(void *arg, const struct jk_request *request)
-{
-	struct cases_service *service = arg;
-	struct jk_id case_id;
-	struct cases_reading reading;
-	struct cases_packed packed;
-	struct jk_refusal refusal;
-	struct cases_case row;
-	struct cases_sight sight = {0};
-
-	jk_metric_add(service->shows, 1);
-	if (!cases_wire_read_show(request, &case_id, &reading, &refusal)) {
-		cases_service_refuse(service, request, &refusal);
-		return;
-	}
-	struct cases_held *held = cases_service_hold(service, request, CASES_ASKED_SHOW, &reading, 1);
-	if (!held)
-		return;
-	enum jk_status status = cases_store_find(service->db, &case_id, &row);
-	if (status == JK_OK && row.version > 0)
-		sight = cases_service_decide(request, &row);
-	cases_service_note_seen(&held->access, &case_id, sight.under);
-	jk_metric_add(service->denied, status == JK_OK && row.version > 0 && !sight.allowed);
-	if (status != JK_OK)
-		cases_service_fail(service, request, status);
-	else if (!sight.allowed)
-		cases_service_put_not_found(service, &held);
-	else if (show(service, request, &row, &sight, &packed))
-		cases_service_put_answer(service, &held, &packed);
-	cases_held_free(&held);
 }
 
 /* ---- commands, and the table they follow ----------------------------------------------------------------------------------- */
@@ -227,7 +148,7 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 	service->db = dbs->questions;
 	service->scratch = jk_arena_new(SCRATCH_ARENA_BYTES);
 	cases_wire_list_handler(&service->handlers[0], cases_list_on_list);
-	cases_wire_show_handler(&service->handlers[1], on_show);
+	cases_wire_show_handler(&service->handlers[1], cases_story_on_show);
 	cases_wire_export_handler(&service->handlers[2], cases_list_on_export);
 	cases_wire_similar_handler(&service->handlers[3], cases_similar_on_question);
 	cases_wire_figures_handler(&service->handlers[4], cases_figures_on_question);

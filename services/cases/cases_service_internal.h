@@ -1,5 +1,6 @@
-/* cases_service_internal.h: what the rooms that answer share (cases_service.c, cases_list.c, cases_similar.c, cases_figures.c):
- * the service itself, the decision about one case, and answers that are held until they are recorded. For these files alone. */
+/* cases_service_internal.h: what the rooms that answer share (cases_service.c, cases_story.c, cases_list.c, cases_similar.c,
+ * cases_figures.c): the service itself, the decision about one case, and answers that are held until they are recorded. For these
+ * files alone. */
 #pragma once
 
 #include "cases_command.h"
@@ -46,6 +47,7 @@ void cases_service_put_answer(struct cases_service *service, struct cases_held *
 void cases_service_put_not_found(struct cases_service *service, struct cases_held **held_p);
 
 /* Handlers of the other rooms. */
+void cases_story_on_show(void *service, const struct jk_request *request);
 void cases_list_on_list(void *service, const struct jk_request *request);
 void cases_list_on_export(void *service, const struct jk_request *request);
 void cases_similar_on_question(void *service, const struct jk_request *request);

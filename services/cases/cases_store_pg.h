@@ -58,10 +58,6 @@ enum jk_status cases_store_near(struct jk_db *db, const struct cases_case *row, 
 /* The same of all that were opened around a time, wherever they are. */
 enum jk_status cases_store_near_time(
 	struct jk_db *db, int64_t opened_at_us, struct cases_case *ret_cases, size_t *ret_count, double *ret_hours) JK_MUST_CHECK;
-/* The timeline by time; at most CASES_ENTRIES_MAX, the newest. Arena memory. JK_BROKEN: arena full. */
-enum { CASES_ENTRIES_MAX = 2000 };
-enum jk_status cases_store_entries(struct jk_db *db, const struct jk_id *case_id, struct jk_arena *arena,
-	struct cases_entry **ret_entries, size_t *ret_count) JK_MUST_CHECK;
 /* Calls on_body for each event found, once, in any order; the body is borrowed for the call. count: at most CASES_BODIES_MAX. */
 enum { CASES_BODIES_MAX = 50 };
 typedef void cases_store_on_body(void *arg, const struct jk_id *event_id, const uint8_t *body, size_t size);

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "base/jk_text.h"
+#include "base/jk_time.h"
+#include "cases_life_rules.h"
 #include "cases_rules.h"
 #include "cases_wire_internal.h"
 #include "cases_work_wire.h"
 #include "feed/feed_body.h"
 #include "jukwaa/v1/session.pb-c.h"
+#include "jukwaa/v1/work.pb-c.h"
 #include "wire/wire_frame.h"
 
 _Static_assert((int)CASES_NEW == (int)JUKWAA__V1__CASE_STATE__CASE_STATE_NEW &&
@@ -21,7 +24,9 @@ _Static_assert(
 		(int)CASES_CANCELLED_BY_PUBLISHER == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_CANCELLED_BY_PUBLISHER &&
 		(int)CASES_LATE_REPORT == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_LATE_REPORT &&
 		(int)CASES_ACKNOWLEDGED == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_ACKNOWLEDGED &&
-		(int)CASES_ERROR_REPORTED == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_ERROR_REPORTED,
+		(int)CASES_ERROR_REPORTED == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_ERROR_REPORTED &&
+		(int)CASES_ENTRY_MOVED == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_MOVED &&
+		(int)CASES_ENTRY_AID == (int)JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_AID,
 	"kinds of lines as in cases.proto");
 
 /* A time that a row cannot hold is not known. */
@@ -151,6 +156,41 @@ static bool write_place(const struct cases_place *place, struct jk_arena *arena,
 	return true;
 }
 
+static char *word(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+static void write_life(const struct cases_shown *shown, Jukwaa__V1__CaseSummary *summary)
+{
+	const struct cases_life *life = &shown->summary.life;
+	const ProtobufCEnumValue *ended =
+		protobuf_c_enum_descriptor_get_value(&jukwaa__v1__disposition__descriptor, life->disposition);
+	int64_t now_us = jk_time_now_us();
+
+	summary->assigned_agency = word(life->assigned_agency);
+	summary->assigned_desk = word(life->assigned_desk);
+	summary->referred_agency = word(life->referred_agency);
+	summary->referred_service = word(life->referred_service);
+	if (ended && life->disposition != CASES_DISPOSITION_NONE)
+		summary->disposition = word(ended->name + strlen("DISPOSITION_"));
+	if (shown->merged_into)
+		summary->merged_into_id = id_bytes(shown->merged_into);
+	summary->triaged_at_us = life->triaged_at_us;
+	summary->assigned_at_us = life->assigned_at_us;
+	summary->started_at_us = life->started_at_us;
+	summary->closed_at_us = life->closed_at_us;
+	summary->triage_due_us = life->target_triage_at_us;
+	summary->resolve_due_us = life->target_resolve_at_us;
+	/* What was merged goes on elsewhere. */
+	if (shown->summary.state != CASES_MERGED) {
+		summary->triage_late = cases_life_is_late(life->target_triage_at_us, life->triaged_at_us, now_us);
+		summary->resolve_late =
+			cases_life_is_late(life->target_resolve_at_us, shown->summary.steps.resolved_at_us, now_us);
+	}
+	summary->blocking_tasks = (uint32_t)life->blocking;
+}
+
 static Jukwaa__V1__CaseSummary *write_steps(const struct cases_steps *steps, Jukwaa__V1__CaseSummary *summary)
 {
 	if (steps->accepted_at_us) {
@@ -195,6 +235,7 @@ Jukwaa__V1__CaseSummary *cases_wire_write_summary(const struct cases_shown *show
 	summary->allowed_by = (char *)(uintptr_t)shown->allowed_by;
 	if (!write_place(&row->place, arena, summary) || !write_counties(row->counties, arena, summary))
 		return NULL;
+	write_life(shown, summary);
 	return write_steps(&row->steps, summary);
 }
 
@@ -247,47 +288,6 @@ bool cases_wire_pack_listed(const struct jk_request *request, const struct cases
 	listed.n_cases = count;
 	listed.page = cases_wire_write_page(last, page);
 	return listed.cases && cases_wire_pack(JUKWAA__V1__KIND__KIND_CASE_LISTED, &listed.base, ret_packed);
-}
-
-static Jukwaa__V1__CaseEntry *write_entry(const struct cases_entry *from, struct jk_arena *arena)
-{
-	Jukwaa__V1__CaseEntry *entry = jk_arena_alloc(arena, sizeof *entry);
-	if (!entry)
-		return NULL;
-	jukwaa__v1__case_entry__init(entry);
-	entry->entry_no = (uint32_t)from->entry_no;
-	entry->at_us = from->at_us;
-	entry->kind = (Jukwaa__V1__CaseEntryKind)from->kind;
-	entry->event_id = id_bytes(&from->event_id);
-	entry->revision = from->revision;
-	entry->agency = (char *)(uintptr_t)from->agency;
-	return entry;
-}
-
-bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_shown *shown, const struct cases_entry *entries,
-	size_t entry_count, const struct cases_body *body, struct cases_packed *ret_packed)
-{
-	Jukwaa__V1__CaseShown reply = JUKWAA__V1__CASE_SHOWN__INIT;
-	reply.session = request->session->number;
-	reply.request = cases_wire_request(request);
-	reply.summary = cases_wire_write_summary(shown, request->arena);
-	reply.timeline = cases_wire_alloc_pointers(request->arena, entry_count);
-	reply.incident = body->bytes ? jk_body_copy(body->bytes, body->size, body->withheld, request->arena) : NULL;
-	if (!reply.summary || !reply.timeline || (body->bytes && !reply.incident))
-		return false;
-	for (size_t i = 0; i < entry_count; i++) {
-		reply.timeline[i] = write_entry(&entries[i], request->arena);
-		if (!reply.timeline[i])
-			return false;
-	}
-	reply.n_timeline = entry_count;
-	/* The newest lines go out where all of them with the body are more than a message holds. */
-	while (reply.n_timeline > 0 && protobuf_c_message_get_packed_size(&reply.base) > JK_BODY_MAX_BYTES) {
-		size_t leave = (reply.n_timeline + 1) / 2;
-		reply.timeline += leave;
-		reply.n_timeline -= leave;
-	}
-	return cases_wire_pack(JUKWAA__V1__KIND__KIND_CASE_SHOWN, &reply.base, ret_packed);
 }
 
 const char *cases_wire_read_headline(const uint8_t *body, size_t size, struct jk_arena *scratch, struct jk_arena *arena)

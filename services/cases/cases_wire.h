@@ -3,6 +3,8 @@
 
 #include "base/jk_arena.h"
 #include "base/jk_refusal.h"
+#include "cases.h"
+#include "cases_story.h"
 #include "cases_similar_rules.h"
 #include "cases_tally.h"
 #include "feed/feed_reader.h"
@@ -41,7 +43,8 @@ void cases_wire_export_handler(struct jk_handler *ret, void (*on_message)(void *
 struct cases_shown {
 	struct cases_case summary;
 	const char *headline;
-	const char *allowed_by; /* as in cases_seen */
+	const char *allowed_by;          /* as in cases_seen */
+	const struct jk_id *merged_into; /* NULL: into none, or not for the asker to know */
 };
 /* An answer ready to be sent with jk_session_send_packed; the caller frees the bytes. */
 struct cases_packed {
@@ -66,8 +69,9 @@ struct cases_body {
 	size_t size;
 	uint32_t withheld;
 };
-bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_shown *shown, const struct cases_entry *entries,
-	size_t entry_count, const struct cases_body *body, struct cases_packed *ret_packed);
+/* story: cut down to what the asker may see; known: other cases that may be named (cases_story_wire.c). */
+bool cases_wire_pack_shown(const struct jk_request *request, const struct cases_shown *shown, const struct cases_story *story,
+	const struct cases_body *body, struct cases_packed *ret_packed);
 /* The first headline of a body, cut to CASES_HEADLINE_BYTES; "" where it has none. scratch: for the call; arena: keeps the text.
  */
 enum { CASES_HEADLINE_BYTES = 200 };

@@ -59,7 +59,12 @@ static void print_rule(const struct showing *showing, int row)
 	printf(":\n");
 }
 
-/* Returns how many can be asked. answer_s NULL: no rule asks them. */
+static bool is_here(const struct showing *showing, int row)
+{
+	return strcmp(admin_rows_text_at(showing->desks, row, "county"), showing->county) == 0;
+}
+
+/* Returns how many can be asked. answer_s NULL: no rule asks them, and those around are left out. */
 static int print_desks(const struct showing *showing, const char *discipline, const char *answer_s)
 {
 	const struct admin_rows *desks = showing->desks;
@@ -68,14 +73,15 @@ static int print_desks(const struct showing *showing, const char *discipline, co
 	for (int row = 0; row < admin_rows_count(desks); row++) {
 		const char *desk = admin_rows_text_at(desks, row, "desk"), *agency = admin_rows_text_at(desks, row, "agency");
 
-		if (!is_of(desks, row, discipline))
+		if (!is_of(desks, row, discipline) || (!answer_s && !is_here(showing, row)))
 			continue;
 		if (is_revoked(desks, row))
 			printf("  %s-  %s of %s is revoked, and passed over%s\n", cli_tone(showing->cli, CLI_WARN), desk, agency,
 				cli_tone(showing->cli, CLI_PLAIN));
 		else
-			printf("  %d. %s of %s%s%s%s\n", ++place, desk, agency, answer_s ? " has " : "", answer_s ? answer_s : "",
-				answer_s ? " s to answer" : "");
+			printf("  %d. %s of %s%s%s%s%s%s\n", ++place, desk, agency, is_here(showing, row) ? "" : ", for ",
+				is_here(showing, row) ? "" : admin_rows_text_at(desks, row, "county"), answer_s ? ", has " : "",
+				answer_s ? answer_s : "", answer_s ? " s to answer" : "");
 	}
 	return place;
 }
@@ -96,6 +102,8 @@ static void print_idle(const struct showing *showing)
 	for (int row = 0; row < admin_rows_count(showing->desks); row++) {
 		const char *discipline = admin_rows_text_at(showing->desks, row, "discipline");
 
+		if (!is_here(showing, row))
+			continue;
 		if (strcmp(discipline, before) != 0 && !is_asked_for(showing, discipline)) {
 			printf("%s: desks are named, but no rule asks for them here:\n", discipline);
 			(void)print_desks(showing, discipline, NULL);
@@ -165,6 +173,7 @@ static void add_desks(struct jk_buffer *line, const struct showing *showing, con
 		jk_buffer_printf(line, "%s{", between);
 		add_text(line, "desk", admin_rows_text_at(desks, row, "desk"));
 		add_text(line, "agency", admin_rows_text_at(desks, row, "agency"));
+		add_text(line, "county", admin_rows_text_at(desks, row, "county"));
 		jk_buffer_printf(line, ",\"revoked\":%s}", is_revoked(desks, row) ? "true" : "false");
 		between = ",";
 	}

@@ -41,6 +41,9 @@ static const struct cli_option watch_options[] = {
 	{"--min-severity", "WORD", "this or worse", SEVERITY_WORDS},
 	{"--include-test", NULL, "also events with status TEST and SYSTEM", NULL},
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
+	{"--snapshot", NULL, "first the incidents that are open, the gravest first; then what comes after", NULL},
+	{"--include-closed", NULL, "with --snapshot: also those closed within a day", NULL},
+	{"--backfill", "AGREEMENT", "only what this agreement gives, from the beginning up to now", NULL},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
 	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
@@ -70,6 +73,24 @@ static const struct cli_option case_options[] = {
 	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
 		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
 	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
+static const struct cli_option offer_options[] = {
+	{"--held", NULL, "list: what this desk has", NULL},
+	{"--all", NULL, "list: all that it was ever asked, newest first", NULL},
+	{"--limit", "N", "list: at most so many (50)", NULL},
+	{"--desk", "CODE", "hand-over, hand-over-all: who is to take it", NULL},
+	{"--disposition", "WORD", "complete: how it ended",
+		"RESOLVED UNFOUNDED DUPLICATE REFERRED PROSECUTION CANCELLED NO_RESOURCES"},
+	{"--reason", "TEXT", "at most 200 bytes; decline needs one", NULL},
+	{"--version", "N", "refuse it when the duty has changed since this version", NULL},
+	{"--command-id", "ID", "given again, it is done once all the same; otherwise made", NULL},
+	{"--count", "N", "watch: end with status 0 after so many", NULL},
+	{"--timeout", "S", "give up after so long (10); watch: end, with status 1 when --count is not reached", NULL},
+	{0},
+};
+static const struct cli_option opened_options[] = {
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
@@ -173,6 +194,21 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa watch --county 047 --neighbours --min-severity SEVERE\n"
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
+		false},
+	{"offer", "list | watch | ANSWER DUTY [OPTIONS]", "what this desk is asked to answer for, and its answers", cli_offer,
+		offer_options, "list watch accept decline hand-over hand-over-all complete acknowledge",
+		"One desk at most has a duty: who accepts first. Another that tries is told TAKEN. An offer that\n"
+		"is not answered in time goes to the next desk; accepting it late counts while nobody has it.\n\n"
+		"  jukwaa offer watch\n"
+		"  jukwaa offer accept 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a\n"
+		"  jukwaa offer decline 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --reason 'no car left'\n"
+		"  jukwaa offer hand-over-all --desk KILIMANI --reason 'end of shift'\n"
+		"  jukwaa offer complete 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --disposition resolved",
+		false},
+	{"opened", "INCIDENT…", "say that a person at this desk has opened the incident", cli_opened, opened_options, NULL,
+		"Its owner reads OPENED in its mailbox, once for each incident and desk. That is more than that\n"
+		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
+		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
 		false},
 	{"case", "list|show ID|similar ID|export|figures --purpose WORD [OPTIONS]", "the cases opened for incidents", cli_case,
 		case_options, "list show similar export figures",

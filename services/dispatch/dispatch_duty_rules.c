@@ -60,7 +60,8 @@ const struct jk_words dispatch_duty_states = {state_names, DISPATCH_DUTY_STATES}
 
 static const int64_t second_us = 1000000;
 
-static bool holds_for(enum dispatch_duty_guard guard, const struct dispatch_duty *duty, const struct dispatch_duty_desk_facts *facts)
+static bool holds_for(
+	enum dispatch_duty_guard guard, const struct dispatch_duty *duty, const struct dispatch_duty_desk_facts *facts)
 {
 	switch (guard) {
 	case DISPATCH_DUTY_ANY:
@@ -190,8 +191,10 @@ struct dispatch_duty_change dispatch_duty_apply(
 struct dispatch_duty_change dispatch_duty_skip(struct dispatch_duty *duty, int64_t now_us)
 {
 	(void)advance(duty, now_us);
-	return (struct dispatch_duty_change){
-		.action = DISPATCH_ACTION_SKIPPED, .made_offer = ++duty->offer_no, .ending = DISPATCH_ENDING_SKIPPED, .advances = true};
+	return (struct dispatch_duty_change){.action = DISPATCH_ACTION_SKIPPED,
+		.made_offer = ++duty->offer_no,
+		.ending = DISPATCH_ENDING_SKIPPED,
+		.advances = true};
 }
 
 enum dispatch_duty_event dispatch_duty_due(const struct dispatch_duty *duty, int64_t now_us)

@@ -1,5 +1,5 @@
-/* dispatch_duty_rules.h: the life of a duty as one table, and what a step does to it. Pure: no clock, no memory, no SQL. Whether a
- * desk may have the incident at all is asked before (common/authz). Not here: who is asked next (dispatch_duty_order.h). */
+/* dispatch_duty_rules.h: the life of a duty as one table, and what a step does to it. Pure: no clock, no memory, no SQL. Whether
+ * a desk may have the incident at all is asked before (common/authz). Not here: who is asked next (dispatch_duty_order.h). */
 #pragma once
 
 #include <stdbool.h>

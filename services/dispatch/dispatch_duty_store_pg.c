@@ -33,7 +33,8 @@ static const struct jk_db_statement end_offers = {
 };
 static const struct jk_db_statement make_offers = {
 	.name = "dispatch_duty_make_offers",
-	.sql = "INSERT INTO dispatch.duty_offer (duty_id, offer_no, round, desk_id, by_desk, at, due_at, ended_at, ending, reason)"
+	.sql = "INSERT INTO dispatch.duty_offer (duty_id, offer_no, round, desk_id, by_desk, at, due_at, ended_at, ending, "
+	       "reason)"
 	       " SELECT * FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::timestamptz[],"
 	       " $7::timestamptz[], $8::timestamptz[], $9::int2[], $10::text[])",
 	.params = 10,
@@ -62,7 +63,8 @@ static const struct jk_db_statement put_tellings = {
 };
 static const struct jk_db_statement add_entries = {
 	.name = "dispatch_duty_add_entries",
-	.sql = "INSERT INTO dispatch.duty_entry (duty_id, entry_no, at, version, action, by_desk, desk_id, reason, disposition, role,"
+	.sql = "INSERT INTO dispatch.duty_entry (duty_id, entry_no, at, version, action, by_desk, desk_id, reason, disposition, "
+	       "role,"
 	       " command_id, event_id) SELECT * FROM unnest($1::uuid[], $2::int4[], $3::timestamptz[], $4::int4[], $5::int2[],"
 	       " $6::int4[], $7::int4[], $8::text[], $9::int2[], $10::int2[], $11::uuid[], $12::uuid[])",
 	.params = 12,
@@ -159,15 +161,15 @@ static int compare_items(const void *a, const void *b)
 /* In the order of their ids, so that two who change the same ones wait for each other in one direction only. */
 static size_t duties_step(struct dispatch_duty_store *store, const struct dispatch_duty_batch *batch, struct jk_db_step *ret_step)
 {
-	static const unsigned oids[18] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_INT2, JK_OID_INT4, JK_OID_INT4,
-		JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ,
+	static const unsigned oids[18] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_INT2, JK_OID_INT4,
+		JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ,
 		JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ};
 	const struct dispatch_duty_item *changed[DISPATCH_DUTY_ITEMS_MAX];
 	size_t count = 0;
 
 	EACH(struct dispatch_duty_item, item, &batch->items)
-		if (item->changed && count < DISPATCH_DUTY_ITEMS_MAX)
-			changed[count++] = item;
+	if (item->changed && count < DISPATCH_DUTY_ITEMS_MAX)
+		changed[count++] = item;
 	if (count == 0)
 		return 0;
 	qsort(changed, count, sizeof *changed, compare_items);
@@ -186,7 +188,8 @@ static size_t ends_step(struct dispatch_duty_store *store, const struct dispatch
 	if (ended->count == 0)
 		return 0;
 	reset(store->ends, oids, 5);
-	EACH(struct dispatch_duty_offer, offer, ended) {
+	EACH(struct dispatch_duty_offer, offer, ended)
+	{
 		jk_db_array_add_id(&store->ends[0], &offer->duty_id);
 		jk_db_array_add_int(&store->ends[1], offer->offer_no);
 		jk_db_array_add_time(&store->ends[2], offer->ended_us);
@@ -207,7 +210,8 @@ static size_t offers_step(struct dispatch_duty_store *store, const struct dispat
 	if (offers->count == 0)
 		return 0;
 	reset(column, oids, 10);
-	EACH(struct dispatch_duty_offer, offer, offers) {
+	EACH(struct dispatch_duty_offer, offer, offers)
+	{
 		jk_db_array_add_id(&column[0], &offer->duty_id);
 		jk_db_array_add_int(&column[1], offer->offer_no);
 		jk_db_array_add_int(&column[2], offer->round);
@@ -229,7 +233,8 @@ static size_t freed_step(struct dispatch_duty_store *store, const struct dispatc
 	if (ended->count == 0)
 		return 0;
 	reset(store->freed, oids, 2);
-	EACH(struct dispatch_duty_holding, holding, ended) {
+	EACH(struct dispatch_duty_holding, holding, ended)
+	{
 		jk_db_array_add_id(&store->freed[0], &holding->duty_id);
 		jk_db_array_add_time(&store->freed[1], holding->until_us);
 	}
@@ -245,7 +250,8 @@ static size_t holdings_step(struct dispatch_duty_store *store, const struct disp
 	if (holdings->count == 0)
 		return 0;
 	reset(store->holdings, oids, 5);
-	EACH(struct dispatch_duty_holding, holding, holdings) {
+	EACH(struct dispatch_duty_holding, holding, holdings)
+	{
 		jk_db_array_add_id(&store->holdings[0], &holding->duty_id);
 		jk_db_array_add_int(&store->holdings[1], holding->holding_no);
 		jk_db_array_add_int(&store->holdings[2], holding->desk_id);
@@ -262,7 +268,8 @@ static size_t tellings_step(struct dispatch_duty_store *store, const struct disp
 	struct jk_db_array *column = store->tellings;
 
 	reset(column, oids, 7);
-	EACH(struct dispatch_duty_telling, telling, tellings) {
+	EACH(struct dispatch_duty_telling, telling, tellings)
+	{
 		if (!telling->changed)
 			continue;
 		jk_db_array_add_id(&column[0], &telling->duty_id);
@@ -285,7 +292,8 @@ static size_t entries_step(struct dispatch_duty_store *store, const struct dispa
 	if (entries->count == 0)
 		return 0;
 	reset(column, oids, 12);
-	EACH(struct dispatch_duty_entry, entry, entries) {
+	EACH(struct dispatch_duty_entry, entry, entries)
+	{
 		jk_db_array_add_id(&column[0], &entry->duty_id);
 		jk_db_array_add_int(&column[1], entry->entry_no);
 		jk_db_array_add_time(&column[2], entry->at_us);
@@ -311,7 +319,8 @@ static size_t commands_step(struct dispatch_duty_store *store, const struct disp
 	if (done->count == 0)
 		return 0;
 	reset(column, oids, 7);
-	EACH(struct dispatch_duty_done, command, done) {
+	EACH(struct dispatch_duty_done, command, done)
+	{
 		jk_db_array_add_id(&column[0], &command->command_id);
 		jk_db_array_add(&column[1], command->digest, sizeof command->digest);
 		jk_db_array_add_int(&column[2], command->desk_id);
@@ -330,7 +339,8 @@ static size_t shifts_step(struct dispatch_duty_store *store, const struct dispat
 	if (shifts->count == 0)
 		return 0;
 	reset(store->shifts, oids, 3);
-	EACH(struct dispatch_duty_shift, shift, shifts) {
+	EACH(struct dispatch_duty_shift, shift, shifts)
+	{
 		jk_db_array_add_int(&store->shifts[0], shift->from);
 		jk_db_array_add_int(&store->shifts[1], shift->to);
 		jk_db_array_add_text(&store->shifts[2], shift->reason);
@@ -359,9 +369,9 @@ void dispatch_duty_store_done(struct dispatch_duty_store *store)
 	struct {
 		struct jk_db_array *columns;
 		size_t count;
-	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {store->duties, 18}, {store->ends, 5}, {store->offers, 10},
-		{store->freed, 2}, {store->holdings, 5}, {store->tellings, 7}, {store->entries, 12}, {store->done, 7},
-		{store->shifts, 3}};
+	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {&store->holders, 1}, {store->duties, 18}, {store->ends, 5},
+		{store->offers, 10}, {store->freed, 2}, {store->holdings, 5}, {store->tellings, 7}, {store->entries, 12},
+		{store->done, 7}, {store->shifts, 3}};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		for (size_t k = 0; k < all[i].count; k++)

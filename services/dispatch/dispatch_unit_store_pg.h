@@ -33,8 +33,9 @@ size_t dispatch_unit_store_save(struct dispatch_unit_store *store, const struct 
 
 /* ---- questions ---- */
 
-/* How many units there are in each state, of all agencies. */
-void dispatch_unit_store_count(struct jk_db_step *ret_step);
+/* How many units there are in each state, of all agencies; and 1,000 commands older than 30 days are forgotten. */
+enum { DISPATCH_UNIT_COUNT_STEPS = 2 };
+size_t dispatch_unit_store_count(struct jk_db_step steps[DISPATCH_UNIT_COUNT_STEPS]);
 void dispatch_unit_store_counted(const struct jk_db_outcome *outcome, int64_t ret_counts[DISPATCH_UNIT_STATES]);
 
 /* Units of an agency, by code: one more than the question's limit, where there are more. */

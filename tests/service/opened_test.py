@@ -217,5 +217,33 @@ class WrittenTest(OpenedTest):
         self.assertEqual((opened(event.incident), opened(held.incident)), ([], ["NAIROBI"]))
 
 
+class CommandLineTest(OpenedTest):
+    def opened(self, key, *args):
+        done = stack.cli(key, "opened", *args, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_what_is_refused(self):
+        event, absent = self.incident("030"), str(uuid.uuid4())
+        for key, args, status, words in (
+                (nairobi, (), 2, "say which incident"), (nairobi, ("047",), 2, "'047' is no id of an incident"),
+                (nairobi, (absent, "--count", "1"), 2, "not an option"), (nairobi, (absent, "--timeout", "0"), 2, "1 to 86400"),
+                (nairobi, (absent,), 1, "NOT_FOUND: there is no such incident for this key"),
+                (nairobi, (str(event.incident),), 1, "NOT_FOUND: there is no such incident for this key"),
+                (publisher, (str(event.incident),), 4, "NOT_PERMITTED")):
+            found = self.opened(key, *args)
+            self.assertEqual((found[0], found[1]), (status, ""), args)
+            self.assertIn(words, found[2])
+        self.assertEqual(opened(event.incident), [])
+
+    def test_several_at_once(self):
+        first, second = self.incident(), self.incident()
+        self.assertEqual(self.opened(nairobi, str(first.incident)), (0, f"{first.incident}: opened; its owner is told\n", ""))
+        self.assertEqual(self.opened(nairobi, str(first.incident), str(second.incident)),
+                         (0, f"{first.incident}: opened before; its owner knows\n{second.incident}: opened; its owner is told\n", ""))
+        lines, status = stack.cli_json(nairobi, "opened", str(second.incident))
+        self.assertEqual((status, lines[0]["thing_id"], lines[0]["state"], lines[0]["repeated"]), (0, str(second.incident), "OPENED", True))
+        self.assertEqual(mails(first.incident) + mails(second.incident), [("NAIROBI", "NMS")] * 2)
+
+
 if __name__ == "__main__":
     unittest.main()
