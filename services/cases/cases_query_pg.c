@@ -16,18 +16,30 @@ static const struct jk_db_statement find_case = {
  * be seen at all, so that the rest need not be read; whether it may is decided afterwards, case by case. */
 #define ORDER " ORDER BY opened_at DESC, case_id DESC"
 #define AFTER " WHERE (opened_at, case_id) < ($1::timestamptz, $2::uuid) AND opened_at >= $3::timestamptz"
+#define WANTED                                                                                                                   \
+	"(agency = $12::text OR (($15::int8 & 1 = 1 OR agency = ANY ($13::text[]))"                                              \
+	" AND ($15::int8 & 2 = 2 OR counties && $14::text[])))"                                                                  \
+	" AND ($5::int8 = 0 OR ($5::int8 >> state) & 1 = 1) AND ($6::int8 & 1 = 1 OR status NOT IN (3, 4))"                      \
+	" AND (cardinality($7::text[]) = 0 OR counties && $7::text[])"                                                           \
+	" AND ($8::text = '' OR constituency = $8::text) AND ($9::int8 = 0 OR (categories::int8 >> $9::int4) & 1 = 1)"           \
+	" AND ($10::text = '' OR agency = $10::text) AND ($11::int8 = 0 OR severity BETWEEN 1 AND $11::int8)"                    \
+	" AND ($17::int8 = 0 OR (state <> 10 AND (target_triage_at < coalesce(triaged_at, now())"                                \
+	" OR target_resolve_at < coalesce(resolved_at, now()))))"
 static const struct jk_db_statement page_cases = {
 	.name = "cases_page",
 	.sql = "SELECT " CASES_ROW_COLUMNS ", c.n FROM (SELECT k.*, row_number() OVER () AS n"
 	       " FROM (SELECT * FROM cases.\"case\"" AFTER ORDER " LIMIT $4::int8) k) c"
-	       " WHERE (agency = $12::text OR (($15::int8 & 1 = 1 OR agency = ANY ($13::text[]))"
-	       " AND ($15::int8 & 2 = 2 OR counties && $14::text[])))"
-	       " AND ($5::int8 = 0 OR ($5::int8 >> state) & 1 = 1) AND ($6::int8 & 1 = 1 OR status NOT IN (3, 4))"
-	       " AND (cardinality($7::text[]) = 0 OR counties && $7::text[])"
-	       " AND ($8::text = '' OR constituency = $8::text) AND ($9::int8 = 0 OR (categories::int8 >> $9::int4) & 1 = 1)"
-	       " AND ($10::text = '' OR agency = $10::text) AND ($11::int8 = 0 OR severity BETWEEN 1 AND $11::int8)"
-	       " LIMIT $16::int8",
-	.params = 16,
+	       " WHERE " WANTED " LIMIT $16::int8",
+	.params = 17,
+};
+/* By a number: few, wherever they are. */
+static const struct jk_db_statement numbered_cases = {
+	.name = "cases_numbered",
+	.sql = "SELECT " CASES_ROW_COLUMNS ", 0 FROM cases.\"case\" c" AFTER
+	       " AND case_id IN (SELECT n.case_id FROM cases.number n WHERE n.number = $4::text"
+	       " UNION ALL SELECT n.case_id FROM cases.number n WHERE n.ob_number = $4::text)"
+	       " AND " WANTED ORDER " LIMIT $16::int8",
+	.params = 17,
 };
 /* The last of those that were looked at. */
 static const struct jk_db_statement page_end = {
@@ -205,8 +217,8 @@ static enum jk_status read_page(struct jk_db *db, const struct cases_filter *fil
 	const struct cases_position *after, const struct cases_scan *scan, struct page *page)
 {
 	__attribute__((cleanup(jk_db_array_done))) struct jk_db_array wanted = {0}, owners = {0}, counties = {0};
-	struct jk_db_step step = {.statement = &page_cases};
-	struct jk_db_int8 states, include_test, category, severity, any, fetch;
+	struct jk_db_step step = {.statement = *filter->number ? &numbered_cases : &page_cases};
+	struct jk_db_int8 states, include_test, category, severity, any, fetch, breached;
 	struct page_bounds bounds;
 
 	add_counties(&wanted, filter->counties);
@@ -215,6 +227,8 @@ static enum jk_status read_page(struct jk_db *db, const struct cases_filter *fil
 	for (size_t i = 0; i < reach->owner_count; i++)
 		jk_db_array_add_text(&owners, reach->owners[i]);
 	bind_bounds(&step, &bounds, filter, after, scan->look_at_max);
+	if (*filter->number)
+		jk_db_bind_bytes(&step, 3, filter->number, strlen(filter->number));
 	jk_db_bind_int8(&step, 4, &states, filter->states);
 	jk_db_bind_int8(&step, 5, &include_test, filter->include_test);
 	jk_db_bind_array(&step, 6, &wanted);
@@ -227,6 +241,7 @@ static enum jk_status read_page(struct jk_db *db, const struct cases_filter *fil
 	jk_db_bind_array(&step, 13, &counties);
 	jk_db_bind_int8(&step, 14, &any, reach->any_owner | reach->any_county << 1);
 	jk_db_bind_int8(&step, 15, &fetch, (int64_t)scan->fetch_max);
+	jk_db_bind_int8(&step, 16, &breached, filter->breached);
 	return run(db, &step, on_page, page);
 }
 
@@ -241,9 +256,9 @@ enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *fil
 	scan->last = *after;
 	status = read_page(db, filter, reach, after, scan, &page);
 	scan->count = page.count;
-	scan->looked_at = page.looked_at;
+	scan->looked_at = *filter->number ? page.count : page.looked_at;
 	scan->more = page.count == scan->fetch_max;
-	if (status != JK_OK || scan->more)
+	if (status != JK_OK || scan->more || *filter->number)
 		return status;
 	/* All that may be looked at has been: where does it end? */
 	scan->looked_at = scan->look_at_max;

@@ -301,6 +301,8 @@ static void a_filter_finds_nothing_by_what_is_withheld(void **state)
 		{{.category = 3}, 1 << JK_GROUP_CLASSIFICATION},
 		{{.severity_floor = 2}, 1 << JK_GROUP_CLASSIFICATION},
 		{{.agency = "KPS"}, 1 << JK_GROUP_IDENTITY},
+		{{.breached = true}, 1 << JK_GROUP_WORK},
+		{{.number = "OB 1"}, 1 << JK_GROUP_WORK | 1 << JK_GROUP_REGISTRATION},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
