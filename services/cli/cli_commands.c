@@ -64,6 +64,8 @@ static const struct cli_option case_options[] = {
 	{"--state", "STATE", "list, export: in this state; may be given again",
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
 	{"--open", NULL, "list, export: neither resolved nor closed nor merged", NULL},
+	{"--breached", NULL, "list, export: triaged or resolved too late, or late already", NULL},
+	{"--number", "NUMBER", "list, export: a number or OB number that an agency gave it", NULL},
 	{"--from", "TIME", "list, export, figures: opened from then on (2026-11-27, or with time)", NULL},
 	{"--to", "TIME", "list, export, figures: opened before then", NULL},
 	{"--include-test", NULL, "list, export: also those of status TEST and SYSTEM", NULL},
