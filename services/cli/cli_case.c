@@ -1,5 +1,4 @@
 /* jukwaa case list | show; the other verbs have files of their own (cli_case_*.c). */
-/* jukwaa case list | show; what is done with a case: cli_case_act.c. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -266,13 +265,6 @@ static void print_case(const struct cli *cli, const char *json)
 		(summary = (const void *)jk_json_read(
 			 &jukwaa__v1__case_summary__descriptor, part.at, (size_t)(part.end - part.at), arena, &refusal)))
 		cli_case_print_summary(cli, summary);
-	printf("%stimeline%s\n", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
-	if (arena && json_slice_find(text, "timeline", &part) && json_slice_enter(&part, '['))
-		while (json_slice_element(&part, &one))
-			if ((entry = (const void *)jk_json_read(
-				     &jukwaa__v1__case_entry__descriptor, one.at, (size_t)(one.end - one.at), arena, &refusal)))
-				print_entry(entry);
-		print_summary(cli, summary);
 	cli_case_print_story(cli, json);
 	printf("%sincident%s", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
 	if (json_slice_find(text, "incident", &part))
@@ -323,9 +315,9 @@ static int run_show(const struct cli *cli, struct cli_args *args)
 
 int cli_case(const struct cli *cli, int argc, char **argv)
 {
+	int status;
 	struct cli_args args = {.argc = argc, .argv = argv, .at = 1};
 	const char *what = cli_args_word(&args);
-	int status;
 
 	if (what && strcmp(what, "list") == 0)
 		return run_list(cli, &args);
@@ -337,7 +329,6 @@ int cli_case(const struct cli *cli, int argc, char **argv)
 		return cli_case_figures(cli, &args);
 	if (what && strcmp(what, "similar") == 0)
 		return cli_case_similar(cli, &args);
-	return cli_usage("case", "say what: case list, show ID, similar ID, export, or figures");
 	if (what && cli_case_act(cli, what, &args, &status))
 		return status;
 	return cli_usage("case", "say what: case list, case show ID, case triage ID, … (jukwaa help case)");
