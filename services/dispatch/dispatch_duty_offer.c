@@ -230,12 +230,8 @@ static struct told_session *find_told(struct dispatch_offers *offers, uint64_t n
 
 void dispatch_duty_forget(struct dispatch_duties *duties, uint64_t session)
 {
-	struct told_session *told;
+	struct told_session *told = duties->offers->told.items;
 
-	/* Sessions that are there when the service closes end after this part. */
-	if (duties == NULL || duties->offers == NULL)
-		return;
-	told = duties->offers->told.items;
 	for (size_t i = 0; i < duties->offers->told.count; i++) {
 		if (told[i].number != session)
 			continue;
