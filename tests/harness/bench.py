@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
+from bench_cases import bench_commands
 from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack, wait_until
@@ -188,7 +189,8 @@ def bench_memory(cluster, options):
 
 
 BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "decide": bench_decide, "latency": bench_latency, "memory": bench_memory,
-           "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "storm": bench_storm}
+           "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "commands": bench_commands,
+           "storm": bench_storm}
 
 
 def main():
