@@ -5,6 +5,8 @@
 #include "base/jk_id.h"
 #include "client/client_question.h"
 #include "jukwaa/v1/command.pb-c.h"
+#include "jukwaa/v1/duty.pb-c.h"
+#include "jukwaa/v1/find.pb-c.h"
 #include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "jukwaa/v1/unit.pb-c.h"
@@ -29,6 +31,13 @@ struct call {
 			&jukwaa__v1__##answer##__descriptor                                                                      \
 	}
 static const struct call calls[] = {
+	COMMAND(offer_command, OFFER_COMMAND),
+	QUESTION(offer_list, OFFER_LIST, offer_listed, OFFER_LISTED),
+	COMMAND(incident_mark, INCIDENT_MARK),
+	QUESTION(case_list, CASE_LIST, case_listed, CASE_LISTED),
+	QUESTION(case_export, CASE_EXPORT, case_exported, CASE_EXPORTED),
+	QUESTION(case_figures, CASE_FIGURES, case_figures_told, CASE_FIGURES_TOLD),
+	QUESTION(case_similar, CASE_SIMILAR, case_similar_found, CASE_SIMILAR_FOUND),
 	COMMAND(unit_command, UNIT_COMMAND),
 	QUESTION(unit_list, UNIT_LIST, unit_listed, UNIT_LISTED),
 	QUESTION(unit_recommend, UNIT_RECOMMEND, unit_recommended, UNIT_RECOMMENDED),

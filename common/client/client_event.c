@@ -10,6 +10,7 @@
 #include "evidence/evidence_origin.h"
 #include "feed/feed_body.h"
 #include "feed/feed_parts.h"
+#include "jukwaa/v1/cases.pb-c.h"
 #include "jukwaa/v1/incident.pb-c.h"
 #include "jukwaa/v1/work.pb-c.h"
 #include "wire/wire_body.h"
@@ -299,6 +300,9 @@ static void write_event(const Jukwaa__V1__Deliver *deliver, const struct shown_g
 	if (event->chain_broken)
 		jk_buffer_printf(json, ",\"chain_broken\":true");
 	jk_buffer_printf(json, ",\"origin\":\"%s\"", event->origin);
+	if (event->snapshot)
+		jk_buffer_printf(json, ",\"snapshot\":true,\"snapshot_begins\":%s,\"case_state\":\"%s\",\"closed\":%s",
+			event->snapshot_begins ? "true" : "false", event->case_state, event->closed ? "true" : "false");
 	write_text(json, "allowed_by", deliver->allowed_by);
 	write_agreement(event, json);
 	write_body(deliver, shown, json);
@@ -395,6 +399,51 @@ static void check_copy(
 	event->copy_problem = problem ? problem : "";
 }
 
+static const char *case_state_word(const Jukwaa__V1__Deliver *deliver)
+{
+	static const char prefix[] = "CASE_STATE_";
+	const ProtobufCEnumValue *state =
+		deliver->case_state == 0
+			? NULL
+			: protobuf_c_enum_descriptor_get_value(&jukwaa__v1__case_state__descriptor, (int)deliver->case_state);
+
+	return state ? state->name + sizeof prefix - 1 : "";
+}
+
+void client_event_read_end(const Jukwaa__V1__SnapshotEnd *end, uint64_t delivery_no, struct client_chains *chains,
+	struct jk_buffer *json, struct jukwaa_event *ret)
+{
+	bool begins = !chains->in_snapshot;
+
+	chains->in_snapshot = false;
+	*ret = (struct jukwaa_event){.delivery_no = delivery_no,
+		.kind = "SNAPSHOT_END",
+		.stream = "",
+		.tlp = "",
+		.category = "",
+		.severity = "",
+		.status = "",
+		.agency = "",
+		.headline = "",
+		.origin = "none",
+		.copy_verified = true,
+		.copy_problem = "",
+		.agreement = "",
+		.profile = "",
+		.snapshot = true,
+		.snapshot_begins = begins,
+		.case_state = "",
+		.snapshot_count = end->count};
+	if (json) {
+		json->size = 0;
+		jk_buffer_printf(json,
+			"{\"delivery_no\":%" PRIu64 ",\"kind\":\"SNAPSHOT_END\",\"snapshot\":true,\"snapshot_begins\":%s,"
+			"\"snapshot_count\":%" PRIu64 "}",
+			delivery_no, begins ? "true" : "false", end->count);
+		ret->json = json->failed ? NULL : json->data;
+	}
+}
+
 bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deliver, uint64_t delivery_no,
 	struct client_chains *chains, struct jk_buffer *json, struct jukwaa_event *ret)
 {
@@ -418,7 +467,12 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 		.profile = deliver->profile,
 		.retention_days = deliver->retention_days,
 		.redistribution = deliver->redistribution,
+		.snapshot = deliver->snapshot,
+		.snapshot_begins = deliver->snapshot && !chains->in_snapshot,
+		.case_state = case_state_word(deliver),
+		.closed = deliver->closed,
 	};
+	chains->in_snapshot = deliver->snapshot;
 	format_id(ret->event_id, &deliver->event_id);
 	format_id(ret->incident_id, &deliver->incident_id);
 	if (!is_recall(deliver)) {
@@ -432,7 +486,9 @@ bool client_event_read(struct client_link *link, const Jukwaa__V1__Deliver *deli
 		ret->copy_problem = "";
 	} else {
 		check_copy(link->arena, deliver, body, ret);
-		check_chain(chains, deliver, ret);
+		/* Those of a snapshot come in another order than their numbers. */
+		if (!deliver->snapshot)
+			check_chain(chains, deliver, ret);
 	}
 	if (json) {
 		json->size = 0;

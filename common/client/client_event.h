@@ -14,8 +14,13 @@ struct client_chain {
 struct client_chains {
 	struct client_chain *items;
 	size_t count, capacity;
+	bool in_snapshot; /* something of one was given in this session, its end was not */
 };
 void client_chains_done(struct client_chains *chains);
+
+/* Fills ret for the end of a snapshot or backfill; texts are static or live in the link's arena and in `json`. */
+void client_event_read_end(const Jukwaa__V1__SnapshotEnd *end, uint64_t delivery_no, struct client_chains *chains,
+	struct jk_buffer *json, struct jukwaa_event *ret);
 
 /* Fills ret from deliver; texts are borrowed from it or live in the link's arena and in `json` (NULL: not written out).
  * delivery_no: as the caller counts. False: the delivery is malformed. */

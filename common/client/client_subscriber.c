@@ -33,7 +33,9 @@ struct jukwaa_subscriber {
 	char cursor[65], *resume_file, *heads_file;
 	uint8_t witnessed_root[32]; /* added last */
 	uint32_t window;
-	enum jukwaa_start { FROM_NOW, FROM_BEGINNING, FROM_TOKEN, FROM_CURSOR } start;
+	enum jukwaa_start { FROM_NOW, FROM_BEGINNING, FROM_TOKEN, FROM_CURSOR, FROM_SNAPSHOT } start;
+	bool include_closed;
+	char agreement[33];
 
 	uint64_t request;     /* of the Subscribe sent last */
 	int64_t subscribe_ms; /* when to say it (again) */
@@ -100,6 +102,16 @@ static int start_from_token(struct jukwaa_subscriber *s, const char *token, char
 	return JUKWAA_OK;
 }
 
+static int choose_backfill(struct jukwaa_subscriber *s, const struct jukwaa_subscription *from, char ret_reason[256])
+{
+	if (!*from->backfill || !jk_text_copy(s->agreement, sizeof s->agreement, from->backfill))
+		return refuse_open(ret_reason, "not the code of an agreement: ", from->backfill);
+	if (s->cursor[0] || s->mailbox || (from->from && *from->from))
+		return refuse_open(ret_reason, "a backfill has neither cursor nor mailbox, and starts at the beginning", "");
+	s->start = FROM_BEGINNING;
+	return JUKWAA_OK;
+}
+
 /* resume file, else `from`, else the cursor, else now. */
 static int choose_start(struct jukwaa_subscriber *s, const struct jukwaa_subscription *from, char ret_reason[256])
 {
@@ -120,12 +132,17 @@ static int choose_start(struct jukwaa_subscriber *s, const struct jukwaa_subscri
 		if (s->token.size > 0)
 			return start_from_token(s, s->token.data, ret_reason);
 	}
+	s->include_closed = from->include_closed;
+	if (from->backfill)
+		return choose_backfill(s, from, ret_reason);
 	if (!from->from || !*from->from)
 		return JUKWAA_OK;
 	if (strcmp(from->from, "now") == 0)
 		s->start = FROM_NOW;
 	else if (strcmp(from->from, "beginning") == 0)
 		s->start = FROM_BEGINNING;
+	else if (strcmp(from->from, "snapshot") == 0)
+		s->start = FROM_SNAPSHOT;
 	else
 		return start_from_token(s, from->from, ret_reason);
 	return JUKWAA_OK;
@@ -270,6 +287,7 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 		[FROM_BEGINNING] = JUKWAA__V1__START_AT__START_AT_BEGINNING,
 		[FROM_TOKEN] = JUKWAA__V1__START_AT__START_AT_TOKEN,
 		[FROM_CURSOR] = JUKWAA__V1__START_AT__START_AT_CURSOR,
+		[FROM_SNAPSHOT] = JUKWAA__V1__START_AT__START_AT_SNAPSHOT,
 	};
 	Jukwaa__V1__Subscribe subscribe = JUKWAA__V1__SUBSCRIBE__INIT;
 	struct client_wire_positions room = {0};
@@ -292,6 +310,8 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 	subscribe.lagging = true;
 	subscribe.recalled = true;
 	subscribe.work = true;
+	subscribe.include_closed = s->include_closed;
+	subscribe.only_agreement = s->agreement;
 	if (s->start == FROM_TOKEN && !client_positions_write(&s->received_positions, &room, &subscribe))
 		(void)client_link_fail(&s->link, JUKWAA_E_USAGE, "", NULL, "no memory");
 	else if (client_link_send(&s->link, JUKWAA__V1__KIND__KIND_SUBSCRIBE, &subscribe.base) == JK_OK)
@@ -304,6 +324,7 @@ static void begin_session(struct jukwaa_subscriber *s)
 	s->subscribed = false;
 	s->batch = (struct jk_fields){0};
 	s->base = s->received;
+	s->chains.in_snapshot = false;
 	/* From where we are, once we have been somewhere; before that, as the caller said. */
 	if (s->received_positions.count > 0)
 		s->start = FROM_TOKEN;
@@ -395,7 +416,7 @@ static bool on_deliver(
 	if (!deliver || deliver->session != (in_batch ? 0 : s->link.session) || !is_next(s, deliver->delivery_no))
 		return false;
 	if (!client_event_read(&s->link, deliver, s->received + 1, &s->chains, s->write_json ? &s->json : NULL, ret_event) ||
-		!take_position(s, s->received + 1, deliver->position)) {
+		(!deliver->snapshot && !take_position(s, s->received + 1, deliver->position))) {
 		client_link_restart(&s->link);
 		return false;
 	}
@@ -434,6 +455,27 @@ static bool on_batch(struct jukwaa_subscriber *s, const struct jk_dealer_message
 	return next_of_batch(s, ret_event);
 }
 
+/* True: *ret_event is filled. Its positions become the caller's when it is acknowledged. */
+static bool on_snapshot_end(struct jukwaa_subscriber *s, const struct jk_dealer_message *message, struct jukwaa_event *ret_event)
+{
+	const Jukwaa__V1__SnapshotEnd *end =
+		(const void *)client_link_read(&s->link, &jukwaa__v1__snapshot_end__descriptor, message);
+
+	if (!end || end->session != s->link.session || !is_next(s, end->delivery_no))
+		return false;
+	for (size_t i = 0; i < end->n_positions; i++) {
+		if (take_position(s, s->received + 1, end->positions[i]))
+			continue;
+		client_link_restart(&s->link);
+		return false;
+	}
+	client_event_read_end(end, s->received + 1, &s->chains, s->write_json ? &s->json : NULL, ret_event);
+	ret_event->body = message->body;
+	ret_event->body_size = message->body_size;
+	s->received++;
+	return true;
+}
+
 int jukwaa_subscriber_ack(struct jukwaa_subscriber *subscriber, uint64_t delivery_no)
 {
 	Jukwaa__V1__Ack ack = JUKWAA__V1__ACK__INIT;
@@ -467,6 +509,9 @@ static int take_message(
 		break;
 	case JUKWAA__V1__KIND__KIND_DELIVER_BATCH:
 		*ret_given = on_batch(s, message, ret_event);
+		break;
+	case JUKWAA__V1__KIND__KIND_SNAPSHOT_END:
+		*ret_given = on_snapshot_end(s, message, ret_event);
 		break;
 	case JUKWAA__V1__KIND__KIND_BEAT:
 		status = on_beat(s, message);

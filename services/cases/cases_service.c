@@ -151,11 +151,15 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 	cases_wire_list_handler(&service->handlers[0], cases_list_on_list);
 	cases_wire_show_handler(&service->handlers[1], cases_story_on_show);
 	cases_wire_export_handler(&service->handlers[2], cases_list_on_export);
+	cases_wire_similar_handler(&service->handlers[3], cases_similar_on_question);
+	cases_wire_figures_handler(&service->handlers[4], cases_figures_on_question);
 	cases_command_handler(&service->handlers[CASES_HANDLERS - 2], on_command);
 	cases_states_handler(&service->handlers[CASES_HANDLERS - 1], on_states);
 	service->lists = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"list\"", "Questions taken.");
 	service->shows = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"show\"", "Questions taken.");
 	service->exports = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"export\"", "Questions taken.");
+	service->similars = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"similar\"", "Questions taken.");
+	service->figure_questions = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"figures\"", "Questions taken.");
 	service->late_triage =
 		jk_metric_gauge("jukwaa_cases_late", "target=\"triage\"", "Cases past a time target that they have not reached.");
 	service->late_resolve = jk_metric_gauge(
@@ -171,7 +175,8 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 		.window_max = WINDOW_MAX,
 		.arena_bytes = REQUEST_ARENA_BYTES,
 	};
-	if (!service->scratch || cases_record_open(dbs->record, on_recorded, service, &service->record) != JK_OK ||
+	if (!service->scratch || cases_figures_open(dbs->figures, &service->figures) != JK_OK ||
+		cases_record_open(dbs->record, on_recorded, service, &service->record) != JK_OK ||
 		jk_sessions_open(&description, loop, router, watch, &service->sessions) != JK_OK ||
 		cases_commands_open(service->sessions, dbs->commands, &service->commands) != JK_OK) {
 		cases_service_close(&service);
@@ -188,6 +193,7 @@ void cases_service_close(struct cases_service **service_p)
 		return;
 	*service_p = NULL;
 	cases_record_close(&service->record);
+	cases_figures_close(&service->figures);
 	cases_commands_close(&service->commands);
 	jk_sessions_close(&service->sessions);
 	jk_arena_free(&service->scratch);
@@ -202,6 +208,7 @@ struct jk_sessions *cases_service_sessions(struct cases_service *service)
 void cases_service_run(struct cases_service *service)
 {
 	cases_record_run(service->record);
+	cases_figures_run(service->figures);
 	cases_commands_run(service->commands);
 }
 
@@ -218,6 +225,7 @@ static void count_late(struct cases_service *service)
 void cases_service_on_timer(struct cases_service *service)
 {
 	cases_record_on_timer(service->record);
+	cases_figures_on_timer(service->figures);
 	if (service->ticks++ % LATE_EVERY_TICKS == 0)
 		count_late(service);
 	cases_commands_on_timer(service->commands);

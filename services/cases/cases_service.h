@@ -1,4 +1,4 @@
-/* cases_service.h: the half of cases that answers: CaseList and CaseShow, every case through the decision function, every answer
+/* cases_service.h: the half of cases that answers: questions, every case through the decision function, every answer
  * held until it is recorded; commands are handed on. Not here: following the feed (cases_feed.h), recording (cases_record.h),
  * commands (cases_command.h). Used from the loop's thread; a question blocks it for at most two seconds. */
 #pragma once
@@ -10,7 +10,7 @@ struct cases_service;
 
 /* Each for one thing alone. */
 struct cases_service_dbs {
-	struct jk_db *questions, *record, *commands;
+	struct jk_db *questions, *record, *commands, *figures;
 };
 /* Everything is borrowed. JK_BROKEN: out of memory. */
 enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router, struct jk_registry_watch *watch,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cases_command.h"
+#include "cases_figures.h"
 #include "cases_record.h"
 #include "cases_service.h"
 #include "cases_sight.h"
@@ -21,7 +22,8 @@ struct cases_service {
 	struct jk_arena *scratch;
 	struct jk_handler handlers[CASES_HANDLERS];
 	struct cases_case scan[CASES_SCAN_MAX];
-	struct jk_metric *lists, *shows, *exports, *figures, *similars, *denied, *late_triage, *late_resolve;
+	struct cases_figures_room *figures;
+	struct jk_metric *lists, *shows, *exports, *figure_questions, *similars, *denied, *late_triage, *late_resolve;
 	unsigned ticks; /* of 250 ms */
 };
 
@@ -49,3 +51,5 @@ void cases_service_put_not_found(struct cases_service *service, struct cases_hel
 void cases_story_on_show(void *service, const struct jk_request *request);
 void cases_list_on_list(void *service, const struct jk_request *request);
 void cases_list_on_export(void *service, const struct jk_request *request);
+void cases_similar_on_question(void *service, const struct jk_request *request);
+void cases_figures_on_question(void *service, const struct jk_request *request);

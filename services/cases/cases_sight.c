@@ -39,8 +39,13 @@ static void fill_label(const struct jk_registry *registry, const struct cases_ca
 struct cases_sight cases_sight_of_key(
 	const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use, const struct cases_case *row)
 {
+	return cases_sight_at(registry, key, use, row, jk_time_now_us());
+}
+
+struct cases_sight cases_sight_at(const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use,
+	const struct cases_case *row, int64_t now_us)
+{
 	struct cases_sight sight = {.withheld = UINT32_MAX};
-	int64_t now_us = jk_time_now_us();
 	struct labelled labelled;
 
 	fill_label(registry, row, &labelled);

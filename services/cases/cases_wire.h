@@ -4,7 +4,9 @@
 #include "base/jk_arena.h"
 #include "base/jk_refusal.h"
 #include "cases.h"
+#include "cases_similar_rules.h"
 #include "cases_story.h"
+#include "cases_tally.h"
 #include "feed/feed_reader.h"
 #include "session/session.h"
 
@@ -18,6 +20,11 @@ bool cases_wire_read_list(const struct jk_request *request, struct cases_filter 
 	struct jk_refusal *ret_refusal);
 bool cases_wire_read_show(const struct jk_request *request, struct jk_id *ret_case_id, struct cases_reading *ret_reading,
 	struct jk_refusal *ret_refusal);
+bool cases_wire_read_similar(const struct jk_request *request, struct jk_id *ret_case_id, size_t *ret_limit,
+	struct cases_reading *ret_reading, struct jk_refusal *ret_refusal);
+/* Of the filter: counties, agency, from_us, to_us. */
+bool cases_wire_read_figures(const struct jk_request *request, struct cases_filter *ret_filter, struct cases_reading *ret_reading,
+	struct jk_refusal *ret_refusal);
 bool cases_wire_read_export(const struct jk_request *request, struct cases_filter *ret_filter, bool *ret_headlines,
 	struct cases_reading *ret_reading, struct jk_refusal *ret_refusal);
 /* The filter for people, as it is recorded: "counties=031,047 state=NEW limit=50". */
@@ -28,6 +35,8 @@ uint64_t cases_wire_request(const struct jk_request *request);
 /* Handler rows for the session layer. */
 void cases_wire_list_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
 void cases_wire_show_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
+void cases_wire_similar_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
+void cases_wire_figures_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
 void cases_wire_export_handler(struct jk_handler *ret, void (*on_message)(void *service, const struct jk_request *request));
 
 /* A case as the asker may see it. headline: "" where there is none or it is withheld. */
@@ -49,6 +58,11 @@ bool cases_wire_pack_listed(const struct jk_request *request, const struct cases
 /* The same as CaseExported. */
 bool cases_wire_pack_exported(const struct jk_request *request, const struct cases_shown *shown, size_t count,
 	const struct cases_position *last, struct cases_packed *ret_packed);
+/* shown[i] is what similar[i] is about. */
+bool cases_wire_pack_similar(const struct jk_request *request, const struct cases_shown *shown,
+	const struct cases_similar *similar, size_t count, struct cases_packed *ret_packed);
+bool cases_wire_pack_figures(
+	const struct jk_request *request, const struct cases_figures *figures, int64_t at_us, struct cases_packed *ret_packed);
 /* body: the event's, of which the groups in `withheld` go out as digests. */
 struct cases_body {
 	const uint8_t *bytes;

@@ -1,5 +1,5 @@
 /* main.c: wiring of cases: database connections (one follows the feed, one answers, one records, one does commands, one
- * removes by age), one ROUTER, one loop. */
+ * counts, one removes by age), one ROUTER, one loop. */
 #include <stddef.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ struct app {
 	struct jk_hint_listener *hints;
 	struct jk_router *router;
 	struct jk_loop *loop;
-	struct jk_db *feed_db, *query_db, *record_db, *command_db;
+	struct jk_db *feed_db, *query_db, *record_db, *command_db, *figures_db;
 	struct cases_feed *feed;
 	struct cases_service *service;
 	struct jk_retain *retain;
@@ -128,6 +128,7 @@ static bool open_outside(struct app *app, struct jk_refusal *refusal)
 	if (jk_db_open(settings->database, "jukwaa-cases-feed", &app->feed_db) != JK_OK ||
 		jk_db_open(settings->database, "jukwaa-cases", &app->query_db) != JK_OK ||
 		jk_db_open(settings->database, "jukwaa-cases-record", &app->record_db) != JK_OK ||
+		jk_db_open(settings->database, "jukwaa-cases-figures", &app->figures_db) != JK_OK ||
 		jk_db_open(settings->database, "jukwaa-cases-command", &app->command_db) != JK_OK ||
 		jk_registry_watch_open(settings->database, "jukwaa-cases", settings->realm, &app->watch) != JK_OK)
 		return jk_refuse(refusal, JK_CODE_RULE_VIOLATION, "database", "not a connection string, or out of memory");
@@ -146,6 +147,7 @@ static bool add_to_loop(struct app *app)
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->feed_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->query_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->record_db) == JK_OK &&
+	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->figures_db) == JK_OK &&
 	       jk_loop_add_fd(loop, jk_db_fd, jk_db_events, jk_db_on_ready, app->command_db) == JK_OK &&
 	       jk_loop_add_timer(loop, TIMER_MS, on_timer, app) == JK_OK &&
 	       jk_daemon_watch(app->daemon, loop, on_stop, app) == JK_OK &&
@@ -154,7 +156,7 @@ static bool add_to_loop(struct app *app)
 
 static bool open_inside(struct app *app, struct jk_refusal *refusal)
 {
-	const struct cases_service_dbs dbs = {app->query_db, app->record_db, app->command_db};
+	const struct cases_service_dbs dbs = {app->query_db, app->record_db, app->command_db, app->figures_db};
 
 	app->loop = jk_loop_new();
 	if (!app->loop || cases_feed_open(app->feed_db, &app->feed) != JK_OK ||
@@ -176,6 +178,7 @@ static void close_all(struct app *app)
 	jk_hint_listener_close(&app->hints);
 	jk_bus_close(&app->bus);
 	jk_registry_watch_close(&app->watch);
+	jk_db_close(&app->figures_db);
 	jk_db_close(&app->command_db);
 	jk_db_close(&app->record_db);
 	jk_db_close(&app->query_db);

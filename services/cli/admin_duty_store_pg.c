@@ -63,14 +63,19 @@ static const char *const statements[DUTY_STATEMENTS] = {
 				 "JOIN registry.desk d USING (desk_id) JOIN registry.agency a USING (agency_id) WHERE " SHOWN(
 					 "$1") " ORDER BY r.after_s, r.escalation_id",
 	[DUTY_ESCALATION_REMOVE] = REMOVE("registry.escalation", "escalation_id = $1::integer", "escalation_id"),
-	[DUTY_SHOW_COUNTY] = "SELECT county, name FROM registry.county WHERE county = $1",
+	[DUTY_SHOW_COUNTY] = "SELECT county, name, (SELECT realm FROM meta.realm) AS realm FROM registry.county WHERE county = $1",
 	[DUTY_SHOW_RULES] =
 		"SELECT rule_id, rank, discipline, categories, severity_floor, urgency_floor, answer_s, again_s "
 		"FROM registry.duty_rule WHERE revoked_at IS NULL AND coalesce(county, $1) = $1 ORDER BY rank, rule_id",
-	[DUTY_SHOW_DESKS] = "SELECT r.discipline, d.code AS desk, a.code AS agency, " REVOKED
-			    " AS desk_revoked FROM registry.duty_desk r JOIN registry.desk d USING (desk_id) "
-			    "JOIN registry.agency a USING (agency_id) WHERE r.revoked_at IS NULL AND r.county = $1 "
-			    "ORDER BY r.discipline, r.rank, r.desk_id",
+	/* Those of the county, then its neighbours' one county after the other; nobody twice. */
+	[DUTY_SHOW_DESKS] =
+		"SELECT discipline, county, desk, agency, desk_revoked FROM (SELECT r.discipline, r.county, r.rank, "
+		"r.desk_id, d.code AS desk, a.code AS agency, " REVOKED
+		" AS desk_revoked, row_number() OVER (PARTITION BY r.discipline, r.desk_id "
+		"ORDER BY r.county <> $1, r.county, r.rank) AS time FROM registry.duty_desk r "
+		"JOIN registry.desk d USING (desk_id) JOIN registry.agency a USING (agency_id) WHERE r.revoked_at IS NULL "
+		"AND (r.county = $1 OR r.county IN (SELECT neighbour FROM registry.neighbour n WHERE n.county = $1))) s "
+		"WHERE time = 1 ORDER BY discipline, county <> $1, county, rank, desk_id",
 	[DUTY_SHOW_ESCALATIONS] =
 		"SELECT r.role, r.severity_floor, r.after_s, r.again_s, d.code AS desk, a.code AS agency, " REVOKED
 		" AS desk_revoked FROM registry.escalation r JOIN registry.desk d USING (desk_id) "

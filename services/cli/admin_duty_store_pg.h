@@ -17,7 +17,7 @@ enum duty_statement {
 	DUTY_ESCALATION_REMOVE, /* escalation_id -> done */
 	DUTY_SHOW_COUNTY,       /* county -> its name; nothing where there is no such county */
 	DUTY_SHOW_RULES,        /* county; those that count there, in their order */
-	DUTY_SHOW_DESKS,        /* county; in the order they are asked */
+	DUTY_SHOW_DESKS,        /* county; in the order they are asked, those of the counties around it last */
 	DUTY_SHOW_ESCALATIONS,  /* county */
 	DUTY_STATEMENTS
 };

@@ -1,4 +1,4 @@
-/* jukwaa case list | show; what is done with a case: cli_case_act.c. */
+/* jukwaa case list | show; the other verbs have files of their own (cli_case_*.c). */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,15 +8,16 @@
 #include "base/jk_id.h"
 #include "base/jk_time.h"
 #include "jukwaa/v1/cases.pb-c.h"
+#include "services/cli/cli_case.h"
 #include "services/cli/cli_case_act.h"
 #include "services/cli/cli_commands.h"
 #include "services/cli/cli_link.h"
 #include "services/cli/json_slice.h"
 #include "json/json_map.h"
 
-enum { COUNTIES_MAX = 64, LIMIT_DEFAULT = 50, PAGE_MAX = 500, TIMEOUT_S = 10, ARENA_BYTES = 64 * 1024 * 1024 };
+enum { LIMIT_DEFAULT = 50, PAGE_MAX = 500, TIMEOUT_S = 10, ARENA_BYTES = 64 * 1024 * 1024 };
 
-static int fail_case(const struct jukwaa_connection *connection, int status, const char *reason)
+int cli_case_fail(const struct jukwaa_connection *connection, int status, const char *reason)
 {
 	/* "CODE field: reason", as the library puts a refusal. */
 	char code[48] = "";
@@ -31,8 +32,7 @@ static int fail_case(const struct jukwaa_connection *connection, int status, con
 	return cli_link_fail(connection, status, code, "", reason + size + (reason[size] != '\0'));
 }
 
-/* --purpose, else JUKWAA_PURPOSE. False: said. */
-static bool take_purpose(const char *word, const char *note, char scratch[32], struct jukwaa_purpose *ret_purpose)
+bool cli_case_take_purpose(const char *word, const char *note, char scratch[32], struct jukwaa_purpose *ret_purpose)
 {
 	enum { NOTE_MAX_BYTES = 200 };
 	const ProtobufCEnumDescriptor *type = &jukwaa__v1__case_purpose__descriptor;
@@ -65,7 +65,7 @@ static bool take_purpose(const char *word, const char *note, char scratch[32], s
 
 /* ---- human form ------------------------------------------------------------------------------------------------- */
 
-static void print_short_time(const char *prefix, int64_t time_us)
+void cli_case_print_time(const char *prefix, int64_t time_us)
 {
 	char text[JK_TIME_BYTES];
 
@@ -83,7 +83,7 @@ static const char *state_name(Jukwaa__V1__CaseState state)
 	return value ? value->name + strlen("CASE_STATE_") : "?";
 }
 
-static void print_id(const ProtobufCBinaryData *bytes)
+void cli_case_print_id(const ProtobufCBinaryData *bytes)
 {
 	char text[JK_ID_TEXT_BYTES] = "-";
 	struct jk_id id;
@@ -95,8 +95,7 @@ static void print_id(const ProtobufCBinaryData *bytes)
 	printf("%s", text);
 }
 
-/* Two lines a case on a narrow terminal, one on a wide one. */
-static void print_summary(const struct cli *cli, const Jukwaa__V1__CaseSummary *summary)
+void cli_case_print_summary(const struct cli *cli, const Jukwaa__V1__CaseSummary *summary)
 {
 	enum { WIDE = 120, ID_COLUMNS = 36 };
 	int columns = cli_columns(), left = columns;
@@ -107,7 +106,7 @@ static void print_summary(const struct cli *cli, const Jukwaa__V1__CaseSummary *
 
 		(void)jk_text_format(counties + used, sizeof counties - used, "%s%s", i ? "," : "", summary->counties[i]);
 	}
-	print_id(&summary->case_id);
+	cli_case_print_id(&summary->case_id);
 	left -= ID_COLUMNS;
 	left -= printf(" %s%-11s%s ", cli_tone(cli, CLI_BOLD), state_name(summary->state), cli_tone(cli, CLI_PLAIN));
 	left -= printf("%-8s ", counties);
@@ -117,7 +116,7 @@ static void print_summary(const struct cli *cli, const Jukwaa__V1__CaseSummary *
 	}
 	left -= printf("%-8s %-9s ", jk_words_name(&jk_severities, (int)summary->severity),
 		jk_words_name(&jk_categories, (int)summary->category));
-	print_short_time("", summary->opened_at_us);
+	cli_case_print_time("", summary->opened_at_us);
 	left -= 18;
 	printf(" ");
 	if (left > 8)
@@ -187,7 +186,7 @@ static void print_page(const struct cli *cli, const char *json, int64_t *left, c
 				printf("%.*s\n", (int)(one.end - one.at), one.at);
 			else if ((summary = (const void *)jk_json_read(&jukwaa__v1__case_summary__descriptor, one.at,
 					  (size_t)(one.end - one.at), arena, &refusal)))
-				print_summary(cli, summary);
+				cli_case_print_summary(cli, summary);
 			--*left;
 		}
 	}
@@ -196,21 +195,26 @@ static void print_page(const struct cli *cli, const char *json, int64_t *left, c
 	jk_arena_free(&arena);
 }
 
-static int list_cases(const struct cli *cli, const struct jukwaa_connection *connection, const struct jukwaa_case_query *wanted,
-	int64_t limit, int timeout_s)
+static int list_cases(
+	const struct cli *cli, const struct jukwaa_connection *connection, const char *filter, int64_t limit, int timeout_s)
 {
 	char page[1024] = "", reason[256], *json = NULL;
-	struct jukwaa_case_query query = *wanted;
 	int64_t left = limit;
 
 	do {
-		int status;
+		struct jk_buffer question = {0};
+		int status = JUKWAA_E_STORAGE;
 
-		query.limit = left < PAGE_MAX ? (uint32_t)left : PAGE_MAX;
-		query.after = *page ? page : NULL;
-		status = jukwaa_case_list(connection, &query, timeout_s * 1000, &json, reason);
+		jk_buffer_printf(&question, "{%s,\"limit\":%" PRId64, filter, left < PAGE_MAX ? left : PAGE_MAX);
+		if (*page)
+			jk_buffer_printf(&question, ",\"after\":\"%s\"", page);
+		jk_buffer_append(&question, "}", 1);
+		(void)jk_text_copy(reason, sizeof reason, "no memory");
+		if (!question.failed)
+			status = jukwaa_call(connection, "CaseList", question.data, timeout_s * 1000, &json, reason);
+		jk_buffer_done(&question);
 		if (status != JUKWAA_OK)
-			return fail_case(connection, status, reason);
+			return cli_case_fail(connection, status, reason);
 		print_page(cli, json, &left, page, sizeof page);
 		free(json);
 	} while (left > 0 && *page);
@@ -224,40 +228,28 @@ static int list_cases(const struct cli *cli, const struct jukwaa_connection *con
 
 static int run_list(const struct cli *cli, struct cli_args *args)
 {
-	const char *counties[COUNTIES_MAX], *county = NULL, *limit_text = "50", *timeout_text = "10", *purpose = NULL,
-					    *note = NULL;
-	char word[32];
-	struct jukwaa_case_query query = {.counties = counties};
+	const char *limit_text = "50", *timeout_text = "10";
+	struct cli_case_filter filter = {0};
 	struct jukwaa_connection connection;
+	struct jk_buffer members = {0};
 	int64_t limit = LIMIT_DEFAULT, timeout = TIMEOUT_S;
+	int status = CLI_USAGE;
 
-	while (cli_args_peek(args)) {
-		if (cli_args_take(args, "--county", &county)) {
-			if (county && query.county_count < COUNTIES_MAX)
-				counties[query.county_count++] = county;
-		} else if (cli_args_take(args, "--include-test", NULL)) {
-			query.include_test = true;
-		} else if (!cli_args_take(args, "--state", &query.state) && !cli_args_take(args, "--limit", &limit_text) &&
-			   !cli_args_take(args, "--timeout", &timeout_text) && !cli_args_take(args, "--purpose", &purpose) &&
-			   !cli_args_take(args, "--note", &note)) {
+	while (cli_args_peek(args))
+		if (!cli_args_take(args, "--limit", &limit_text) && !cli_args_take(args, "--timeout", &timeout_text) &&
+			!cli_case_filter_take(&filter, args))
 			return cli_usage("case", "'%s' is not an option of case list", cli_args_peek(args));
-		}
-	}
 	if (cli_args_missing(args))
 		return cli_usage("case", "%s wants a value", cli_args_missing(args));
-	for (size_t i = 0; i < query.county_count; i++)
-		if (strlen(counties[i]) != 3 || strspn(counties[i], "0123456789") != 3)
-			return cli_usage("case", "--county is three digits, such as 047 (give it again for another), not '%s'",
-				counties[i]);
 	if (!jk_text_to_int64(limit_text, 1, 1000000, &limit))
 		return cli_usage("case", "--limit is 1 to 1000000, not '%s'", limit_text);
 	if (!jk_text_to_int64(timeout_text, 1, 3600, &timeout))
 		return cli_usage("case", "--timeout is 1 to 3600 seconds, not '%s'", timeout_text);
-	if (!take_purpose(purpose, note, word, &query.purpose))
-		return CLI_USAGE;
-	if (!cli_link_connection(cli, "JUKWAA_CASES", &connection))
-		return CLI_USAGE;
-	return list_cases(cli, &connection, &query, limit, (int)timeout);
+	if (cli_case_filter_write(&filter, &members) && cli_link_connection(cli, "JUKWAA_CASES", &connection))
+		status = members.failed ? cli_fail(CLI_REFUSED, NULL, "no memory")
+					: list_cases(cli, &connection, members.data, limit, (int)timeout);
+	jk_buffer_done(&members);
+	return status;
 }
 
 /* ---- show ------------------------------------------------------------------------------------------------------- */
@@ -272,7 +264,7 @@ static void print_case(const struct cli *cli, const char *json)
 	if (arena && json_slice_find(text, "case", &part) &&
 		(summary = (const void *)jk_json_read(
 			 &jukwaa__v1__case_summary__descriptor, part.at, (size_t)(part.end - part.at), arena, &refusal)))
-		print_summary(cli, summary);
+		cli_case_print_summary(cli, summary);
 	cli_case_print_story(cli, json);
 	printf("%sincident%s", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
 	if (json_slice_find(text, "incident", &part))
@@ -306,13 +298,13 @@ static int run_show(const struct cli *cli, struct cli_args *args)
 		return cli_usage("case", "%s wants a value", cli_args_missing(args));
 	if (!jk_text_to_int64(timeout_text, 1, 3600, &timeout))
 		return cli_usage("case", "--timeout is 1 to 3600 seconds, not '%s'", timeout_text);
-	if (!take_purpose(purpose_text, note, purpose_word, &purpose))
+	if (!cli_case_take_purpose(purpose_text, note, purpose_word, &purpose))
 		return CLI_USAGE;
 	if (!cli_link_connection(cli, "JUKWAA_CASES", &connection))
 		return CLI_USAGE;
 	status = jukwaa_case_show(&connection, id, &purpose, (int)timeout * 1000, &json, reason);
 	if (status != JUKWAA_OK)
-		return fail_case(&connection, status, reason);
+		return cli_case_fail(&connection, status, reason);
 	if (cli->json)
 		printf("%s\n", json);
 	else
@@ -323,14 +315,20 @@ static int run_show(const struct cli *cli, struct cli_args *args)
 
 int cli_case(const struct cli *cli, int argc, char **argv)
 {
+	int status;
 	struct cli_args args = {.argc = argc, .argv = argv, .at = 1};
 	const char *what = cli_args_word(&args);
-	int status;
 
 	if (what && strcmp(what, "list") == 0)
 		return run_list(cli, &args);
 	if (what && strcmp(what, "show") == 0)
 		return run_show(cli, &args);
+	if (what && strcmp(what, "export") == 0)
+		return cli_case_export(cli, &args);
+	if (what && strcmp(what, "figures") == 0)
+		return cli_case_figures(cli, &args);
+	if (what && strcmp(what, "similar") == 0)
+		return cli_case_similar(cli, &args);
 	if (what && cli_case_act(cli, what, &args, &status))
 		return status;
 	return cli_usage("case", "say what: case list, case show ID, case triage ID, … (jukwaa help case)");

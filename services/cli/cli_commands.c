@@ -41,6 +41,9 @@ static const struct cli_option watch_options[] = {
 	{"--min-severity", "WORD", "this or worse", SEVERITY_WORDS},
 	{"--include-test", NULL, "also events with status TEST and SYSTEM", NULL},
 	{"--from", "WHERE", "now (default), beginning, or a token", "now beginning"},
+	{"--snapshot", NULL, "first the incidents that are open, the gravest first; then what comes after", NULL},
+	{"--include-closed", NULL, "with --snapshot: also those closed within a day", NULL},
+	{"--backfill", "AGREEMENT", "only what this agreement gives, from the beginning up to now", NULL},
 	{"--cursor", "NAME", "go on where this name stood; the exchange remembers", NULL},
 	{"--resume", "FILE", "go on where this file says; it is kept up to date", NULL},
 	{"--heads", "FILE", "add the exchange's signed heads to this file: it then cannot rewrite history unnoticed", NULL},
@@ -53,17 +56,27 @@ static const struct cli_option watch_options[] = {
 	{0},
 };
 static const struct cli_option case_options[] = {
-	{"--county", "CODE", "list: of this county; may be given again", NULL},
-	{"--state", "STATE", "list: in this state",
+	{"--county", "CODE", "list, export, figures: of this county; may be given again", NULL},
+	{"--constituency", "CODE", "list, export: of this constituency", NULL},
+	{"--category", "WORD", "list, export: of this category", CATEGORY_WORDS},
+	{"--min-severity", "WORD", "list, export: this or worse", SEVERITY_WORDS},
+	{"--agency", "CODE", "list, export, figures: reported by this agency; assign, refer, task add: to which", NULL},
+	{"--state", "STATE", "list, export: in this state; may be given again",
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
-	{"--include-test", NULL, "list: also those of status TEST and SYSTEM", NULL},
-	{"--limit", "N", "list: at most so many, newest first (50)", NULL},
+	{"--open", NULL, "list, export: neither resolved nor closed nor merged", NULL},
+	{"--breached", NULL, "list, export: triaged or resolved too late, or late already", NULL},
+	{"--number", "TEXT", "list, export: a number or OB number that an agency gave it; number: the agency's own", NULL},
+	{"--from", "TIME", "list, export, figures: opened from then on (2026-11-27, or with time)", NULL},
+	{"--to", "TIME|ID", "list, export, figures: opened before then; link: the other case", NULL},
+	{"--include-test", NULL, "list, export: also those of status TEST and SYSTEM", NULL},
+	{"--limit", "N", "list: at most so many, newest first (50); similar: at most so many (10)", NULL},
+	{"--format", "FORMAT", "export: csv (default), geojson or json", "csv geojson json"},
+	{"--headlines", NULL, "export: with headlines, where they may be shown", NULL},
 	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
 		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
 	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
 	{"--version", "N", "the version it was decided on; what moves the case wants it", NULL},
 	{"--reason", "TEXT", "at most 200 bytes", NULL},
-	{"--agency", "CODE", "assign, refer, task add: to which agency", NULL},
 	{"--desk", "CODE", "assign, task add: to which desk; otherwise the own one", NULL},
 	{"--service", "CODE", "refer: a social service",
 		"GBV_RECOVERY_CENTRE CHILD_PROTECTION COUNSELLING LEGAL_AID REHABILITATION"},
@@ -71,9 +84,7 @@ static const struct cli_option case_options[] = {
 		"RESOLVED UNFOUNDED DUPLICATE REFERRED PROSECUTION CANCELLED NO_RESOURCES"},
 	{"--into", "ID", "merge: the case that goes on", NULL},
 	{"--into-version", "N", "merge: its version", NULL},
-	{"--to", "ID", "link: the other case", NULL},
 	{"--relation", "WORD", "link: how they belong together", "RELATED SAME_PLACE CAUSED_BY CAUSES FOLLOWS PRECEDES"},
-	{"--number", "TEXT", "number: the agency's own number of the case", NULL},
 	{"--ob", "TEXT", "number: its occurrence book number", NULL},
 	{"--language", "TAG", "note: of the text, such as sw", NULL},
 	{"--due", "TIME", "task add: RFC 3339", NULL},
@@ -83,6 +94,24 @@ static const struct cli_option case_options[] = {
 	{"--media-type", "TYPE", "evidence: such as image/jpeg", NULL},
 	{"--command-id", "UUID", "to send a command again that may have been done", NULL},
 	{"--dot", NULL, "states: as a graph for dot(1)", NULL},
+	{"--timeout", "S", "give up after so long (10)", NULL},
+	{0},
+};
+static const struct cli_option offer_options[] = {
+	{"--held", NULL, "list: what this desk has", NULL},
+	{"--all", NULL, "list: all that it was ever asked, newest first", NULL},
+	{"--limit", "N", "list: at most so many (50)", NULL},
+	{"--desk", "CODE", "hand-over, hand-over-all: who is to take it", NULL},
+	{"--disposition", "WORD", "complete: how it ended",
+		"RESOLVED UNFOUNDED DUPLICATE REFERRED PROSECUTION CANCELLED NO_RESOURCES"},
+	{"--reason", "TEXT", "at most 200 bytes; decline needs one", NULL},
+	{"--version", "N", "refuse it when the duty has changed since this version", NULL},
+	{"--command-id", "ID", "given again, it is done once all the same; otherwise made", NULL},
+	{"--count", "N", "watch: end with status 0 after so many", NULL},
+	{"--timeout", "S", "give up after so long (10); watch: end, with status 1 when --count is not reached", NULL},
+	{0},
+};
+static const struct cli_option opened_options[] = {
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
@@ -187,11 +216,25 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa --json watch --all --resume /var/lib/desk/resume\n"
 		"  jukwaa watch --mailbox --from beginning --count 10 --timeout 5",
 		false},
+	{"offer", "list | watch | ANSWER DUTY [OPTIONS]", "what this desk is asked to answer for, and its answers", cli_offer,
+		offer_options, "list watch accept decline hand-over hand-over-all complete acknowledge",
+		"One desk at most has a duty: who accepts first. Another that tries is told TAKEN. An offer that\n"
+		"is not answered in time goes to the next desk; accepting it late counts while nobody has it.\n\n"
+		"  jukwaa offer watch\n"
+		"  jukwaa offer accept 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a\n"
+		"  jukwaa offer decline 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --reason 'no car left'\n"
+		"  jukwaa offer hand-over-all --desk KILIMANI --reason 'end of shift'\n"
+		"  jukwaa offer complete 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --disposition resolved",
+		false},
+	{"opened", "INCIDENT…", "say that a person at this desk has opened the incident", cli_opened, opened_options, NULL,
+		"Its owner reads OPENED in its mailbox, once for each incident and desk. That is more than that\n"
+		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
+		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
+		false},
 	{"case", "VERB [ID] [OPTIONS]", "the cases opened for incidents, and what is done with them", cli_case, case_options,
-		"list show triage assign start hold resume refer accept-referral decline-referral resolve close reopen merge "
-		"link number"
-		" note task evidence states",
-		"  list | show ID | states [--dot]\n"
+		"list show similar export figures triage assign start hold resume refer accept-referral decline-referral resolve close"
+		" reopen merge link number note task evidence states",
+		"  list | show ID | similar ID | export | figures | states [--dot]\n"
 		"  triage|start|resume|accept-referral|close ID --version N [--reason TEXT]\n"
 		"  hold|decline-referral|reopen ID --version N --reason TEXT\n"
 		"  assign ID --version N [--agency CODE] [--desk CODE]\n"
@@ -202,8 +245,10 @@ const struct cli_command cli_commands[] = {
 		"  task done|cancel ID TASK | evidence ID --digest HEX --location URI --media-type TYPE\n\n"
 		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
 		"comes; jukwaa admin access list shows it to auditors. What is done is an event of the incident.\n\n"
-		"  jukwaa case list --purpose response --county 047 --state NEW\n"
-		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation\n"
+		"  jukwaa case list --purpose response --county 047 --open\n"
+		"  jukwaa case similar 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose response\n"
+		"  jukwaa case export --purpose statistics --format geojson --from 2026-11-01 > cases.geojson\n"
+		"  jukwaa case figures --purpose statistics --county 047\n"
 		"  jukwaa case triage 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --version 2",
 		false},
 	{"unit", "VERB [CODE] [OPTIONS]", "the agency's units: where they are, what they do, which is nearest", cli_unit,

@@ -10,6 +10,8 @@ const struct cli_command *cli_command_find(const char *name);
 
 int cli_publish(const struct cli *cli, int argc, char **argv);
 int cli_watch(const struct cli *cli, int argc, char **argv);
+int cli_offer(const struct cli *cli, int argc, char **argv);
+int cli_opened(const struct cli *cli, int argc, char **argv);
 int cli_case(const struct cli *cli, int argc, char **argv);
 int cli_unit(const struct cli *cli, int argc, char **argv);
 int cli_resource(const struct cli *cli, int argc, char **argv);

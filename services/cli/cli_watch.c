@@ -19,9 +19,9 @@ struct watching {
 	const char *counties[LIST_MAX], *categories[LIST_MAX];
 	char *county_text, *category_text;
 	struct jukwaa_subscriber *subscriber;
-	int64_t count, timeout_s; /* 0: no end */
-	bool no_ack, tokens;
-	uint64_t newest; /* delivery shown */
+	int64_t count, timeout_s;             /* 0: no end */
+	bool no_ack, tokens, snapshot, ended; /* ended: the backfill, whose end was given */
+	uint64_t newest;                      /* delivery shown */
 	uint32_t unacked;
 	int64_t shown, start_ms;
 	bool heard, lost_said;
@@ -64,9 +64,12 @@ static void show_event(struct watching *w, const struct jukwaa_event *event)
 	if (w->cli->json)
 		show_json(w, event);
 	else
-		watch_show(w->cli, event);
+		watch_show(w->cli, event, w->subscription.backfill != NULL);
 	fflush(stdout);
-	w->shown++;
+	if (strcmp(event->kind, "SNAPSHOT_END") != 0)
+		w->shown++;
+	else if (w->subscription.backfill)
+		w->ended = true;
 }
 
 /* ---- the loop --------------------------------------------------------------------------------------------------- */
@@ -144,7 +147,7 @@ static int wait_ms(const struct watching *w)
 
 static bool has_all(const struct watching *w)
 {
-	return w->count > 0 && w->shown >= w->count;
+	return w->ended || (w->count > 0 && w->shown >= w->count);
 }
 
 static int watch_feed(struct watching *w)
@@ -188,7 +191,7 @@ static size_t split_list(char *text, const char **ret)
 }
 
 struct watch_texts {
-	const char *county, *category, *minimum, *from, *cursor, *resume, *heads, *count, *timeout, *window;
+	const char *county, *category, *minimum, *from, *cursor, *resume, *heads, *count, *timeout, *window, *backfill;
 };
 
 static bool take_option(struct cli_args *args, struct watch_texts *texts)
@@ -197,7 +200,8 @@ static bool take_option(struct cli_args *args, struct watch_texts *texts)
 	       cli_args_take(args, "--min-severity", &texts->minimum) || cli_args_take(args, "--from", &texts->from) ||
 	       cli_args_take(args, "--cursor", &texts->cursor) || cli_args_take(args, "--resume", &texts->resume) ||
 	       cli_args_take(args, "--heads", &texts->heads) || cli_args_take(args, "--count", &texts->count) ||
-	       cli_args_take(args, "--timeout", &texts->timeout) || cli_args_take(args, "--window", &texts->window);
+	       cli_args_take(args, "--timeout", &texts->timeout) || cli_args_take(args, "--window", &texts->window) ||
+	       cli_args_take(args, "--backfill", &texts->backfill);
 }
 
 static bool take_switch(struct cli_args *args, struct watching *w)
@@ -214,6 +218,10 @@ static bool take_switch(struct cli_args *args, struct watching *w)
 		return s->include_test = true;
 	if (cli_args_take(args, "--tokens", NULL))
 		return w->tokens = true;
+	if (cli_args_take(args, "--snapshot", NULL))
+		return w->snapshot = true;
+	if (cli_args_take(args, "--include-closed", NULL))
+		return s->include_closed = true;
 	if (cli_args_take(args, "--no-ack", NULL))
 		return w->no_ack = true;
 	return cli_args_take(args, "--ack", NULL);
@@ -279,7 +287,15 @@ static int read_arguments(struct watching *w, struct cli_args *args)
 	status = read_numbers(w, &texts);
 	if (status == CLI_OK)
 		status = read_lists(w, &texts);
-	s->from = texts.from;
+	if (w->snapshot && texts.from)
+		return cli_usage("watch", "--snapshot says where to start; leave --from out");
+	if (s->include_closed && !w->snapshot)
+		return cli_usage("watch", "--include-closed goes with --snapshot");
+	if (texts.backfill && (w->snapshot || texts.from || texts.cursor || s->mailbox))
+		return cli_usage(
+			"watch", "--backfill starts at the beginning, and goes without --snapshot, --from, --cursor, --mailbox");
+	s->from = w->snapshot ? "snapshot" : texts.from;
+	s->backfill = texts.backfill;
 	s->cursor = texts.cursor;
 	s->resume_file = texts.resume;
 	s->heads_file = texts.heads;

@@ -251,12 +251,39 @@ static void show_erased(const struct cli *cli, const struct jukwaa_event *event)
 }
 
 /* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
-void watch_show(const struct cli *cli, const struct jukwaa_event *event)
+/* "no open incidents", or how many there were. */
+static void show_end(const struct cli *cli, const struct jukwaa_event *event, bool backfill)
+{
+	printf("%s", cli_tone(cli, CLI_DIM));
+	if (backfill)
+		printf("backfilled: %" PRIu64 " events; that is all", event->snapshot_count);
+	else if (event->snapshot_count == 0)
+		printf("no open incidents");
+	else
+		printf("%" PRIu64 " incidents; what comes now is new", event->snapshot_count);
+	printf("%s\n", cli_tone(cli, CLI_PLAIN));
+}
+
+/* "OPEN", "TRIAGED", "CLOSED", "CANCEL": of a snapshot, how it stands is more than what the newest report was. */
+static const char *standing_of(const struct jukwaa_event *event)
+{
+	if (!event->snapshot)
+		return event->kind;
+	if (event->closed)
+		return strcmp(event->kind, "CANCEL") == 0 ? "CANCEL" : "CLOSED";
+	return *event->case_state ? event->case_state : "OPEN";
+}
+
+void watch_show(const struct cli *cli, const struct jukwaa_event *event, bool backfill)
 {
 	enum { PLACE_COLUMNS = 10, KIND_COLUMNS = 9, WORD_COLUMNS = 9, WIDE = 70 };
 	int columns = cli_columns(), left = columns;
 	char clock[16], place[64];
 
+	if (strcmp(event->kind, "SNAPSHOT_END") == 0) {
+		show_end(cli, event, backfill);
+		return;
+	}
 	format_clock(clock, event->recorded_at_us > 0 ? event->recorded_at_us : jk_time_now_us());
 	(void)jk_text_format(place, sizeof place, "%s#%" PRIu64, event->stream, event->seq);
 	left -= printf("%s %-*s ", clock, PLACE_COLUMNS, place);
@@ -271,7 +298,7 @@ void watch_show(const struct cli *cli, const struct jukwaa_event *event)
 		left -= printf("%-*s ", WORD_COLUMNS, event->category);
 	}
 	if (columns >= WIDE || strcmp(event->kind, "INCIDENT") != 0)
-		left -= printf("%-*s ", KIND_COLUMNS, event->kind);
+		left -= printf("%-*s ", KIND_COLUMNS, standing_of(event));
 	/* Narrow: the headline goes on a line of its own. */
 	if (left < 24) {
 		printf("\n  ");

@@ -5,5 +5,5 @@
 
 #include "services/cli/cli.h"
 
-/* Prints the line, as wide as the terminal where that can be. */
-void watch_show(const struct cli *cli, const struct jukwaa_event *event);
+/* Prints the line, as wide as the terminal where that can be. backfill: of a subscription for one. */
+void watch_show(const struct cli *cli, const struct jukwaa_event *event, bool backfill);

@@ -75,7 +75,11 @@ static bool fill_pending(const struct jk_request *request, const struct dispatch
 	const struct jk_session *session = request->session;
 	bool any = ask->county_count > 0 || ask->all || ask->mailbox;
 
+	if (!ask->agreement_fits)
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "only_agreement",
+			"an agreement's code has at most %d characters", DISPATCH_AGREEMENT_BYTES - 1);
 	if (!dispatch_rules_check_ask(&ask->filter, ask->start, ask->cursor, ask->window, any, ret_refusal) ||
+		!dispatch_rules_check_backfill(&ask->filter, ask->start, ask->cursor, ask->mailbox, ret_refusal) ||
 		!resolve_streams(request, ask, &pending->streams, ret_refusal))
 		return false;
 	if (ask->start == DISPATCH_START_TOKEN && !keep_seals(ask, pending, ret_refusal))
@@ -91,6 +95,7 @@ static bool fill_pending(const struct jk_request *request, const struct dispatch
 	pending->lagging = ask->lagging;
 	pending->recalled = ask->recalled;
 	pending->work = ask->work;
+	pending->include_closed = ask->include_closed;
 	(void)jk_text_copy(pending->cursor, sizeof pending->cursor, ask->cursor);
 	dispatch_seal_holder(&pending->holder, session->desk_id, session->agency_id, &pending->filter);
 	return true;

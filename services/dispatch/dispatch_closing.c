@@ -45,6 +45,26 @@ void dispatch_closing_unused(struct dispatch *dispatch, const struct dispatch_ra
 		closing->ends = true;
 }
 
+void dispatch_closing_add_items(struct dispatch *dispatch, const struct dispatch_subscription *subscription,
+	const struct dispatch_items_range *items_range)
+{
+	const struct dispatch_items *items = &subscription->snapshot->items;
+	const struct dispatch_range range = {
+		.disclosure_id = items_range->disclosure_id, .from_seq = items_range->from_seq, .to_seq = items_range->to_seq};
+	struct dispatch_closing *closing = add(dispatch, subscription, NULL, &range);
+	bool complete;
+
+	if (closing == NULL)
+		return;
+	closing->stream = subscription->places[items_range->place].stream;
+	closing->sent_seq = dispatch_items_sent(items, items_range);
+	closing->acked_seq = dispatch_items_acked(items, items_range);
+	closing->record = dispatch_items_record(items, items_range, &complete);
+	closing->ends = complete;
+	/* Not complete: all of it stays possible. */
+	closing->seen_seq = complete ? items_range->to_seq : items_range->from_seq - 1;
+}
+
 void dispatch_closing_add(struct dispatch *dispatch, const struct dispatch_subscription *subscription,
 	const struct dispatch_place *place, struct dispatch_range *range, bool ends)
 {

@@ -4,13 +4,14 @@
 
 #include "base/jk_text.h"
 
-#define EACH(type, name, list) for (type *name = (list)->items; name != NULL && name < (type *)(list)->items + (list)->count; name++)
+#define EACH(type, name, list)                                                                                                   \
+	for (type *name = (list)->items; name != NULL && name < (type *)(list)->items + (list)->count; name++)
 
 void dispatch_duty_batch_reset(struct dispatch_duty_batch *batch)
 {
 	struct dispatch_list *lists[] = {&batch->items, &batch->desks, &batch->tellings, &batch->bodies, &batch->known,
 		&batch->offers, &batch->offers_ended, &batch->holdings, &batch->holdings_ended, &batch->entries, &batch->done,
-		&batch->shifts};
+		&batch->shifts, &batch->holders};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		dispatch_list_clear(lists[i]);
@@ -22,7 +23,7 @@ void dispatch_duty_batch_done(struct dispatch_duty_batch *batch)
 {
 	struct dispatch_list *lists[] = {&batch->items, &batch->desks, &batch->tellings, &batch->bodies, &batch->known,
 		&batch->offers, &batch->offers_ended, &batch->holdings, &batch->holdings_ended, &batch->entries, &batch->done,
-		&batch->shifts};
+		&batch->shifts, &batch->holders};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		dispatch_list_done(lists[i]);
@@ -31,8 +32,8 @@ void dispatch_duty_batch_done(struct dispatch_duty_batch *batch)
 struct dispatch_duty_item *dispatch_duty_batch_find(const struct dispatch_duty_batch *batch, const struct jk_id *duty_id)
 {
 	EACH(struct dispatch_duty_item, item, &batch->items)
-		if (jk_id_equal(&item->duty.duty_id, duty_id))
-			return item;
+	if (jk_id_equal(&item->duty.duty_id, duty_id))
+		return item;
 	return NULL;
 }
 
@@ -40,27 +41,29 @@ struct dispatch_duty_telling *dispatch_duty_batch_telling(
 	const struct dispatch_duty_batch *batch, const struct jk_id *duty_id, int32_t escalation_id)
 {
 	EACH(struct dispatch_duty_telling, telling, &batch->tellings)
-		if (telling->escalation_id == escalation_id && jk_id_equal(&telling->duty_id, duty_id))
-			return telling;
+	if (telling->escalation_id == escalation_id && jk_id_equal(&telling->duty_id, duty_id))
+		return telling;
 	return NULL;
 }
 
-const struct dispatch_duty_body *dispatch_duty_batch_body(const struct dispatch_duty_batch *batch, const struct jk_id *incident_id)
+const struct dispatch_duty_body *dispatch_duty_batch_body(
+	const struct dispatch_duty_batch *batch, const struct jk_id *incident_id)
 {
 	EACH(struct dispatch_duty_body, body, &batch->bodies)
-		if (jk_id_equal(&body->incident_id, incident_id))
-			return body;
+	if (jk_id_equal(&body->incident_id, incident_id))
+		return body;
 	return NULL;
 }
 
-const struct dispatch_duty_done *dispatch_duty_batch_known(const struct dispatch_duty_batch *batch, const struct jk_id *command_id)
+const struct dispatch_duty_done *dispatch_duty_batch_known(
+	const struct dispatch_duty_batch *batch, const struct jk_id *command_id)
 {
 	EACH(struct dispatch_duty_done, known, &batch->known)
-		if (jk_id_equal(&known->command_id, command_id))
-			return known;
+	if (jk_id_equal(&known->command_id, command_id))
+		return known;
 	EACH(struct dispatch_duty_done, done, &batch->done)
-		if (jk_id_equal(&done->command_id, command_id))
-			return done;
+	if (jk_id_equal(&done->command_id, command_id))
+		return done;
 	return NULL;
 }
 
@@ -70,11 +73,11 @@ struct dispatch_duty_desk_facts dispatch_duty_batch_facts(
 	struct dispatch_duty_desk_facts facts = {.desk_id = desk_id};
 
 	EACH(struct dispatch_duty_desk, desk, &batch->desks)
-		if (desk->desk_id == desk_id && desk->was_asked && jk_id_equal(&desk->duty_id, duty_id))
-			facts.was_asked = true;
+	if (desk->desk_id == desk_id && desk->was_asked && jk_id_equal(&desk->duty_id, duty_id))
+		facts.was_asked = true;
 	EACH(struct dispatch_duty_telling, telling, &batch->tellings)
-		if (telling->desk_id == desk_id && jk_id_equal(&telling->duty_id, duty_id))
-			facts.is_told = true;
+	if (telling->desk_id == desk_id && jk_id_equal(&telling->duty_id, duty_id))
+		facts.is_told = true;
 	return facts;
 }
 
@@ -84,8 +87,17 @@ size_t dispatch_duty_batch_asked(
 	size_t count = 0;
 
 	EACH(struct dispatch_duty_desk, desk, &batch->desks)
-		if (count < max && desk->round == duty->round && jk_id_equal(&desk->duty_id, &duty->duty_id))
-			ret_desks[count++] = desk->desk_id;
+	if (count < max && desk->round == duty->round && jk_id_equal(&desk->duty_id, &duty->duty_id))
+		ret_desks[count++] = desk->desk_id;
+	return count;
+}
+
+uint32_t dispatch_duty_batch_count_asked(const struct dispatch_duty_batch *batch, const struct jk_id *duty_id)
+{
+	uint32_t count = 0;
+
+	EACH(struct dispatch_duty_desk, desk, &batch->desks)
+	count += desk->was_asked && jk_id_equal(&desk->duty_id, duty_id);
 	return count;
 }
 
@@ -103,8 +115,8 @@ static struct dispatch_duty_offer *find_new_offer(
 	const struct dispatch_duty_batch *batch, const struct jk_id *duty_id, int32_t offer_no)
 {
 	EACH(struct dispatch_duty_offer, offer, &batch->offers)
-		if (offer->offer_no == offer_no && jk_id_equal(&offer->duty_id, duty_id))
-			return offer;
+	if (offer->offer_no == offer_no && jk_id_equal(&offer->duty_id, duty_id))
+		return offer;
 	return NULL;
 }
 
@@ -124,13 +136,24 @@ static void end_offer(struct dispatch_duty_batch *batch, const struct dispatch_d
 		(void)jk_text_copy(offer->reason, sizeof offer->reason, reason);
 }
 
-static void add_desk(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty, int32_t desk_id, bool was_asked)
+static struct dispatch_duty_desk *find_desk(struct dispatch_duty_batch *batch, const struct jk_id *duty_id, int32_t desk_id)
 {
-	struct dispatch_duty_desk *desk = add(batch, &batch->desks, sizeof *desk);
+	EACH(struct dispatch_duty_desk, desk, &batch->desks)
+	if (desk->desk_id == desk_id && jk_id_equal(&desk->duty_id, duty_id))
+		return desk;
+	return add(batch, &batch->desks, sizeof(struct dispatch_duty_desk));
+}
 
-	if (desk != NULL)
-		*desk = (struct dispatch_duty_desk){
-			.duty_id = duty->duty_id, .desk_id = desk_id, .round = duty->round, .was_asked = was_asked};
+static void note_desk(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty, int32_t desk_id, bool was_asked)
+{
+	struct dispatch_duty_desk *desk = find_desk(batch, &duty->duty_id, desk_id);
+
+	if (desk == NULL)
+		return;
+	desk->duty_id = duty->duty_id;
+	desk->desk_id = desk_id;
+	desk->round = duty->round;
+	desk->was_asked = desk->was_asked || was_asked;
 }
 
 static void make_offer(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty,
@@ -151,7 +174,7 @@ static void make_offer(struct dispatch_duty_batch *batch, const struct dispatch_
 	offer->ended_us = skipped ? duty->updated_us : 0;
 	offer->ending = skipped ? change->ending : DISPATCH_ENDING_NONE;
 	(void)jk_text_copy(offer->reason, sizeof offer->reason, saying->reason);
-	add_desk(batch, duty, saying->desk_id, !skipped);
+	note_desk(batch, duty, saying->desk_id, !skipped);
 }
 
 static void end_holding(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty)
@@ -159,8 +182,8 @@ static void end_holding(struct dispatch_duty_batch *batch, const struct dispatch
 	struct dispatch_duty_holding *ended = NULL;
 
 	EACH(struct dispatch_duty_holding, holding, &batch->holdings)
-		if (holding->until_us == 0 && jk_id_equal(&holding->duty_id, &duty->duty_id))
-			ended = holding;
+	if (holding->until_us == 0 && jk_id_equal(&holding->duty_id, &duty->duty_id))
+		ended = holding;
 	if (ended == NULL && (ended = add(batch, &batch->holdings_ended, sizeof *ended)) == NULL)
 		return;
 	ended->duty_id = duty->duty_id;

@@ -79,6 +79,12 @@ struct dispatch_duty_done {
 	char state[24], number[24];
 };
 
+/* How many duties a desk holds. */
+struct dispatch_duty_holder {
+	int32_t desk_id;
+	int64_t count;
+};
+
 /* All that a desk holds is to be handed over. */
 struct dispatch_duty_shift {
 	int32_t from, to;
@@ -86,8 +92,8 @@ struct dispatch_duty_shift {
 };
 
 struct dispatch_duty_batch {
-	int64_t now_us; /* by the database's clock */
-	struct dispatch_list items, desks, tellings, bodies, known; /* loaded; known: struct dispatch_duty_done */
+	int64_t now_us;                                                      /* by the database's clock */
+	struct dispatch_list items, desks, tellings, bodies, known, holders; /* loaded; known: struct dispatch_duty_done */
 	struct dispatch_list offers, offers_ended, holdings, holdings_ended, entries, done, shifts; /* to be stored */
 	bool failed; /* no memory: nothing of it may be stored */
 };
@@ -98,14 +104,19 @@ void dispatch_duty_batch_done(struct dispatch_duty_batch *batch);
 struct dispatch_duty_item *dispatch_duty_batch_find(const struct dispatch_duty_batch *batch, const struct jk_id *duty_id);
 struct dispatch_duty_telling *dispatch_duty_batch_telling(
 	const struct dispatch_duty_batch *batch, const struct jk_id *duty_id, int32_t escalation_id);
-const struct dispatch_duty_body *dispatch_duty_batch_body(const struct dispatch_duty_batch *batch, const struct jk_id *incident_id);
+const struct dispatch_duty_body *dispatch_duty_batch_body(
+	const struct dispatch_duty_batch *batch, const struct jk_id *incident_id);
 /* One done before, or earlier in this batch. */
-const struct dispatch_duty_done *dispatch_duty_batch_known(const struct dispatch_duty_batch *batch, const struct jk_id *command_id);
+const struct dispatch_duty_done *dispatch_duty_batch_known(
+	const struct dispatch_duty_batch *batch, const struct jk_id *command_id);
 struct dispatch_duty_desk_facts dispatch_duty_batch_facts(
 	const struct dispatch_duty_batch *batch, const struct jk_id *duty_id, int32_t desk_id);
 /* Ids of the desks that this round of the duty has had, at most `max`. */
 size_t dispatch_duty_batch_asked(
 	const struct dispatch_duty_batch *batch, const struct dispatch_duty *duty, int32_t *ret_desks, size_t max);
+
+/* How many desks were ever asked to take it. */
+uint32_t dispatch_duty_batch_count_asked(const struct dispatch_duty_batch *batch, const struct jk_id *duty_id);
 
 /* What a step was about, for the record. Texts are copied. */
 struct dispatch_duty_saying {

@@ -3,20 +3,25 @@
 
 #include <string.h>
 
+enum { FORGET_MAX = 512 };
+
 static const struct jk_db_statement due_statement = {
 	.name = "dispatch_duty_due",
 	.sql = "SELECT duty_id FROM dispatch.duty WHERE next_at <= clock_timestamp()"
-	       " ORDER BY severity NOT IN (1, 2), next_at, duty_id LIMIT $1::int8",
-	.params = 1,
+	       " ORDER BY severity NOT IN (1, 2), next_at, duty_id LIMIT $1::int8 OFFSET $2::int8",
+	.params = 2,
 };
 
 /* One look into the index for each id, whatever the planner knows: as cases_load. */
 #define IDS "unnest($1::uuid[]) AS u (id)"
 static const struct jk_db_statement load_duties = {
 	.name = "dispatch_duty_load",
-	.sql = "SELECT d.duty_id, d.incident_id, d.county, d.discipline, d.version, d.state, d.answer_s, d.again_s, d.holder, d.asked,"
-	       " d.shift_to, d.offer_no, d.round, d.round_asked, d.times, d.entries, d.opened_at, d.updated_at, d.due_at, d.say_at,"
-	       " d.escalate_at, d.shift_reason, o.closed_why, o.event_id, o.revision, o.body_at, o.agency, o.categories, o.category,"
+	.sql = "SELECT d.duty_id, d.incident_id, d.county, d.discipline, d.version, d.state, d.answer_s, d.again_s, d.holder, "
+	       "d.asked,"
+	       " d.shift_to, d.offer_no, d.round, d.times, d.entries, d.opened_at, d.updated_at, d.due_at, "
+	       "d.say_at,"
+	       " d.escalate_at, d.shift_reason, o.closed_why, o.event_id, o.revision, o.body_at, o.agency, o.categories, "
+	       "o.category,"
 	       " o.severity, o.urgency, o.status, o.tlp, o.scope, o.named FROM " IDS
 	       " CROSS JOIN LATERAL (SELECT * FROM dispatch.duty k WHERE k.duty_id = u.id OFFSET 0) AS d"
 	       " LEFT JOIN LATERAL (SELECT * FROM dispatch.open_incident i WHERE i.incident_id = d.incident_id"
@@ -38,9 +43,10 @@ static const struct jk_db_statement load_tellings = {
 /* The newest body of each incident, and the counties that have it. */
 static const struct jk_db_statement load_bodies = {
 	.name = "dispatch_duty_load_bodies",
-	.sql = "SELECT i.incident_id, s.streams, b.revision, b.tlp, b.category, b.body FROM (SELECT DISTINCT d.incident_id FROM " IDS
+	.sql = "SELECT i.incident_id, s.streams, b.revision, b.tlp, b.category, b.body FROM (SELECT DISTINCT d.incident_id "
+	       "FROM " IDS
 	       " CROSS JOIN LATERAL (SELECT k.incident_id FROM dispatch.duty k WHERE k.duty_id = u.id OFFSET 0) AS d) AS i"
-	       " CROSS JOIN LATERAL (SELECT sum(1::int8 << o.stream::int4)::int8 AS streams FROM dispatch.open_incident o"
+	       " CROSS JOIN LATERAL (SELECT bit_or(1::int8 << o.stream::int4) AS streams FROM dispatch.open_incident o"
 	       " WHERE o.incident_id = i.incident_id AND o.closed_why & 2 = 0) AS s"
 	       " CROSS JOIN LATERAL (SELECT e.revision, e.tlp, e.category, e.body FROM dispatch.open_incident o"
 	       " JOIN feed.event e ON e.stream = o.stream AND e.seq = o.body_seq WHERE o.incident_id = i.incident_id"
@@ -53,6 +59,21 @@ static const struct jk_db_statement load_commands = {
 	       " CROSS JOIN LATERAL (SELECT * FROM dispatch.duty_command k WHERE k.command_id = u.id OFFSET 0) AS c",
 	.params = 1,
 };
+static const struct jk_db_statement load_holders = {
+	.name = "dispatch_duty_load_holders",
+	.sql = "SELECT u.id, (SELECT count(*) FROM dispatch.duty d WHERE d.holder = u.id) FROM unnest($1::int4[]) AS u (id)",
+	.params = 1,
+};
+static const struct jk_db_statement count_statement = {
+	.name = "dispatch_duty_count",
+	.sql = "SELECT state, count(*) FROM dispatch.duty WHERE state IN (1, 2, 3, 4) GROUP BY state",
+	.params = 0,
+};
+static const struct jk_db_statement forget_statement = {
+	.name = "dispatch_duty_forget",
+	.sql = "SELECT dispatch.forget_closed($1::int8, $2::int8)",
+	.params = 2,
+};
 static const struct jk_db_statement load_time = {
 	.name = "dispatch_duty_time",
 	.sql = "SELECT clock_timestamp(), set_config('plan_cache_mode', 'force_custom_plan', true),"
@@ -60,16 +81,30 @@ static const struct jk_db_statement load_time = {
 	.params = 0,
 };
 
-void dispatch_duty_due_step(struct dispatch_duty_store *store, struct jk_db_step *ret_step)
+void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_t past, struct jk_db_step *ret_step)
 {
 	*ret_step = (struct jk_db_step){.statement = &due_statement};
-	jk_db_bind_int8(ret_step, 0, &store->due_max, DISPATCH_DUTY_DUE_MAX);
+	jk_db_bind_int8(ret_step, 0, &store->due_max, (int64_t)max);
+	jk_db_bind_int8(ret_step, 1, &store->due_past, (int64_t)past);
+}
+
+void dispatch_duty_count_step(struct jk_db_step *ret_step)
+{
+	*ret_step = (struct jk_db_step){.statement = &count_statement};
+}
+
+void dispatch_duty_forget_step(struct dispatch_duty_store *store, int64_t grace_s, struct jk_db_step *ret_step)
+{
+	*ret_step = (struct jk_db_step){.statement = &forget_statement};
+	jk_db_bind_int8(ret_step, 0, &store->grace, grace_s);
+	jk_db_bind_int8(ret_step, 1, &store->forget_max, FORGET_MAX);
 }
 
 void dispatch_duty_load_reset(struct dispatch_duty_store *store)
 {
 	jk_db_array_reset(&store->ids, JK_OID_UUID);
 	jk_db_array_reset(&store->command_ids, JK_OID_UUID);
+	jk_db_array_reset(&store->holders, JK_OID_INT4);
 }
 
 void dispatch_duty_load_add(struct dispatch_duty_store *store, const struct jk_id *duty_id)
@@ -82,15 +117,23 @@ void dispatch_duty_load_command(struct dispatch_duty_store *store, const struct 
 	jk_db_array_add_id(&store->command_ids, command_id);
 }
 
+void dispatch_duty_load_holder(struct dispatch_duty_store *store, int32_t desk_id)
+{
+	jk_db_array_add_int(&store->holders, desk_id);
+}
+
 size_t dispatch_duty_load_steps(struct dispatch_duty_store *store, struct jk_db_step *steps)
 {
 	static const struct jk_db_statement *const statements[DISPATCH_DUTY_LOAD_STEPS] = {
-		&load_time, &load_duties, &load_desks, &load_tellings, &load_bodies, &load_commands};
+		&load_time, &load_duties, &load_desks, &load_tellings, &load_bodies, &load_commands, &load_holders};
 
 	for (int i = 0; i < DISPATCH_DUTY_LOAD_STEPS; i++) {
 		steps[i] = (struct jk_db_step){.statement = statements[i]};
 		if (statements[i]->params > 0)
-			jk_db_bind_array(&steps[i], 0, statements[i] == &load_commands ? &store->command_ids : &store->ids);
+			jk_db_bind_array(&steps[i], 0,
+				statements[i] == &load_commands  ? &store->command_ids
+				: statements[i] == &load_holders ? &store->holders
+								 : &store->ids);
 	}
 	return DISPATCH_DUTY_LOAD_STEPS;
 }
@@ -124,14 +167,13 @@ static void take_duty(const PGresult *result, int row, struct dispatch_duty *dut
 	duty->shift_to = take_int(result, row, 10);
 	duty->offer_no = take_int(result, row, 11);
 	duty->round = take_int(result, row, 12);
-	duty->round_asked = take_int(result, row, 13);
-	duty->times = take_int(result, row, 14);
-	duty->entries = take_int(result, row, 15);
-	duty->opened_us = jk_db_get_time_us(result, row, 16);
-	duty->updated_us = jk_db_get_time_us(result, row, 17);
-	duty->due_us = jk_db_get_time_us(result, row, 18);
-	duty->say_us = jk_db_get_time_us(result, row, 19);
-	duty->escalate_us = jk_db_get_time_us(result, row, 20);
+	duty->times = take_int(result, row, 13);
+	duty->entries = take_int(result, row, 14);
+	duty->opened_us = jk_db_get_time_us(result, row, 15);
+	duty->updated_us = jk_db_get_time_us(result, row, 16);
+	duty->due_us = jk_db_get_time_us(result, row, 17);
+	duty->say_us = jk_db_get_time_us(result, row, 18);
+	duty->escalate_us = jk_db_get_time_us(result, row, 19);
 }
 
 void dispatch_duty_take_incident(const PGresult *result, int row, int column, struct dispatch_duty_incident *ret)
@@ -163,8 +205,8 @@ static bool take_items(const PGresult *result, struct dispatch_duty_batch *batch
 			return false;
 		take_duty(result, row, &item->duty);
 		item->loaded = item->duty.version;
-		take_text(result, row, 21, item->shift_reason, sizeof item->shift_reason);
-		dispatch_duty_take_incident(result, row, 22, &item->incident);
+		take_text(result, row, 20, item->shift_reason, sizeof item->shift_reason);
+		dispatch_duty_take_incident(result, row, 21, &item->incident);
 	}
 	return true;
 }
@@ -240,10 +282,23 @@ static bool take_commands(const PGresult *result, struct dispatch_duty_batch *ba
 	return true;
 }
 
+static bool take_holders(const PGresult *result, struct dispatch_duty_batch *batch)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct dispatch_duty_holder *holder = dispatch_list_add(&batch->holders, sizeof *holder);
+
+		if (holder == NULL)
+			return false;
+		holder->desk_id = take_int(result, row, 0);
+		holder->count = jk_db_get_int(result, row, 1);
+	}
+	return true;
+}
+
 bool dispatch_duty_take(PGresult *const *results, struct dispatch_duty_batch *batch)
 {
 	dispatch_duty_batch_reset(batch);
 	batch->now_us = jk_db_get_time_us(results[0], 0, 0);
 	return take_items(results[1], batch) && take_desks(results[2], batch) && take_tellings(results[3], batch) &&
-	       take_bodies(results[4], batch) && take_commands(results[5], batch);
+	       take_bodies(results[4], batch) && take_commands(results[5], batch) && take_holders(results[6], batch);
 }

@@ -11,15 +11,15 @@ static const struct jk_db_statement change_duties = {
 	.name = "dispatch_duty_change",
 	.sql = "WITH put AS (UPDATE dispatch.duty d SET version = u.version, state = u.state, severity = u.severity,"
 	       " holder = u.holder, asked = u.asked, shift_to = u.shift_to, offer_no = u.offer_no, round = u.round,"
-	       " round_asked = u.round_asked, times = u.times, entries = u.entries, opened_at = u.opened_at,"
+	       " times = u.times, entries = u.entries, opened_at = u.opened_at,"
 	       " updated_at = u.updated_at, due_at = u.due_at, say_at = u.say_at, escalate_at = u.escalate_at"
 	       " FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int2[], $5::int2[], $6::int4[], $7::int4[], $8::int4[],"
-	       " $9::int4[], $10::int4[], $11::int4[], $12::int4[], $13::int4[], $14::timestamptz[], $15::timestamptz[],"
-	       " $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]) AS u (duty_id, loaded, version, state, severity,"
-	       " holder, asked, shift_to, offer_no, round, round_asked, times, entries, opened_at, updated_at, due_at, say_at,"
+	       " $9::int4[], $10::int4[], $11::int4[], $12::int4[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],"
+	       " $16::timestamptz[], $17::timestamptz[]) AS u (duty_id, loaded, version, state, severity,"
+	       " holder, asked, shift_to, offer_no, round, times, entries, opened_at, updated_at, due_at, say_at,"
 	       " escalate_at) WHERE d.duty_id = u.duty_id AND d.version = u.loaded RETURNING 1)"
-	       " SELECT dispatch.expect((SELECT count(*) FROM put), $19::int8)",
-	.params = 19,
+	       " SELECT dispatch.expect((SELECT count(*) FROM put), $18::int8)",
+	.params = 18,
 };
 static const struct jk_db_statement end_offers = {
 	.name = "dispatch_duty_end_offers",
@@ -33,7 +33,8 @@ static const struct jk_db_statement end_offers = {
 };
 static const struct jk_db_statement make_offers = {
 	.name = "dispatch_duty_make_offers",
-	.sql = "INSERT INTO dispatch.duty_offer (duty_id, offer_no, round, desk_id, by_desk, at, due_at, ended_at, ending, reason)"
+	.sql = "INSERT INTO dispatch.duty_offer (duty_id, offer_no, round, desk_id, by_desk, at, due_at, ended_at, ending, "
+	       "reason)"
 	       " SELECT * FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::timestamptz[],"
 	       " $7::timestamptz[], $8::timestamptz[], $9::int2[], $10::text[])",
 	.params = 10,
@@ -62,7 +63,8 @@ static const struct jk_db_statement put_tellings = {
 };
 static const struct jk_db_statement add_entries = {
 	.name = "dispatch_duty_add_entries",
-	.sql = "INSERT INTO dispatch.duty_entry (duty_id, entry_no, at, version, action, by_desk, desk_id, reason, disposition, role,"
+	.sql = "INSERT INTO dispatch.duty_entry (duty_id, entry_no, at, version, action, by_desk, desk_id, reason, disposition, "
+	       "role,"
 	       " command_id, event_id) SELECT * FROM unnest($1::uuid[], $2::int4[], $3::timestamptz[], $4::int4[], $5::int2[],"
 	       " $6::int4[], $7::int4[], $8::text[], $9::int2[], $10::int2[], $11::uuid[], $12::uuid[])",
 	.params = 12,
@@ -139,7 +141,6 @@ static void add_duty(struct jk_db_array *column, const struct dispatch_duty_item
 	add_number(column++, duty->shift_to);
 	jk_db_array_add_int(column++, duty->offer_no);
 	jk_db_array_add_int(column++, duty->round);
-	jk_db_array_add_int(column++, duty->round_asked);
 	jk_db_array_add_int(column++, duty->times);
 	jk_db_array_add_int(column++, duty->entries);
 	jk_db_array_add_time(column++, duty->opened_us);
@@ -159,23 +160,23 @@ static int compare_items(const void *a, const void *b)
 /* In the order of their ids, so that two who change the same ones wait for each other in one direction only. */
 static size_t duties_step(struct dispatch_duty_store *store, const struct dispatch_duty_batch *batch, struct jk_db_step *ret_step)
 {
-	static const unsigned oids[18] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_INT2, JK_OID_INT4, JK_OID_INT4,
+	static const unsigned oids[17] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_INT2, JK_OID_INT4,
 		JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ,
 		JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ};
 	const struct dispatch_duty_item *changed[DISPATCH_DUTY_ITEMS_MAX];
 	size_t count = 0;
 
 	EACH(struct dispatch_duty_item, item, &batch->items)
-		if (item->changed && count < DISPATCH_DUTY_ITEMS_MAX)
-			changed[count++] = item;
+	if (item->changed && count < DISPATCH_DUTY_ITEMS_MAX)
+		changed[count++] = item;
 	if (count == 0)
 		return 0;
 	qsort(changed, count, sizeof *changed, compare_items);
-	reset(store->duties, oids, 18);
+	reset(store->duties, oids, 17);
 	for (size_t i = 0; i < count; i++)
 		add_duty(store->duties, changed[i]);
-	(void)bind(ret_step, &change_duties, store->duties, 18);
-	jk_db_bind_int8(ret_step, 18, &store->changed, (int64_t)count);
+	(void)bind(ret_step, &change_duties, store->duties, 17);
+	jk_db_bind_int8(ret_step, 17, &store->changed, (int64_t)count);
 	return 1;
 }
 
@@ -186,7 +187,8 @@ static size_t ends_step(struct dispatch_duty_store *store, const struct dispatch
 	if (ended->count == 0)
 		return 0;
 	reset(store->ends, oids, 5);
-	EACH(struct dispatch_duty_offer, offer, ended) {
+	EACH(struct dispatch_duty_offer, offer, ended)
+	{
 		jk_db_array_add_id(&store->ends[0], &offer->duty_id);
 		jk_db_array_add_int(&store->ends[1], offer->offer_no);
 		jk_db_array_add_time(&store->ends[2], offer->ended_us);
@@ -207,7 +209,8 @@ static size_t offers_step(struct dispatch_duty_store *store, const struct dispat
 	if (offers->count == 0)
 		return 0;
 	reset(column, oids, 10);
-	EACH(struct dispatch_duty_offer, offer, offers) {
+	EACH(struct dispatch_duty_offer, offer, offers)
+	{
 		jk_db_array_add_id(&column[0], &offer->duty_id);
 		jk_db_array_add_int(&column[1], offer->offer_no);
 		jk_db_array_add_int(&column[2], offer->round);
@@ -229,7 +232,8 @@ static size_t freed_step(struct dispatch_duty_store *store, const struct dispatc
 	if (ended->count == 0)
 		return 0;
 	reset(store->freed, oids, 2);
-	EACH(struct dispatch_duty_holding, holding, ended) {
+	EACH(struct dispatch_duty_holding, holding, ended)
+	{
 		jk_db_array_add_id(&store->freed[0], &holding->duty_id);
 		jk_db_array_add_time(&store->freed[1], holding->until_us);
 	}
@@ -245,7 +249,8 @@ static size_t holdings_step(struct dispatch_duty_store *store, const struct disp
 	if (holdings->count == 0)
 		return 0;
 	reset(store->holdings, oids, 5);
-	EACH(struct dispatch_duty_holding, holding, holdings) {
+	EACH(struct dispatch_duty_holding, holding, holdings)
+	{
 		jk_db_array_add_id(&store->holdings[0], &holding->duty_id);
 		jk_db_array_add_int(&store->holdings[1], holding->holding_no);
 		jk_db_array_add_int(&store->holdings[2], holding->desk_id);
@@ -262,7 +267,8 @@ static size_t tellings_step(struct dispatch_duty_store *store, const struct disp
 	struct jk_db_array *column = store->tellings;
 
 	reset(column, oids, 7);
-	EACH(struct dispatch_duty_telling, telling, tellings) {
+	EACH(struct dispatch_duty_telling, telling, tellings)
+	{
 		if (!telling->changed)
 			continue;
 		jk_db_array_add_id(&column[0], &telling->duty_id);
@@ -285,7 +291,8 @@ static size_t entries_step(struct dispatch_duty_store *store, const struct dispa
 	if (entries->count == 0)
 		return 0;
 	reset(column, oids, 12);
-	EACH(struct dispatch_duty_entry, entry, entries) {
+	EACH(struct dispatch_duty_entry, entry, entries)
+	{
 		jk_db_array_add_id(&column[0], &entry->duty_id);
 		jk_db_array_add_int(&column[1], entry->entry_no);
 		jk_db_array_add_time(&column[2], entry->at_us);
@@ -311,7 +318,8 @@ static size_t commands_step(struct dispatch_duty_store *store, const struct disp
 	if (done->count == 0)
 		return 0;
 	reset(column, oids, 7);
-	EACH(struct dispatch_duty_done, command, done) {
+	EACH(struct dispatch_duty_done, command, done)
+	{
 		jk_db_array_add_id(&column[0], &command->command_id);
 		jk_db_array_add(&column[1], command->digest, sizeof command->digest);
 		jk_db_array_add_int(&column[2], command->desk_id);
@@ -330,7 +338,8 @@ static size_t shifts_step(struct dispatch_duty_store *store, const struct dispat
 	if (shifts->count == 0)
 		return 0;
 	reset(store->shifts, oids, 3);
-	EACH(struct dispatch_duty_shift, shift, shifts) {
+	EACH(struct dispatch_duty_shift, shift, shifts)
+	{
 		jk_db_array_add_int(&store->shifts[0], shift->from);
 		jk_db_array_add_int(&store->shifts[1], shift->to);
 		jk_db_array_add_text(&store->shifts[2], shift->reason);
@@ -359,9 +368,9 @@ void dispatch_duty_store_done(struct dispatch_duty_store *store)
 	struct {
 		struct jk_db_array *columns;
 		size_t count;
-	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {store->duties, 18}, {store->ends, 5}, {store->offers, 10},
-		{store->freed, 2}, {store->holdings, 5}, {store->tellings, 7}, {store->entries, 12}, {store->done, 7},
-		{store->shifts, 3}};
+	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {&store->holders, 1}, {store->duties, 17}, {store->ends, 5},
+		{store->offers, 10}, {store->freed, 2}, {store->holdings, 5}, {store->tellings, 7}, {store->entries, 12},
+		{store->done, 7}, {store->shifts, 3}};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		for (size_t k = 0; k < all[i].count; k++)

@@ -64,6 +64,7 @@ static void on_erased(void *arg, int64_t erasure_id, const struct jk_id *inciden
 		size_t blocks = dispatch_cache_drop_incident(dispatch->cache, incident_id);
 
 		dispatch_protected_forget(dispatch);
+		dispatch_snapshot_forget(dispatch);
 		jk_metric_add(dispatch->metrics.erasures, 1);
 		jk_id_format(id, incident_id);
 		jk_log(JK_LOG_INFO, "erased", "incident=%s blocks_dropped=%zu", id, blocks);
@@ -168,7 +169,7 @@ void dispatch_feed_turn(struct dispatch *dispatch)
 
 	if (feed->reading || !dispatch_store_can_read(dispatch->store))
 		return;
-	feed->reading = dispatch_lag_look(dispatch) || dispatch_recall_look(dispatch);
+	feed->reading = dispatch_lag_look(dispatch) || dispatch_recall_look(dispatch) || dispatch_snapshot_look(dispatch);
 	if (feed->reading || (!feed->heads_due && feed->wants.count == 0))
 		return;
 	feed->flying_count = dispatch_wants_begin(&feed->wants, feed->flying, DISPATCH_WANTS_MAX);

@@ -6,6 +6,8 @@
  *   dispatch_subscribe.c  SUBSCRIBE: from a sound ask to the first position
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
+ *   dispatch_visit.c      what a visit to a session sends
+ *   dispatch_snapshot.c   first what is open: reading, telling, its ranges; ends of backfills
  *   dispatch_protected.c  a lane of its own: protected groups for those who may have them
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_closing.c    writing lane: what was sent of each range, and how far
@@ -19,6 +21,7 @@
 
 #include "daemon/metrics.h"
 #include "dispatch_cache.h"
+#include "dispatch_duty.h"
 #include "dispatch_list.h"
 #include "dispatch_open.h"
 #include "dispatch_opened.h"
@@ -66,7 +69,7 @@ struct dispatch_pending {
 	enum dispatch_start start;
 	char cursor[DISPATCH_CURSOR_BYTES];
 	uint32_t window, batch_max_bytes;
-	bool lagging, recalled, work;
+	bool lagging, recalled, work, include_closed;
 	struct dispatch_streams streams;
 	bool sealed[DISPATCH_STREAMS_MAX];
 	uint8_t seals[DISPATCH_STREAMS_MAX][DISPATCH_SEAL_BYTES];
@@ -115,7 +118,7 @@ struct dispatch_metrics {
 	struct jk_metric *hits, *misses, *cache_bytes, *events_read, *read_time;
 	struct jk_metric *sessions, *flight_bytes, *registry_version;
 	struct jk_metric *heads_signed, *receipts, *notices, *reservations, *failures;
-	struct jk_metric *protected_copies, *protected_refused, *protected_bytes, *erasures;
+	struct jk_metric *protected_copies, *protected_refused, *protected_bytes, *erasures, *snapshots;
 };
 
 /* A stream of a durable cursor that no session holds. */
@@ -176,6 +179,18 @@ struct dispatch_recall {                                                /* dispa
 	bool looking, turn;
 };
 
+/* Snapshots wait for the reading lane. */
+struct dispatch_snapshot_turn {
+	uint64_t session, serial;
+};
+struct dispatch_snapshots {           /* dispatch_snapshot.c */
+	struct dispatch_list waiting; /* struct dispatch_snapshot_turn */
+	struct dispatch_snapshot_turn flying;
+	struct dispatch_streams streams; /* of the one that flies */
+	size_t page_bytes, items_bytes;  /* of all */
+	bool looking, stale, failed, turn;
+};
+
 struct dispatch {
 	struct dispatch_surroundings around;
 	struct jk_sessions *sessions;
@@ -202,8 +217,10 @@ struct dispatch {
 	struct dispatch_lagging_desks lagging;
 	struct dispatch_terms terms; /* of records */
 	struct dispatch_recall recall;
+	struct dispatch_snapshots snapshots;
 	struct dispatch_units *units;
 	struct dispatch_open *open;
+	struct dispatch_duties *duties;
 	struct dispatch_opened *opened;
 };
 
@@ -259,6 +276,9 @@ void dispatch_closing_unused(struct dispatch *dispatch, const struct dispatch_ra
 /* What was sent of it so far is all that this process will know; ends: all that was sent at all. Takes the record. */
 void dispatch_closing_add(struct dispatch *dispatch, const struct dispatch_subscription *subscription,
 	const struct dispatch_place *place, struct dispatch_range *range, bool ends);
+/* All that was sent of this range of the subscription's snapshot is what will be. */
+void dispatch_closing_add_items(struct dispatch *dispatch, const struct dispatch_subscription *subscription,
+	const struct dispatch_items_range *items_range);
 /* Notes the place's ranges that moved some time ago and stay open. */
 void dispatch_closing_note_open(
 	struct dispatch *dispatch, const struct dispatch_subscription *subscription, struct dispatch_place *place);
@@ -280,6 +300,28 @@ enum dispatch_recall_state dispatch_recall_decide(struct dispatch *dispatch, con
 /* Starts the reading job that answers, when something is asked. */
 bool dispatch_recall_look(struct dispatch *dispatch);
 void dispatch_recall_done(struct dispatch *dispatch);
+
+/* dispatch_snapshot.c */
+/* The subscription's snapshot waits for what it needs next: what is open, or the events of its next page. */
+void dispatch_snapshot_want(struct dispatch *dispatch, struct dispatch_subscription *subscription);
+/* The policy is another one: what is left is written down anew before it is sent. */
+void dispatch_snapshot_revoke(struct dispatch *dispatch, struct dispatch_subscription *subscription);
+/* A range of it is written down. False: it is not one of its ranges any more. */
+bool dispatch_snapshot_grant(
+	struct dispatch_subscription *subscription, const struct dispatch_reservation *reservation, int64_t disclosure_id);
+/* One of it is with the client. */
+void dispatch_snapshot_acked(const struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery);
+/* Lets it go when its end is with the client: the cursor begins where it ends. */
+void dispatch_snapshot_settle(struct dispatch *dispatch, struct dispatch_subscription *subscription);
+/* The subscription ends: what was sent of it is written down. */
+void dispatch_snapshot_end(struct dispatch *dispatch, struct dispatch_subscription *subscription);
+/* Has it sent content with this number, of which no row says it yet? */
+bool dispatch_snapshot_has_copy(const struct dispatch_subscription *subscription, size_t place_no, uint64_t seq);
+/* Something was erased: no event that was read before is told. */
+void dispatch_snapshot_forget(struct dispatch *dispatch);
+/* Starts the reading job that the next one waits for. */
+bool dispatch_snapshot_look(struct dispatch *dispatch);
+void dispatch_snapshot_done(struct dispatch *dispatch);
 
 /* dispatch_lag.c */
 void dispatch_lag_measure(struct dispatch *dispatch, int64_t now_us);

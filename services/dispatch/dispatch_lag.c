@@ -118,8 +118,8 @@ static void look_at_session(void *arg, struct jk_session *session)
 	uint64_t behind;
 	int64_t oldest;
 
-	if (subscription == NULL || subscription->desk_id < 0)
-		return;
+	if (subscription == NULL || subscription->desk_id < 0 || subscription->filter.agreement[0] != '\0')
+		return; /* a backfill is beside the desk's feed */
 	behind = dispatch_subscription_behind(subscription);
 	oldest = behind > 0 ? oldest_us(look->dispatch, subscription) : INT64_MAX;
 	take_worst(lag_of(look->dispatch, subscription->desk_id), behind, oldest < look->now_us ? look->now_us - oldest : 0);

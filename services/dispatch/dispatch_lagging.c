@@ -121,7 +121,7 @@ static void look_at_session(void *arg, struct jk_session *session)
 	const struct look *look = arg;
 	const struct dispatch_subscription *subscription = session->user;
 
-	if (subscription == NULL || subscription->desk_id < 0)
+	if (subscription == NULL || subscription->desk_id < 0 || subscription->filter.agreement[0] != '\0')
 		return;
 	for (size_t i = 0; i < subscription->place_count; i++) {
 		const struct dispatch_place *place = &subscription->places[i];

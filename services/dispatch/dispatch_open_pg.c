@@ -52,8 +52,10 @@ static const struct jk_db_statement make_duties = {
 	.name = "dispatch_open_duties",
 	.sql = "INSERT INTO dispatch.duty AS d (duty_id, incident_id, county, discipline, answer_s, again_s, opened_at, due_at,"
 	       " severity) SELECT u.duty_id, u.incident_id, u.county, u.discipline, u.answer_s, u.again_s, clock_timestamp(),"
-	       " clock_timestamp(), u.severity FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int4[], $6::int4[],"
-	       " $7::timestamptz[], $8::int2[]) AS u (duty_id, incident_id, county, discipline, answer_s, again_s, since, severity)"
+	       " clock_timestamp(), u.severity FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int4[], "
+	       "$6::int4[],"
+	       " $7::timestamptz[], $8::int2[]) AS u (duty_id, incident_id, county, discipline, answer_s, again_s, since, "
+	       "severity)"
 	       " WHERE u.since > clock_timestamp() - interval '1 hour' ORDER BY u.incident_id, u.county, u.discipline"
 	       " ON CONFLICT (incident_id, county, discipline) DO UPDATE SET version = d.version + 1, due_at = excluded.due_at"
 	       " WHERE d.state = 6",
@@ -68,12 +70,6 @@ static const struct jk_db_statement wake_duties = {
 	       " AND (u.ended AND d.state IN (0, 1, 2, 3, 4) OR NOT u.ended AND d.state = 6)",
 	.params = 3,
 };
-static const struct jk_db_statement forget_closed = {
-	.name = "dispatch_open_forget",
-	.sql = "SELECT dispatch.forget_closed($1::int8, $2::int8)",
-	.params = 2,
-};
-
 static const unsigned row_oids[24] = {JK_OID_TEXT, JK_OID_UUID, JK_OID_INT8, JK_OID_TIMESTAMPTZ, JK_OID_INT2, JK_OID_INT2,
 	JK_OID_INT2, JK_OID_INT8, JK_OID_UUID, JK_OID_INT8, JK_OID_TEXT, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_INT2,
 	JK_OID_INT2, JK_OID_INT2, JK_OID_INT2, JK_OID_TEXT, JK_OID_FLOAT8, JK_OID_FLOAT8, JK_OID_TIMESTAMPTZ, JK_OID_BOOL,
@@ -146,8 +142,8 @@ static size_t rows_steps(struct dispatch_open_store *store, const struct dispatc
 static size_t needs_step(
 	struct dispatch_open_store *store, const struct dispatch_open_need *needs, size_t count, struct jk_db_step *ret_step)
 {
-	static const unsigned oids[8] = {JK_OID_UUID, JK_OID_UUID, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT4, JK_OID_INT4,
-		JK_OID_TIMESTAMPTZ, JK_OID_INT2};
+	static const unsigned oids[8] = {
+		JK_OID_UUID, JK_OID_UUID, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ, JK_OID_INT2};
 
 	for (size_t i = 0; i < 8; i++)
 		jk_db_array_reset(&store->needs[i], oids[i]);
@@ -200,13 +196,6 @@ size_t dispatch_open_save(struct dispatch_open_store *store, const struct dispat
 	count += needs_step(store, needs, need_count, &steps[count]);
 	count += wake_step(store, batch, &steps[count]);
 	return count;
-}
-
-void dispatch_open_forget_step(struct dispatch_open_store *store, int64_t grace_s, struct jk_db_step *ret_step)
-{
-	*ret_step = (struct jk_db_step){.statement = &forget_closed};
-	jk_db_bind_int8(ret_step, 0, &store->grace, grace_s);
-	jk_db_bind_int8(ret_step, 1, &store->forget_max, 512);
 }
 
 void dispatch_open_store_done(struct dispatch_open_store *store)

@@ -21,11 +21,8 @@ struct dispatch_open_need {
 /* Zero-initialise. */
 struct dispatch_open_store {
 	struct jk_db_array rows[24], needs[8], ends[3];
-	struct jk_db_int8 grace, forget_max;
 };
 /* Steps that store a batch; at most 4. Borrowed until the job is done. */
 size_t dispatch_open_save(struct dispatch_open_store *store, const struct dispatch_open_batch *batch,
 	const struct dispatch_open_need *needs, size_t need_count, struct jk_db_step *steps);
-/* Removes incidents that were closed for longer than grace_s. */
-void dispatch_open_forget_step(struct dispatch_open_store *store, int64_t grace_s, struct jk_db_step *ret_step);
 void dispatch_open_store_done(struct dispatch_open_store *store);

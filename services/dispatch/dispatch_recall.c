@@ -136,6 +136,8 @@ static void look_at_session(void *arg, struct jk_session *session)
 	for (size_t i = 0; i < subscription->place_count; i++) {
 		const struct dispatch_place *place = &subscription->places[i];
 
+		if (place->stream == search->stream && dispatch_snapshot_has_copy(subscription, i, search->seq))
+			search->found = true;
 		for (uint8_t n = 0; place->stream == search->stream && n < place->range_count; n++)
 			if (dispatch_record_find(place->ranges[n].record, search->seq) > DISPATCH_TERM_RECALLED)
 				search->found = true;

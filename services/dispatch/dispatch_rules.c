@@ -44,9 +44,10 @@ bool dispatch_rules_is_work(int kind)
 	}
 }
 
-void dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const struct dispatch_filter *filter)
+size_t dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const struct dispatch_filter *filter)
 {
 	uint16_t categories = filter->categories & CATEGORIES_ALL;
+	size_t agreement = strlen(filter->agreement);
 
 	if (categories == CATEGORIES_ALL)
 		categories = 0;
@@ -54,6 +55,8 @@ void dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const 
 	ret[1] = (uint8_t)categories;
 	ret[2] = filter->minimum_severity;
 	ret[3] = filter->include_test;
+	memcpy(ret + 4, filter->agreement, agreement);
+	return 4 + agreement;
 }
 
 static bool is_cursor_name(const char *name)
@@ -70,8 +73,8 @@ bool dispatch_rules_check_ask(const struct dispatch_filter *filter, enum dispatc
 	if (!any_stream)
 		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "counties", "name counties, or ask for all or the mailbox");
 	if (start == DISPATCH_START_NONE)
-		return jk_refuse(
-			ret_refusal, JK_CODE_RULE_VIOLATION, "start_at", "say where to start: now, beginning, token or cursor");
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "start_at",
+			"say where to start: now, beginning, token, cursor or snapshot");
 	if (start == DISPATCH_START_CURSOR && cursor[0] == '\0')
 		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "cursor", "a start from a cursor needs the cursor's name");
 	if (cursor[0] != '\0' && !is_cursor_name(cursor))
@@ -83,6 +86,21 @@ bool dispatch_rules_check_ask(const struct dispatch_filter *filter, enum dispatc
 	if (window > DISPATCH_WINDOW_MAX)
 		return jk_refuse(
 			ret_refusal, JK_CODE_RULE_VIOLATION, "window", "a window is 1 to %d deliveries", DISPATCH_WINDOW_MAX);
+	return true;
+}
+
+bool dispatch_rules_check_backfill(const struct dispatch_filter *filter, enum dispatch_start start, const char *cursor,
+	bool mailbox, struct jk_refusal *ret_refusal)
+{
+	if (filter->agreement[0] == '\0')
+		return true;
+	if (start != DISPATCH_START_BEGINNING && start != DISPATCH_START_TOKEN)
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "start_at", "a backfill starts at the beginning");
+	if (cursor[0] != '\0')
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "cursor",
+			"a backfill keeps no cursor: what another rule allows is not in it");
+	if (mailbox)
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "mailbox", "no agreement is about a mailbox");
 	return true;
 }
 
@@ -161,7 +179,8 @@ bool dispatch_rules_decide_start(enum dispatch_start start, const char *stream, 
 	struct dispatch_position *ret_position, struct jk_refusal *ret_refusal)
 {
 	*ret_position = (struct dispatch_position){.seq = 0};
-	if (start == DISPATCH_START_NOW) {
+	/* A snapshot says itself where it stands, when it is taken. */
+	if (start == DISPATCH_START_NOW || start == DISPATCH_START_SNAPSHOT) {
 		*ret_position = found->last;
 		return true;
 	}
@@ -186,7 +205,7 @@ enum dispatch_cursor_fate dispatch_rules_decide_cursor(enum dispatch_start start
 {
 	bool fits = held == 0 || matching == asked;
 
-	if (start == DISPATCH_START_BEGINNING)
+	if (start == DISPATCH_START_BEGINNING || start == DISPATCH_START_SNAPSHOT)
 		return DISPATCH_CURSOR_RENEW;
 	if (fits)
 		return DISPATCH_CURSOR_CONTINUE;

@@ -23,6 +23,7 @@ enum {
 	DISPATCH_BATCH_MAX_BYTES = 32768,
 	DISPATCH_BATCH_MAX = 128, /* deliveries in one message */
 	DISPATCH_CHAIN8_BYTES = 8,
+	DISPATCH_AGREEMENT_BYTES = 33,
 };
 
 /* ---- filters ---- */
@@ -31,6 +32,8 @@ struct dispatch_filter {
 	uint16_t categories;      /* bit n: category n; 0: every category */
 	uint8_t minimum_severity; /* JK_SEVERITY_…; 0: every severity */
 	bool include_test;        /* also TEST and SYSTEM */
+	/* Backfill: only what goes out under this agreement; "": under any rule. */
+	char agreement[DISPATCH_AGREEMENT_BYTES];
 };
 
 /* What of an event a filter looks at. */
@@ -49,9 +52,9 @@ bool dispatch_rules_filter_passes(
 /* Kinds that only clients get which know them (Subscribe.work): what was done about an incident, and mails about it. */
 bool dispatch_rules_is_work(int kind);
 
-/* One form for filters that mean the same (all twelve categories is every category), for hashing. */
-enum { DISPATCH_FILTER_FORM_BYTES = 4 };
-void dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const struct dispatch_filter *filter);
+/* One form for filters that mean the same (all twelve categories is every category), for hashing. Returns its size. */
+enum { DISPATCH_FILTER_FORM_BYTES = 4 + DISPATCH_AGREEMENT_BYTES };
+size_t dispatch_rules_write_filter(uint8_t ret[DISPATCH_FILTER_FORM_BYTES], const struct dispatch_filter *filter);
 
 /* ---- what a subscription asks ---- */
 
@@ -62,12 +65,17 @@ enum dispatch_start {
 	DISPATCH_START_BEGINNING = 2,
 	DISPATCH_START_TOKEN = 3,
 	DISPATCH_START_CURSOR = 4,
+	DISPATCH_START_SNAPSHOT = 5,
 };
 
 /* Refuses what no registry or database needs to be asked for: no stream at all, no start, a cursor's name of other characters,
  * a start from a cursor without its name, UNKNOWN as a threshold, a window over the maximum. */
 bool dispatch_rules_check_ask(const struct dispatch_filter *filter, enum dispatch_start start, const char *cursor,
 	uint32_t window, bool any_stream, struct jk_refusal *ret_refusal);
+/* Refuses a backfill (filter->agreement) that keeps a cursor, has the mailbox in it, or starts elsewhere than at the beginning or
+ * a token. */
+bool dispatch_rules_check_backfill(const struct dispatch_filter *filter, enum dispatch_start start, const char *cursor,
+	bool mailbox, struct jk_refusal *ret_refusal);
 /* 0 asks for the default. */
 uint32_t dispatch_rules_window(uint32_t asked);
 /* 0: none. */

@@ -13,13 +13,13 @@ void dispatch_seal_holder(
 {
 	static const char label[] = "jk-filter-1";
 	uint8_t form[DISPATCH_FILTER_FORM_BYTES], hash[JK_SHA256_BYTES];
-	const struct jk_span spans[] = {{label, sizeof label - 1}, {form, sizeof form}};
+	struct jk_span spans[] = {{label, sizeof label - 1}, {form, 0}};
 
 	if (desk_id >= 0)
 		(void)jk_text_format(ret_holder->name, sizeof ret_holder->name, "D%d", desk_id);
 	else
 		(void)jk_text_format(ret_holder->name, sizeof ret_holder->name, "A%d", agency_id);
-	dispatch_rules_write_filter(form, filter);
+	spans[1].size = dispatch_rules_write_filter(form, filter);
 	jk_sha256(hash, spans, sizeof spans / sizeof spans[0]);
 	memcpy(ret_holder->filter, hash, sizeof ret_holder->filter);
 }

@@ -8,9 +8,10 @@
 #include "base/jk_crash.h"
 #include "base/jk_log.h"
 #include "base/jk_time.h"
+#include "dispatch_duty_wire.h"
 #include "dispatch_internal.h"
-#include "dispatch_unit_wire.h"
 #include "dispatch_opened_wire.h"
+#include "dispatch_unit_wire.h"
 
 /* ---- acknowledgements ---- */
 
@@ -24,7 +25,11 @@ static void on_acked(void *arg, const struct dispatch_subscription *subscription
 		.stream = stream->name,
 		.up_to_seq = delivery->position.seq};
 
-	jk_metric_add(dispatch->metrics.acked, 1);
+	jk_metric_add(dispatch->metrics.acked, delivery->sent != DISPATCH_SENT_END);
+	if (delivery->sent == DISPATCH_SENT_ITEM)
+		dispatch_snapshot_acked(subscription, delivery);
+	if (delivery->sent != DISPATCH_SENT_EVENT)
+		return;
 	if (subscription->desk_id >= 0 && delivery->agency_id >= 0 && stream->name[0] != '@')
 		(void)dispatch_receipts_add(dispatch->writing.receipts, &receipt);
 }
@@ -48,6 +53,7 @@ static void on_ack(void *service, const struct jk_request *request)
 		return;
 	}
 	JK_CRASH_POINT("dispatch_after_ack", NULL);
+	dispatch_snapshot_settle(dispatch, subscription);
 	if (subscription->unacked_bytes < before)
 		subscription->idle_since = 0;
 }
@@ -187,6 +193,7 @@ static void on_tick(void *arg)
 	dispatch_protected_tick(dispatch);
 	dispatch_units_tick(dispatch->units);
 	dispatch_open_on_timer(dispatch->open);
+	dispatch_duty_on_timer(dispatch->duties);
 	dispatch_opened_on_timer(dispatch->opened);
 	set_ready(dispatch);
 	set_gauges(dispatch);
@@ -206,6 +213,7 @@ static bool on_turn(void *arg)
 	dispatch_writing_turn(dispatch);
 	dispatch_units_turn(dispatch->units);
 	dispatch_open_turn(dispatch->open);
+	dispatch_duty_turn(dispatch->duties);
 	dispatch_opened_turn(dispatch->opened);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		((dispatch_writing_is_clear(dispatch) && dispatch_units_is_clear(dispatch->units)) || !dispatch->was_up))
@@ -240,6 +248,8 @@ static void on_end(void *service, struct jk_session *session)
 {
 	dispatch_subscribe_forget(service, session->number);
 	dispatch_subscription_end(service, session);
+	if (((struct dispatch *)service)->duties != NULL) /* they are closed before the sessions */
+		dispatch_duty_forget(((struct dispatch *)service)->duties, session->number);
 }
 
 static uint32_t epoch_of(void *service)
@@ -278,8 +288,19 @@ static void register_metrics(struct dispatch_metrics *m)
 	m->protected_bytes =
 		jk_metric_gauge("jukwaa_dispatch_protected_bytes", "", "Protected groups in memory, on their way into a copy.");
 	m->erasures = jk_metric_counter("jukwaa_dispatch_erasures_total", "", "Erasures after which memory was cleared.");
+	m->snapshots = jk_metric_counter("jukwaa_dispatch_snapshots_total", "", "Snapshots and backfills told to their end.");
 	m->failures = jk_metric_counter(
 		"jukwaa_dispatch_database_failures_total", "", "Database jobs that failed and are tried again.");
+}
+
+static void on_offer_command(void *service, const struct jk_request *request)
+{
+	dispatch_duty_on_command(((struct dispatch *)service)->duties, request);
+}
+
+static void on_offer_list(void *service, const struct jk_request *request)
+{
+	dispatch_duty_on_list(((struct dispatch *)service)->duties, request);
 }
 
 static void on_unit_command(void *service, const struct jk_request *request)
@@ -310,7 +331,7 @@ static enum jk_status open_units(struct dispatch *dispatch)
 
 static enum jk_status open_sessions(struct dispatch *dispatch)
 {
-	static struct jk_handler handlers[3 + DISPATCH_UNIT_HANDLERS];
+	static struct jk_handler handlers[5 + DISPATCH_UNIT_HANDLERS];
 	const struct jk_service service = {.name = "dispatch",
 		.handlers = handlers,
 		.handler_count = sizeof handlers / sizeof *handlers,
@@ -324,13 +345,15 @@ static enum jk_status open_sessions(struct dispatch *dispatch)
 
 	dispatch_wire_subscribe_handler(&handlers[0], dispatch_on_subscribe);
 	dispatch_wire_ack_handler(&handlers[1], on_ack);
-	dispatch_opened_wire_handler(&handlers[2], on_mark);
-	dispatch_unit_wire_handlers(&handlers[3], on_unit_command, on_unit_question);
+	dispatch_duty_wire_command_handler(&handlers[2], on_offer_command);
+	dispatch_duty_wire_list_handler(&handlers[3], on_offer_list);
+	dispatch_opened_wire_handler(&handlers[4], on_mark);
+	dispatch_unit_wire_handlers(&handlers[5], on_unit_command, on_unit_question);
 	return jk_sessions_open(
 		&service, dispatch->around.loop, dispatch->around.router, dispatch->around.watch, &dispatch->sessions);
 }
 
-/* A mailbox has. */
+/* A stream has. */
 static void on_grown(void *arg)
 {
 	((struct dispatch *)arg)->feed.heads_due = true;
@@ -338,7 +361,7 @@ static void on_grown(void *arg)
 
 static void on_woken(void *arg)
 {
-	(void)arg;
+	dispatch_duty_wake(((struct dispatch *)arg)->duties);
 }
 
 static enum jk_status open_parts(struct dispatch *dispatch)
@@ -352,6 +375,14 @@ static enum jk_status open_parts(struct dispatch *dispatch)
 		return JK_BROKEN;
 	if (dispatch_store_open(around->conninfo, around->loop, &dispatch->store) != JK_OK || open_sessions(dispatch) != JK_OK ||
 		open_units(dispatch) != JK_OK)
+		return JK_BROKEN;
+	if (dispatch_duty_open(&(struct dispatch_duty_around){.conninfo = around->conninfo,
+				       .loop = around->loop,
+				       .sessions = dispatch->sessions,
+				       .grace_s = around->grace_s,
+				       .on_grown = on_grown,
+				       .arg = dispatch},
+		    &dispatch->duties) != JK_OK)
 		return JK_BROKEN;
 	if (dispatch_open_open(around->conninfo, around->loop, dispatch->sessions, on_woken, dispatch, &dispatch->open) != JK_OK)
 		return JK_BROKEN;
@@ -393,6 +424,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_store_close(&dispatch->store); /* first: no job may end any more */
 	dispatch_units_close(&dispatch->units);
 	dispatch_open_close(&dispatch->open);
+	dispatch_duty_close(&dispatch->duties);
 	dispatch_opened_close(&dispatch->opened);
 	dispatch_evidence_publish(dispatch, jk_time_mono_ms() + DISPATCH_HEAD_BEAT_MS);
 	if (dispatch->sessions != NULL)
@@ -405,6 +437,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	dispatch_lag_done(dispatch);
 	dispatch_lagging_done(dispatch);
 	dispatch_recall_done(dispatch);
+	dispatch_snapshot_done(dispatch);
 	dispatch_terms_done(&dispatch->terms);
 	dispatch_parcel_done(&dispatch->parcel);
 	free(dispatch);

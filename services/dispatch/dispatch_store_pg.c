@@ -96,6 +96,7 @@ void dispatch_store_close(struct dispatch_store **store_p)
 		jk_db_close(&store->protected_db);
 	arrays_done(store->read_arrays, sizeof store->read_arrays / sizeof store->read_arrays[0]);
 	arrays_done(store->recall_arrays, sizeof store->recall_arrays / sizeof store->recall_arrays[0]);
+	arrays_done(store->item_arrays, sizeof store->item_arrays / sizeof store->item_arrays[0]);
 	arrays_done(store->protected_arrays, sizeof store->protected_arrays / sizeof store->protected_arrays[0]);
 	arrays_done(store->arrays, DISPATCH_STORE_ARRAYS);
 	arrays_done(store->cursor_arrays, sizeof store->cursor_arrays / sizeof store->cursor_arrays[0]);

@@ -7,6 +7,7 @@
 #include "bus/bus_loop.h"
 #include "dispatch_apart.h"
 #include "dispatch_heads.h"
+#include "dispatch_items.h"
 #include "dispatch_record.h"
 #include "dispatch_seal.h"
 #include "feed/feed_reader.h"
@@ -89,6 +90,30 @@ enum jk_status dispatch_store_recall(struct dispatch_store *store, const struct 
 	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had),
 	const struct dispatch_store_done *done) JK_MUST_CHECK;
 
+/* Where a stream stands, for a snapshot: what is open is known up to there. */
+struct dispatch_snapshot_reader {
+	const struct dispatch_streams *streams;
+	bool include_closed;
+	int64_t grace_s;
+	void (*on_start)(void *arg, size_t place, const struct dispatch_position *position); /* each once, before the items */
+	void (*on_item)(void *arg, const struct dispatch_item *item);                        /* the gravest first */
+	struct dispatch_store_done done;
+};
+/* Reads which incidents are open in these streams, and where the streams stand, as of one moment. Takes the reading lane. */
+enum jk_status dispatch_store_read_snapshot(
+	struct dispatch_store *store, const struct dispatch_snapshot_reader *reader) JK_MUST_CHECK;
+
+/* One event. */
+struct dispatch_item_want {
+	const char *stream;
+	uint64_t seq;
+};
+/* Reads single events in the order of the wants, at least the first and no more than max_bytes of them: those after the last that
+ * came are to be asked for again. event NULL: it is not kept. Takes the reading lane. */
+enum jk_status dispatch_store_read_items(struct dispatch_store *store, const struct dispatch_item_want *wants, size_t count,
+	size_t max_bytes, void (*on_event)(void *arg, size_t index, const struct jk_event *event),
+	const struct dispatch_store_done *done) JK_MUST_CHECK;
+
 /* ---- lane of protected groups ---- */
 
 /* Protected groups of an event, under a range that is written down and says that it may carry them. */
@@ -166,7 +191,8 @@ struct dispatch_reservation {
 	const char *stream;
 	uint64_t from_seq, to_seq;
 	int64_t policy_version;
-	uint32_t groups; /* protected ones that its copies may carry */
+	uint32_t groups;     /* protected ones that its copies may carry */
+	uint32_t item_range; /* index + 1 of a snapshot's range; 0: the place's */
 };
 /* on_id comes in the order of the reservations, before done. */
 enum jk_status dispatch_store_reserve(struct dispatch_store *store, const struct dispatch_reservation *reservations, size_t count,

@@ -21,7 +21,7 @@ struct dispatch_write_job {
 
 struct dispatch_store {
 	struct jk_db *read_db, *write_db, *protected_db;
-	struct jk_db_array read_arrays[2], recall_arrays[4], protected_arrays[2], arrays[DISPATCH_STORE_ARRAYS], cursor_arrays[8];
+	struct jk_db_array read_arrays[2], recall_arrays[4], item_arrays[2], protected_arrays[2], arrays[DISPATCH_STORE_ARRAYS], cursor_arrays[8];
 	struct jk_db_int8 read_rows, read_bytes, read_erased, protected_bytes, head_time;
 	struct dispatch_reader reader;
 	struct dispatch_store_done protected_done;
@@ -29,5 +29,7 @@ struct dispatch_store {
 	bool read_heads, read_events;
 	void (*on_cursor)(void *arg, const struct dispatch_idle_cursor *cursor);
 	void (*on_earlier)(void *arg, size_t index, uint64_t seq, bool had);
+	struct dispatch_snapshot_reader snapshot;
+	void (*on_item_event)(void *arg, size_t index, const struct jk_event *event);
 	struct dispatch_write_job job;
 };

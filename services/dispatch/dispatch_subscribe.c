@@ -141,6 +141,11 @@ static bool decide_starts(
 	return true;
 }
 
+static bool is_backfill(const struct dispatch_pending *pending)
+{
+	return pending->filter.agreement[0] != '\0';
+}
+
 static struct dispatch_subscription *build_subscription(
 	struct dispatch *dispatch, const struct dispatch_pending *pending, const struct dispatch_position *starts)
 {
@@ -157,19 +162,31 @@ static struct dispatch_subscription *build_subscription(
 	subscription->filter = pending->filter;
 	subscription->batch_max_bytes = pending->batch_max_bytes;
 	subscription->lagging = pending->lagging;
-	subscription->recalled = pending->recalled;
+	subscription->recalled = pending->recalled && !is_backfill(pending);
 	subscription->work = pending->work;
+	if (pending->start == DISPATCH_START_SNAPSHOT) {
+		subscription->snapshot = calloc(1, sizeof *subscription->snapshot);
+		if (subscription->snapshot == NULL) {
+			dispatch_subscription_free(&subscription);
+			return NULL;
+		}
+		subscription->snapshot->include_closed = pending->include_closed;
+	}
 	(void)jk_text_copy(subscription->cursor, sizeof subscription->cursor, pending->cursor);
 	subscription->beat_ms = jk_time_mono_ms();
-	for (size_t i = 0; i < pending->streams.count; i++)
+	for (size_t i = 0; i < pending->streams.count; i++) {
 		dispatch_subscription_start(subscription, i, &starts[i]);
+		if (is_backfill(pending))
+			subscription->places[i].until = pending->found[i].last.seq;
+	}
 	return subscription;
 }
 
 static void tell_starts(struct dispatch *dispatch, struct jk_session *session, const struct dispatch_pending *pending,
 	const struct dispatch_position *starts)
 {
-	struct dispatch_told told = {.count = pending->streams.count};
+	/* Of a snapshot: when it is told. */
+	struct dispatch_told told = {.count = pending->start == DISPATCH_START_SNAPSHOT ? 0 : pending->streams.count};
 
 	for (size_t i = 0; i < told.count; i++) {
 		told.streams[i] = pending->streams.names[i];
@@ -187,14 +204,16 @@ static void install(struct dispatch *dispatch, struct jk_session *session, struc
 	struct rival rival = {.dispatch = dispatch, .newest = subscription};
 
 	if (before != NULL) {
-		subscription->delivery_no = subscription->acked_no = before->delivery_no;
+		subscription->delivery_no = subscription->acked_no = subscription->first_no = before->delivery_no;
 		dispatch_subscription_end(dispatch, session);
 	}
 	if (subscription->cursor[0] != '\0')
 		jk_sessions_each(dispatch->sessions, end_rival, &rival);
-	if (subscription->cursor[0] != '\0' && fate == DISPATCH_CURSOR_RENEW)
+	if (subscription->cursor[0] != '\0' && fate == DISPATCH_CURSOR_RENEW && subscription->snapshot == NULL)
 		dispatch_writing_renew_cursor(dispatch, subscription);
 	session->user = subscription;
+	if (subscription->snapshot != NULL)
+		dispatch_snapshot_want(dispatch, subscription);
 	dispatch->feed.heads_due = true;
 }
 
@@ -285,6 +304,7 @@ void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *ses
 	if (subscription == NULL)
 		return;
 	dispatch_writing_collect(dispatch, subscription, true);
+	dispatch_snapshot_end(dispatch, subscription);
 	dispatch->flight_bytes -= subscription->unacked_bytes;
 	session->user = NULL;
 	dispatch_subscription_free(&subscription);

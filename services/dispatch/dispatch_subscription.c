@@ -11,6 +11,7 @@ static bool take_streams(
 	struct dispatch_subscription *subscription, struct dispatch_cache *cache, const struct dispatch_streams *streams)
 {
 	for (size_t i = 0; i < streams->count; i++) {
+		subscription->places[i].until = UINT64_MAX;
 		subscription->places[i].stream = dispatch_cache_stream(cache, streams->names[i]);
 		if (subscription->places[i].stream == NULL)
 			return false;
@@ -35,10 +36,28 @@ struct dispatch_subscription *dispatch_subscription_new(
 	return subscription;
 }
 
+void dispatch_snapshot_drop_page(struct dispatch_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->page_count; i++)
+		dispatch_event_free(&snapshot->page[i]);
+	snapshot->page_count = snapshot->page_bytes = 0;
+}
+
+void dispatch_subscription_drop_snapshot(struct dispatch_subscription *subscription)
+{
+	if (subscription->snapshot == NULL)
+		return;
+	dispatch_snapshot_drop_page(subscription->snapshot);
+	dispatch_items_done(&subscription->snapshot->items);
+	free(subscription->snapshot);
+	subscription->snapshot = NULL;
+}
+
 void dispatch_subscription_free(struct dispatch_subscription **subscription_p)
 {
 	if (*subscription_p == NULL)
 		return;
+	dispatch_subscription_drop_snapshot(*subscription_p);
 	for (size_t i = 0; i < (*subscription_p)->place_count; i++)
 		for (uint8_t n = 0; n < (*subscription_p)->places[i].range_count; n++)
 			dispatch_record_free(&(*subscription_p)->places[i].ranges[n].record);
@@ -108,6 +127,8 @@ void dispatch_subscription_sent(struct dispatch_subscription *subscription, cons
 	*noted = *delivery;
 	noted->ends_message = true;
 	subscription->unacked_bytes += delivery->size;
+	if (delivery->sent != DISPATCH_SENT_EVENT)
+		return;
 	p->at = delivery->position;
 	p->sent_seq = p->told_seq = delivery->position.seq;
 	p->unacked++;
@@ -137,9 +158,11 @@ bool dispatch_subscription_ack(struct dispatch_subscription *subscription, uint6
 
 		subscription->unacked_bytes -= delivery->size;
 		subscription->messages -= delivery->ends_message;
-		p->unacked--;
-		p->acked = p->unacked == 0 ? p->at : delivery->position;
-		p->unsaved = true;
+		if (delivery->sent == DISPATCH_SENT_EVENT) {
+			p->unacked--;
+			p->acked = p->unacked == 0 ? p->at : delivery->position;
+			p->unsaved = true;
+		}
 		on_acked(arg, subscription, delivery);
 	}
 	if (unacked_count(subscription) == 0 && subscription->unacked_capacity > RING_KEPT)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dispatch_cache.h"
+#include "dispatch_items.h"
 #include "dispatch_record.h"
 #include "dispatch_seal.h"
 
@@ -37,9 +38,13 @@ struct dispatch_place {
 	uint64_t reserved_to;           /* may be sent up to here */
 	uint32_t groups;                /* protected ones that ranges to come are asked for */
 	bool fetching;                  /* protected groups of its next events have been asked for */
+	uint64_t until;                 /* nothing after it is sent; UINT64_MAX: no end */
 	struct dispatch_range ranges[DISPATCH_RANGES_MAX];
 	uint8_t range_count;
 };
+
+/* What is on its way: an event as the next of its stream; one of a snapshot, which moves no place; the end of a snapshot. */
+enum dispatch_sent { DISPATCH_SENT_EVENT, DISPATCH_SENT_ITEM, DISPATCH_SENT_END };
 
 /* A delivery that waits for its acknowledgement. */
 struct dispatch_unacked {
@@ -49,6 +54,28 @@ struct dispatch_unacked {
 	int32_t agency_id; /* owner of the event; -1: none */
 	uint16_t place;
 	bool ends_message; /* the last one of its message, which takes one place of the window */
+	enum dispatch_sent sent;
+};
+
+enum { DISPATCH_PAGE_EVENTS = 64, DISPATCH_PAGE_BYTES = 512 * 1024 };
+enum dispatch_snapshot_state {
+	DISPATCH_SNAPSHOT_NEW,     /* what is open has not been read */
+	DISPATCH_SNAPSHOT_TELLING, /* it is being told */
+	DISPATCH_SNAPSHOT_TOLD,    /* its end is on its way */
+};
+/* First what is open: dispatch_snapshot.c. */
+struct dispatch_snapshot {
+	enum dispatch_snapshot_state state;
+	bool include_closed;
+	bool asked;            /* a reading of it waits or is under way */
+	bool cut;              /* into ranges, which have been asked for */
+	uint32_t groups;       /* protected ones that its ranges are asked for */
+	uint64_t told, end_no; /* deliveries so far; number of the end */
+	struct dispatch_items items;
+	size_t page_first, page_count;  /* turns of which the events are here */
+	size_t page_bytes, items_bytes; /* as counted with those of others */
+	size_t ranges_asked;
+	struct dispatch_event *page[DISPATCH_PAGE_EVENTS]; /* NULL: not kept any more */
 };
 
 struct dispatch_subscription {
@@ -58,6 +85,9 @@ struct dispatch_subscription {
 	struct dispatch_filter filter;
 	char cursor[DISPATCH_CURSOR_BYTES]; /* "": none */
 	uint64_t delivery_no, acked_no;     /* newest sent, newest acknowledged */
+	uint64_t first_no;                  /* newest sent when the subscription began */
+	struct dispatch_snapshot *snapshot; /* NULL: none, or it is with the client */
+	bool backfill_told;                 /* the end of the backfill is on its way */
 	size_t unacked_bytes;
 	int64_t policy_version; /* of the ranges */
 	uint64_t idle_since;    /* the feed's generation in which nothing was left to do; 0: look again */
@@ -82,6 +112,10 @@ struct dispatch_subscription {
 /* With these streams, none of them set up yet but stream pointers; NULL without memory. */
 struct dispatch_subscription *dispatch_subscription_new(
 	struct dispatch_cache *cache, const struct dispatch_streams *streams, uint32_t window);
+/* Lets the snapshot go. */
+void dispatch_subscription_drop_snapshot(struct dispatch_subscription *subscription);
+/* Drops the events of its page. */
+void dispatch_snapshot_drop_page(struct dispatch_snapshot *snapshot);
 /* Nulls the pointer. */
 void dispatch_subscription_free(struct dispatch_subscription **subscription_p);
 /* Where the stream begins. */
@@ -92,8 +126,8 @@ void dispatch_subscription_start(
 bool dispatch_subscription_has_credit(const struct dispatch_subscription *subscription, bool joins);
 /* Room to note one more; false without memory. */
 bool dispatch_subscription_make_room(struct dispatch_subscription *subscription);
-/* The next delivery is on its way: moves its place, takes credit (of the window only where it does not join). There must be
- * credit and room. */
+/* The next delivery is on its way: moves its place (an event's), takes credit (of the window only where it does not join). There
+ * must be credit and room. */
 void dispatch_subscription_sent(struct dispatch_subscription *subscription, const struct dispatch_unacked *delivery, bool joins);
 /* Passed over without delivery. */
 void dispatch_subscription_passed(

@@ -318,7 +318,7 @@ void dispatch_unit_asks_turn(struct dispatch_unit_asks_queue *asks)
 void dispatch_unit_asks_on_timer(struct dispatch_unit_asks_queue *asks)
 {
 	int64_t now_ms = jk_time_mono_ms();
-	struct jk_db_step step;
+	struct jk_db_step steps[DISPATCH_UNIT_COUNT_STEPS];
 
 	jk_db_on_timer(asks->db);
 	while (asks->now == NULL && asks->head != NULL && now_ms - asks->head->since_ms > PATIENCE_MS) {
@@ -328,8 +328,7 @@ void dispatch_unit_asks_on_timer(struct dispatch_unit_asks_queue *asks)
 	if (now_ms < asks->count_at_ms || asks->flying || asks->head != NULL || !jk_db_is_idle(asks->db))
 		return;
 	asks->count_at_ms = now_ms + COUNT_MS;
-	dispatch_unit_store_count(&step);
-	start(asks, &step, 1, on_counted);
+	start(asks, steps, dispatch_unit_store_count(steps), on_counted);
 }
 
 static size_t count_of_session(const struct dispatch_unit_asks_queue *asks, uint64_t session)

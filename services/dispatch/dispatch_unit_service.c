@@ -8,7 +8,6 @@
 enum {
 	/* Bodies of incidents, 8 MiB and one more of 2 at the most, each with what was done added some times over. */
 	BATCH_ARENA_BYTES = 48 * 1024 * 1024,
-	COUNT_MS = 5000,
 };
 
 struct dispatch_units {

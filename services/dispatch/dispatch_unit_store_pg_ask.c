@@ -8,6 +8,13 @@ static const struct jk_db_statement count_statement = {
 	.sql = "SELECT state, count(*) FROM dispatch.unit WHERE removed_at IS NULL GROUP BY state",
 	.params = 0,
 };
+static const struct jk_db_statement forget_statement = {
+	.name = "dispatch_unit_forget",
+	.sql = "DELETE FROM dispatch.unit_command AS c USING (SELECT agency_id, command_id FROM dispatch.unit_command"
+	       " WHERE done_at < now() - interval '30 days' ORDER BY done_at LIMIT 1000) AS old"
+	       " WHERE c.agency_id = old.agency_id AND c.command_id = old.command_id",
+	.params = 0,
+};
 static const struct jk_db_statement list_statement = {
 	.name = "dispatch_unit_list",
 	.sql = "SELECT " DISPATCH_UNIT_COLUMNS " FROM dispatch.unit AS u LEFT JOIN dispatch.assignment AS a"
@@ -29,7 +36,7 @@ static const struct jk_db_statement list_aid_statement = {
 	.params = 5,
 };
 /* May be sent: of a desk that may, or of no desk of an agency one of whose may. */
-#define MAY_GO "(u.desk_id = ANY ($1::int4[]) OR u.desk_id IS NULL AND u.agency_id = ANY ($2::int4[]))"
+#define MAY_GO "(u.desk_id IS NOT NULL AND u.desk_id = ANY ($1::int4[]) OR u.desk_id IS NULL AND u.agency_id = ANY ($2::int4[]))"
 #define IS_SUITED "u.capabilities @> $3::text[]"
 #define OF_DISCIPLINE "u.removed_at IS NULL AND ($4::text = '' OR u.discipline = $4::text)"
 /* Nearest by the plane first, as many as the ranking then measures on the sphere: at Kenya's latitudes the two agree. */
@@ -56,9 +63,11 @@ static const struct jk_db_statement others_statement = {
 	.params = 4,
 };
 
-void dispatch_unit_store_count(struct jk_db_step *ret_step)
+size_t dispatch_unit_store_count(struct jk_db_step steps[DISPATCH_UNIT_COUNT_STEPS])
 {
-	*ret_step = (struct jk_db_step){.statement = &count_statement};
+	steps[0] = (struct jk_db_step){.statement = &count_statement};
+	steps[1] = (struct jk_db_step){.statement = &forget_statement};
+	return DISPATCH_UNIT_COUNT_STEPS;
 }
 
 void dispatch_unit_store_counted(const struct jk_db_outcome *outcome, int64_t ret_counts[DISPATCH_UNIT_STATES])

@@ -14,7 +14,8 @@
 _Static_assert(DISPATCH_START_NOW == (int)JUKWAA__V1__START_AT__START_AT_NOW &&
 		       DISPATCH_START_BEGINNING == (int)JUKWAA__V1__START_AT__START_AT_BEGINNING &&
 		       DISPATCH_START_TOKEN == (int)JUKWAA__V1__START_AT__START_AT_TOKEN &&
-		       DISPATCH_START_CURSOR == (int)JUKWAA__V1__START_AT__START_AT_CURSOR,
+		       DISPATCH_START_CURSOR == (int)JUKWAA__V1__START_AT__START_AT_CURSOR &&
+		       DISPATCH_START_SNAPSHOT == (int)JUKWAA__V1__START_AT__START_AT_SNAPSHOT,
 	"dispatch_rules.h numbers starts as dispatch.proto does");
 _Static_assert((int)DISPATCH_STREAM_BYTES == (int)JK_STREAM_BYTES, "one length of stream names");
 
@@ -44,11 +45,14 @@ bool dispatch_wire_read_subscribe(const struct jk_request *request, struct dispa
 		.lagging = message->lagging,
 		.recalled = message->recalled,
 		.work = message->work,
+		.include_closed = message->include_closed,
 		.positions = positions,
 		.position_count = message->n_positions,
 	};
 	for (size_t i = 0; i < message->n_categories; i++)
 		ret_ask->filter.categories |= (uint16_t)(1U << message->categories[i]);
+	ret_ask->agreement_fits =
+		jk_text_copy(ret_ask->filter.agreement, sizeof ret_ask->filter.agreement, message->only_agreement);
 	return true;
 }
 
@@ -138,6 +142,9 @@ enum {
 	TAG_PROFILE = 22 << 3 | JK_WIRE_LENGTH,            /* Deliver */
 	TAG_RETENTION_DAYS = 23 << 3 | JK_WIRE_VARINT,     /* Deliver */
 	TAG_REDISTRIBUTION = 24 << 3 | JK_WIRE_VARINT,     /* Deliver */
+	TAG_SNAPSHOT = 25 << 3 | JK_WIRE_VARINT,           /* Deliver */
+	TAG_CASE_STATE = 26 << 3 | JK_WIRE_VARINT,         /* Deliver */
+	TAG_CLOSED = 27 << 3 | JK_WIRE_VARINT,             /* Deliver */
 	TAG_STREAM = 1 << 3 | JK_WIRE_LENGTH,              /* SealedPosition */
 	TAG_SEAL = 2 << 3 | JK_WIRE_LENGTH,                /* SealedPosition */
 	SESSION_FIELD_MAX_BYTES = 1 + JK_VARINT_MAX_BYTES, /* kept free at the front */
@@ -201,15 +208,30 @@ static size_t write_term(uint8_t ret[TERM_FIELDS_MAX_BYTES], const struct jk_ter
 	return size + write_nonzero(ret + size, TAG_REDISTRIBUTION, term->redistribution);
 }
 
+static size_t write_position(uint8_t ret[POSITION_MAX_BYTES], const struct dispatch_delivery *delivery)
+{
+	uint8_t position[POSITION_MAX_BYTES];
+	size_t size = write_bytes(position, TAG_STREAM, delivery->stream, strlen(delivery->stream));
+
+	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
+	return write_bytes(ret, TAG_POSITION, position, size);
+}
+
+/* What is said of an incident of a snapshot; takes less than a position. */
+static size_t write_item(uint8_t *ret, const struct dispatch_delivery *delivery)
+{
+	size_t size = write_number(ret, TAG_SNAPSHOT, 1);
+
+	size += write_nonzero(ret + size, TAG_CASE_STATE, (uint64_t)delivery->case_state);
+	return size + write_nonzero(ret + size, TAG_CLOSED, delivery->closed);
+}
+
 /* The fields that are this session's. */
 static size_t write_own_fields(uint8_t ret[OWN_FIELDS_MAX_BYTES], const struct dispatch_delivery *delivery)
 {
-	uint8_t position[POSITION_MAX_BYTES];
-	size_t size = write_bytes(position, TAG_STREAM, delivery->stream, strlen(delivery->stream)), number_size;
+	size_t size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
 
-	size += write_bytes(position + size, TAG_SEAL, delivery->seal, DISPATCH_SEAL_BYTES);
-	number_size = write_number(ret, TAG_DELIVERY_NO, delivery->delivery_no);
-	size = number_size + write_bytes(ret + number_size, TAG_POSITION, position, size);
+	size += delivery->seal == NULL ? write_item(ret + size, delivery) : write_position(ret + size, delivery);
 	return size + write_term(ret + size, delivery->term, delivery->recalls);
 }
 
@@ -297,6 +319,21 @@ enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_s
 		message.head_public_key = borrow(head->public_key, sizeof head->public_key);
 	}
 	return jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_BEAT, &message.base);
+}
+
+enum jk_status dispatch_wire_send_snapshot_end(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
+	uint64_t count, const struct dispatch_told *told)
+{
+	Jukwaa__V1__SnapshotEnd message = JUKWAA__V1__SNAPSHOT_END__INIT;
+	struct position_list list;
+
+	fill_positions(&list, told);
+	message.session = session->number;
+	message.delivery_no = delivery_no;
+	message.count = count;
+	message.n_positions = told->count;
+	message.positions = list.pointers;
+	return jk_session_send(sessions, session, JUKWAA__V1__KIND__KIND_SNAPSHOT_END, &message.base);
 }
 
 size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *desk, const char *stream, uint64_t up_to_seq)

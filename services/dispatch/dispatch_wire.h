@@ -17,7 +17,8 @@ struct dispatch_ask {
 	enum dispatch_start start;
 	const char *cursor;
 	uint32_t window, batch_max_bytes;
-	bool lagging, recalled, work;
+	bool lagging, recalled, work, include_closed;
+	bool agreement_fits; /* the agreement's code is no longer than one may be */
 	const struct dispatch_sealed *positions;
 	size_t position_count;
 };
@@ -43,7 +44,9 @@ enum jk_status dispatch_wire_send_subscribed(struct jk_sessions *sessions, struc
 struct dispatch_delivery {
 	uint64_t delivery_no;
 	const char *stream;
-	const uint8_t *seal; /* DISPATCH_SEAL_BYTES */
+	const uint8_t *seal; /* DISPATCH_SEAL_BYTES; NULL: of a snapshot, without position */
+	int case_state;      /* of a snapshot; 0: not shown */
+	bool closed;         /* likewise */
 	const struct dispatch_copy *copy;
 	const struct jk_term *term; /* NULL: the owner's own */
 	bool recalls;               /* ids alone */
@@ -68,6 +71,10 @@ enum jk_status dispatch_wire_send_parcel(
 /* head NULL: none signed yet. */
 enum jk_status dispatch_wire_send_beat(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
 	const struct dispatch_told *told, const struct jk_signed_head *head) JK_MUST_CHECK;
+
+/* The end of a snapshot, or of a backfill. */
+enum jk_status dispatch_wire_send_snapshot_end(struct jk_sessions *sessions, struct jk_session *session, uint64_t delivery_no,
+	uint64_t count, const struct dispatch_told *told) JK_MUST_CHECK;
 
 /* Packs jukwaa.v1.Delivered; returns its size, 0 when it does not fit. */
 size_t dispatch_wire_write_delivered(uint8_t *ret, size_t capacity, const char *desk, const char *stream, uint64_t up_to_seq);

@@ -83,7 +83,8 @@ void dispatch_writing_collect(struct dispatch *dispatch, struct dispatch_subscri
 	for (size_t i = 0; i < subscription->place_count; i++) {
 		struct dispatch_place *place = &subscription->places[i];
 
-		if (subscription->cursor[0] != '\0' && place->unsaved)
+		/* A cursor begins where its snapshot ends, once that is with the client. */
+		if (subscription->cursor[0] != '\0' && place->unsaved && subscription->snapshot == NULL)
 			note_cursor(dispatch, subscription, place);
 		while (dispatch_subscription_take_closed(place, ends, &range))
 			dispatch_closing_add(dispatch, subscription, place, &range, true);
@@ -194,6 +195,11 @@ static void on_id(void *arg, size_t index, int64_t disclosure_id)
 
 	if (subscription == NULL || subscription->serial != r->serial) {
 		dispatch_closing_unused(dispatch, &range);
+		return;
+	}
+	if (r->item_range > 0) {
+		if (!dispatch_snapshot_grant(subscription, r, disclosure_id))
+			dispatch_closing_unused(dispatch, &range);
 		return;
 	}
 	place = &subscription->places[r->place];

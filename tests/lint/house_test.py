@@ -157,7 +157,7 @@ class SymbolsTest(unittest.TestCase):
     """`nm -u` on the pure libraries: nothing but memory and text functions of libc."""
     ALLOWED = re.compile(r"^(mem\w+|bcmp|str\w+|__(mem|str)\w*_chk|__stack_chk_fail|__assert_fail|snprintf|vsnprintf|__v?snprintf_chk|"
                          r"qsort|bsearch|isspace|isdigit|tolower|toupper|__ctype_\w+|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|sanitizer)\w*|"
-                         r"jk_\w+|intake_\w+|cases_\w+|dispatch_\w+|notify_\w+|__isnan|__isinf|__finite|fabs|cos|abort|"
+                         r"jk_\w+|intake_\w+|cases_\w+|dispatch_\w+|notify_\w+|__isnan|__isinf|__finite|fabs|cos|sin|asin|sqrt|round|abort|"
                          r"malloc|calloc|realloc|free)$")
     NO_MEMORY = re.compile(r"^(malloc|calloc|realloc|free)$")
 

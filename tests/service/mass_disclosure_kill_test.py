@@ -25,6 +25,7 @@ class Reader(threading.Thread):
         self.stack, self.key, self.batches = stack, key, number % 2 == 0
         self.copies = []  # (session, stream, seq, received_us)
         self.sessions, self.positions, self.rounds = 0, {}, 0
+        self.snapshots, self.begins = 0, number % 2 == 1  # every second desk begins with a snapshot now and then
         self.over, self.failure = False, None
 
     def run(self):
@@ -40,9 +41,11 @@ class Reader(threading.Thread):
             if not peer.hello(timeout=0.5):
                 return
             self.sessions += 1
-            tokens = [pb.SealedPosition(stream=s, seal=b) for s, b in self.positions.items()]
+            snapshot = self.begins and random.random() < 0.5
+            tokens = [pb.SealedPosition(stream=s, seal=b) for s, b in self.positions.items()] if not snapshot else []
             peer.send("SUBSCRIBE", pb.Subscribe(
-                request=1, counties=COUNTIES, positions=tokens, start_at=pb.START_AT_TOKEN if tokens else pb.START_AT_BEGINNING,
+                request=1, counties=COUNTIES, positions=tokens,
+                start_at=pb.START_AT_SNAPSHOT if snapshot else pb.START_AT_TOKEN if tokens else pb.START_AT_BEGINNING,
                 window=256, recalled=True, batch_max_bytes=32768 if self.batches else 0))
             silent = 0
             while not self.over and silent < 2 and not self.rounds_over():
@@ -50,8 +53,8 @@ class Reader(threading.Thread):
                 if got is None:  # is anybody there? A process that was started since answers BAD_SESSION
                     silent += 1
                     peer.send("PING", pb.Ping())
-                elif got[0] in ("BYE", "BAD_SESSION"):
-                    return
+                elif got[0] in ("BYE", "BAD_SESSION", "SNAPSHOT_END"):
+                    return  # where the feed ends nothing comes: on from where it was before
                 else:
                     silent = 0
                     self.take(peer, *got)
@@ -65,7 +68,9 @@ class Reader(threading.Thread):
         now_us = time.time_ns() // 1000
         for delivery in deliveries:
             self.copies.append((peer.session, delivery.stream, delivery.seq, now_us))
-            self.positions[delivery.stream] = delivery.position.seal
+            self.snapshots += delivery.snapshot
+            if not delivery.snapshot:
+                self.positions[delivery.stream] = delivery.position.seal
         if kind in ("BEAT", "SUBSCRIBED"):
             self.positions.update({p.stream: p.seal for p in message.positions})
         # Not every time: some copies are held that dispatch never heard back of.
@@ -84,7 +89,7 @@ class Reader(threading.Thread):
 
 class DisclosureKillTest(unittest.TestCase):
     def fill(self, stack):
-        """Some bodies, under ids of their own."""
+        """Some bodies, under ids of their own: each is an incident that is open."""
         bodies = [feed_events.Event(category=category) for category in CATEGORIES]
         for start in range(0, EVENTS, 2000):
             for county in COUNTIES:
@@ -179,11 +184,13 @@ class DisclosureKillTest(unittest.TestCase):
             self.assertEqual((found["uncovered"], found["late"], found["denied"]), (0, 0, 0), (code, found))
             for name, count in found.items():
                 total[name] = total.get(name, 0) + count
-        sessions = sum(r.sessions for r in readers)
+        sessions, snapshots = sum(r.sessions for r in readers), sum(r.snapshots for r in readers)
+        self.assertGreater(snapshots, 50 * KILLS, "hardly a copy came with a snapshot")
         open_rows, rows = stack.sql("SELECT count(*) FILTER (WHERE closed_at IS NULL), count(*) FROM dispatch.disclosure")[0]
         self.assertGreaterEqual(sessions, KILLS)
         self.assertGreater(open_rows, KILLS, "no kill left a range open: none came during disclosure")
-        print(f"{KILLS} kills in {took:.0f} s, {sessions} sessions, {sum(len(r.copies) for r in readers)} copies held: all covered;"
+        print(f"{KILLS} kills in {took:.0f} s, {sessions} sessions, {sum(len(r.copies) for r in readers)} copies held,"
+              f" {snapshots} of them of snapshots: all covered;"
               f" {total['exact']} by the record, {total['possibly']} as possibly disclosed; {rows} rows, {open_rows} left open")
 
 

@@ -13,6 +13,7 @@ from dispatch_test import Desk
 from feed_proof import check_feed
 from jukwaa_harness import ROOT, Stack, chain_next, commitment, protos, run_cli, wait_until
 from protected_incident import MARKERS, PERSONS, REPORTER, Revision, body_of, new_id, store
+from snapshot_test import Viewer
 
 pb = protos()
 psycopg2.extras.register_uuid()
@@ -88,6 +89,46 @@ class ProtectedTest(unittest.TestCase):
         return self.stack.sql("SELECT from_seq, to_seq, groups FROM dispatch.disclosure d JOIN registry.key k USING (key_id)"
                               " WHERE stream = %s AND note = '' AND curve_key = %s ORDER BY disclosure_id", self.county,
                               psycopg2.Binary(read_public(desk_key)))
+
+    def followed(self):
+        wait_until(lambda: self.stack.sql("SELECT bool_and(h.last_seq = coalesce(f.seq, 0)) FROM feed.head h LEFT JOIN dispatch.follow f"
+                                          " USING (stream) WHERE h.stream !~ '^@'")[0][0], 15, "followed")
+
+    def viewer(self, key):
+        viewer = Viewer(self.stack, key)
+        self.readers.append(viewer)
+        return viewer
+
+    def test_a_snapshot_has_them_for_those_who_may(self):
+        revisions = [self.revision(), self.revision(reporter=False), self.revision(reporter=False, persons=False)]
+        store(self.stack, *revisions)
+        self.followed()
+        protected = {r.event_id.bytes: r.protected for r in revisions}
+        for key, tags in ((self.own_key, {REPORTER, PERSONS}), (self.rescue_key, {PERSONS}), (self.press_key, set()), (self.other_key, set())):
+            items, _ = self.viewer(key).snapshot([self.county])
+            self.assertEqual(len(items), 3)
+            for m in items:
+                self.assertEqual({g.tag: (g.salt, g.content) for g in m.event.groups if g.tag in shown(m)},
+                                 {tag: pair for tag, pair in protected[m.event_id].items() if tag in tags})
+
+    def test_what_is_erased_during_a_snapshot_is_not_told(self):
+        revisions = [self.revision() for _ in range(8)]
+        store(self.stack, *revisions)
+        self.followed()
+        viewer = self.viewer(self.own_key)
+        viewer.subscribe([self.county], pb.START_AT_SNAPSHOT, window=1, work=True)
+        first = viewer.take_item(viewer.peer.expect("DELIVER"))
+        before = self.dispatch.metric("jukwaa_dispatch_erasures_total")
+        for revision in revisions:
+            if revision.event_id.bytes != first.event_id:
+                self.erase(revision.incident, "--groups", "narrative,reporter,persons")
+        wait_until(lambda: self.dispatch.metric("jukwaa_dispatch_erasures_total") == before + 7, 5, "in force")
+        viewer.ack()
+        items, _ = viewer.take_snapshot(items=[first])
+        self.assertEqual(len(items), 8)
+        for m in items[1:]:
+            self.assertEqual(shown(m), [])
+            self.assertNotIn(b"marker", m.SerializeToString())
 
     def test_the_owners_desk_gets_them_and_no_other(self):
         revisions = [self.revision(), self.revision(reporter=False), self.revision(reporter=False, persons=False), self.revision(persons=False)]

@@ -62,6 +62,10 @@ dispatch.duty_telling  -     SIU   -     -     S
 dispatch.duty_entry    -     SI    -     -     S
 dispatch.duty_command  -     SI    -     -     -
 dispatch.opened        -     SI    -     -     S
+dispatch.unit          -     SIU   -     -     S
+dispatch.assignment    -     SIU   -     -     S
+dispatch.aid           -     SIU   -     -     S
+dispatch.unit_command  -     SID   -     -     S
 cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
@@ -100,6 +104,7 @@ FUNCTIONS = {
     "dispatch.remove": "dispatch",
     "dispatch.move": "dispatch",
     "dispatch.expect": "dispatch",
+    "dispatch.expect_unerased": "dispatch",
     "dispatch.forget_closed": "dispatch",
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",

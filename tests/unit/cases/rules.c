@@ -325,10 +325,56 @@ static void what_is_withheld_is_left_out_of_the_summary(void **state)
 	assert_int_equal(shown.labels.category | shown.labels.severity | shown.labels.tlp | shown.labels.status, 0);
 }
 
+/* Each filter against each group withheld. */
+static void a_filter_finds_nothing_by_what_is_withheld(void **state)
+{
+	static const struct {
+		struct cases_filter filter;
+		uint32_t groups;
+	} rows[] = {
+		{{0}, 0},
+		{{.states = 2, .include_test = true, .from_us = 1, .to_us = 2}, 0},
+		{{.counties = 2}, 1 << JK_GROUP_PLACE},
+		{{.constituency = "290"}, 1 << JK_GROUP_PLACE},
+		{{.category = 3}, 1 << JK_GROUP_CLASSIFICATION},
+		{{.severity_floor = 2}, 1 << JK_GROUP_CLASSIFICATION},
+		{{.agency = "KPS"}, 1 << JK_GROUP_IDENTITY},
+		{{.breached = true}, 1 << JK_GROUP_WORK},
+		{{.number = "OB 1"}, 1 << JK_GROUP_WORK | 1 << JK_GROUP_REGISTRATION},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (int group = 1; group <= JK_GROUP_MAX; group++)
+			assert_int_equal(cases_rules_may_find(&rows[i].filter, 1U << group), !(rows[i].groups >> group & 1));
+}
+
+static void place_time_and_work_are_withheld_with_their_groups(void **state)
+{
+	const struct cases_case whole = {
+		.counties = 2,
+		.place = {.located = true, .lat = 1, .lon = 2, .constituency = "290", .occurred_at_us = 3},
+		.steps = {4, 5, 6, 7},
+	};
+	(void)state;
+	for (int group = 1; group <= JK_GROUP_MAX; group++) {
+		struct cases_case shown = whole;
+
+		cases_rules_withhold(&shown, 1U << group);
+		assert_int_equal(shown.place.located, group != JK_GROUP_POSITION);
+		assert_int_equal(shown.place.lat + shown.place.lon, group == JK_GROUP_POSITION ? 0 : 3);
+		assert_int_equal(*shown.place.constituency != 0, group != JK_GROUP_PLACE);
+		assert_int_equal(shown.counties, group == JK_GROUP_PLACE ? 0 : 2);
+		assert_int_equal(shown.place.occurred_at_us, group == JK_GROUP_TIMES ? 0 : 3);
+		assert_int_equal(shown.steps.accepted_at_us + shown.steps.resolved_at_us, group == JK_GROUP_WORK ? 0 : 11);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_and_relation_has_one_answer),
+		cmocka_unit_test(a_filter_finds_nothing_by_what_is_withheld),
+		cmocka_unit_test(place_time_and_work_are_withheld_with_their_groups),
 		cmocka_unit_test(only_reports_open_a_case),
 		cmocka_unit_test(a_receipt_or_complaint_leaves_only_a_line),
 		cmocka_unit_test(what_was_done_is_a_line_and_the_first_time_counts),

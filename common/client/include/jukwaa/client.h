@@ -137,8 +137,10 @@ struct jukwaa_subscription {
 	const char *const *categories; /* "FIRE", …; none: all */
 	size_t category_count;
 	const char *minimum_severity; /* "SEVERE": that or worse; NULL: all */
-	const char *from;             /* "now" (NULL), "beginning", or a token from jukwaa_subscriber_token */
-	const char *cursor;           /* name of a durable cursor kept by the service; NULL: none */
+	/* "now" (NULL), "beginning", "snapshot" (first the incidents that are open, the gravest first, then SNAPSHOT_END, then
+	 * what comes after exactly that), or a token from jukwaa_subscriber_token. */
+	const char *from;
+	const char *cursor; /* name of a durable cursor kept by the service; NULL: none */
 	/* File that holds the newest token; read at start (it wins over `from` when it exists), replaced (write, fsync, rename)
 	 * by each acknowledgement, at most every 200 ms and at close. NULL: none. */
 	const char *resume_file;
@@ -148,7 +150,12 @@ struct jukwaa_subscription {
 	/* File to which the signed heads that the exchange tells are added, one JSON object a line: whoever keeps it can later
 	 * show that history was not rewritten (jukwaa evidence verify --heads). NULL: none. */
 	const char *heads_file;
-	bool skip_json; /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
+	bool skip_json;      /* leave jukwaa_event.json NULL: who reads `body` need not pay for it */
+	bool include_closed; /* the snapshot also has incidents closed within the exchange's grace time (a day), in their last
+				state */
+	/* Code of an agreement, for what it newly gives: only what the desk may have under it, from the beginning up to now, then
+	 * SNAPSHOT_END and nothing more. `from`, `cursor` and `mailbox` do not go with it. NULL: none. */
+	const char *backfill;
 };
 
 /* One event; valid until the next call on the subscriber. */
@@ -161,7 +168,7 @@ struct jukwaa_event {
 	 * incident, the groups are those of its newest revision, and "work" in `json` says what, where it is shown. In mailboxes
 	 * DELIVERED LAGGING OPENED ACTED UNANSWERED. RECALLED: the copy of the incident held here no longer holds, and the desk
 	 * may have no newer one; ids alone, labels and commitment are empty. */
-	const char *kind;
+	const char *kind; /* also SNAPSHOT_END: all that is open, or of a backfill, was given; acknowledge it like an event */
 	char event_id[37], incident_id[37];
 	int64_t revision, recorded_at_us;
 	const char *tlp, *category, *severity, *status, *agency, *headline;
@@ -185,6 +192,13 @@ struct jukwaa_event {
 	const char *profile;     /* what it shows, "COARSE_PLACE@1"; "": the agency's own */
 	uint32_t retention_days; /* how long it may be kept; 0: the agreement sets no limit */
 	bool redistribution;     /* it may be passed on */
+	/* Part of a snapshot: what is known of the incident, whatever the number; and its end. snapshot_begins: it is the first
+	 * of it (the end, where nothing is open): after a broken link a snapshot that was not complete starts anew, and what was
+	 * given of it before counts no more. */
+	bool snapshot, snapshot_begins;
+	const char *case_state;  /* of a snapshot: NEW TRIAGED … where it may be shown, else "" */
+	bool closed;             /* of a snapshot: it is over */
+	uint64_t snapshot_count; /* of SNAPSHOT_END: how many came before it */
 };
 
 JUKWAA_API int jukwaa_subscriber_open(const struct jukwaa_connection *connection, const struct jukwaa_subscription *subscription,
@@ -235,6 +249,18 @@ JUKWAA_API int jukwaa_case_show(const struct jukwaa_connection *connection, cons
  * ret_reason is "CODE field: reason". */
 JUKWAA_API int jukwaa_call(const struct jukwaa_connection *connection, const char *name, const char *json, int timeout_ms,
 	char **ret_json, char ret_reason[256]);
+
+/* The offers a desk is asked to answer, and what it is told, as they come: one session kept up over lost links. */
+struct jukwaa_offers;
+
+JUKWAA_API int jukwaa_offers_open(
+	const struct jukwaa_connection *connection, struct jukwaa_offers **ret_offers, char ret_reason[256]);
+JUKWAA_API void jukwaa_offers_close(struct jukwaa_offers **offers_p);
+/* The next one: Offered (duty.proto) as JSON on one line, valid until the next call. First those that are open already; each once,
+ * and again when its duty or what the desk has to do with it has changed. JUKWAA_E_TIMEOUT: none came. Other statuses but
+ * JUKWAA_E_ENDED and JUKWAA_E_UNKNOWN_KEY may pass: call again. */
+JUKWAA_API int jukwaa_offers_next(struct jukwaa_offers *offers, int timeout_ms, const char **ret_json);
+JUKWAA_API const struct jukwaa_error *jukwaa_offers_error(const struct jukwaa_offers *offers);
 
 /* "0.1.0" */
 JUKWAA_API const char *jukwaa_version(void);
