@@ -205,11 +205,11 @@ enum dispatch_duty_event dispatch_duty_due(const struct dispatch_duty *duty, int
 }
 
 int64_t dispatch_duty_tell_at(
-	const struct dispatch_duty *duty, const struct jk_escalation *escalation, int64_t told_us, bool acknowledged)
+	const struct dispatch_duty *duty, int32_t after_s, int32_t again_s, int64_t told_us, bool acknowledged)
 {
 	if (told_us < duty->opened_us)
-		return duty->opened_us + escalation->after_s * second_us;
-	return acknowledged ? 0 : told_us + escalation->again_s * second_us;
+		return duty->opened_us + after_s * second_us;
+	return acknowledged ? 0 : told_us + again_s * second_us;
 }
 
 bool dispatch_duty_is_open(enum dispatch_duty_state state)

@@ -101,8 +101,8 @@ static int64_t next_telling(
 	const struct dispatch_duty_telling *telling =
 		dispatch_duty_batch_telling(&steps->batch, &item->duty.duty_id, escalation->escalation_id);
 
-	return dispatch_duty_tell_at(&item->duty, escalation, telling == NULL ? 0 : telling->told_us,
-		telling != NULL && telling->acknowledged_us != 0);
+	return dispatch_duty_tell_at(&item->duty, escalation->after_s, escalation->again_s,
+		telling == NULL ? 0 : telling->told_us, telling != NULL && telling->acknowledged_us != 0);
 }
 
 /* Tells the roles whose time has come, and finds the next time. Telling of an earlier life of the duty counts for this one. */

@@ -194,13 +194,12 @@ static void a_role_is_told_after_its_time_and_again(void **state)
 {
 	(void)state;
 	struct dispatch_duty duty = make_duty(DISPATCH_DUTY_OFFERED);
-	const struct jk_escalation escalation = {.after_s = 60, .again_s = 600};
 	int64_t first_us = duty.opened_us + 60000000;
 
-	assert_true(dispatch_duty_tell_at(&duty, &escalation, 0, false) == first_us);
-	assert_true(dispatch_duty_tell_at(&duty, &escalation, first_us, false) == first_us + 600000000);
-	assert_true(dispatch_duty_tell_at(&duty, &escalation, first_us, true) == 0);
-	assert_true(dispatch_duty_tell_at(&duty, &escalation, duty.opened_us - 1, true) == first_us); /* in an earlier life */
+	assert_true(dispatch_duty_tell_at(&duty, 60, 600, 0, false) == first_us);
+	assert_true(dispatch_duty_tell_at(&duty, 60, 600, first_us, false) == first_us + 600000000);
+	assert_true(dispatch_duty_tell_at(&duty, 60, 600, first_us, true) == 0);
+	assert_true(dispatch_duty_tell_at(&duty, 60, 600, duty.opened_us - 1, true) == first_us); /* in an earlier life */
 }
 
 static void check(const struct dispatch_duty *duty)
