@@ -232,11 +232,13 @@ static void whatever_comes_the_promises_hold(void **state)
 			struct dispatch_duty_desk_facts facts = facts_of(desk);
 			const struct dispatch_duty_rule *rule = dispatch_duty_find(&duty, event, &facts);
 			struct dispatch_duty before = duty;
+			bool offers = rule != NULL && (rule->effects & DISPATCH_DUTY_OFFERS);
+			int32_t target = offers ? HOLDER + (int32_t)(random() % 5) : desk; /* to whom it is offered */
 			struct dispatch_duty_change change;
 
 			if (rule == NULL)
 				continue;
-			change = dispatch_duty_apply(&duty, rule, desk, now_us + step);
+			change = dispatch_duty_apply(&duty, rule, target, now_us + step);
 			assert_int_equal(duty.version, before.version + change.advances);
 			/* What the change says is what becomes of holders and offers. */
 			assert_int_equal(change.freed, before.holder != duty.holder ? before.holder : 0);
