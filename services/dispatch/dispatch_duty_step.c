@@ -74,20 +74,24 @@ struct jk_decision dispatch_duty_decide(const struct jk_registry *registry, cons
 	return jk_registry_decide_desk(registry, desk, use, &label, jk_time_now_us());
 }
 
-static bool is_hidden(const struct jk_registry *registry, const struct jk_desk *desk,
-	const struct dispatch_duty_incident *incident, const char *county)
-{
-	struct jk_decision decision = dispatch_duty_decide(registry, desk, JK_USE_RESPOND, incident, county);
-
-	return decision.term != NULL && decision.term->hides_recipient;
-}
-
 const char *dispatch_duty_desk_code(
 	const struct jk_registry *registry, int32_t desk_id, const struct dispatch_duty_incident *incident, const char *county)
 {
 	const struct jk_desk *desk = desk_id == 0 ? NULL : jk_registry_find_desk(registry, desk_id);
+	struct jk_decision decision = dispatch_duty_decide(registry, desk, JK_USE_RESPOND, incident, county);
 
-	return desk == NULL || is_hidden(registry, desk, incident, county) ? "" : desk->code;
+	return decision.effect == JK_DENY || (decision.term != NULL && decision.term->hides_recipient) ? "" : desk->code;
+}
+
+/* Who is passed over is named: it has no agreement, so none hides it. */
+static const char *name_of(const struct dispatch_duty_steps *steps, const struct dispatch_duty_item *item,
+	enum dispatch_duty_action action, int32_t desk_id)
+{
+	const struct jk_desk *desk = jk_registry_find_desk(steps->registry, desk_id);
+
+	if (action == DISPATCH_ACTION_SKIPPED || action == DISPATCH_ACTION_ESCALATED)
+		return desk == NULL ? "" : desk->code;
+	return dispatch_duty_desk_code(steps->registry, desk_id, &item->incident, item->duty.county);
 }
 
 static const char *agency_code(const struct dispatch_duty_steps *steps, int32_t desk_id, const char *desk_code)
@@ -219,7 +223,7 @@ static void say_step(struct dispatch_duty_steps *steps, struct dispatch_duty_ite
 		.role = saying->role == 0 ? "" : jk_words_name(&jk_escalation_roles, saying->role),
 		.disposition = saying->disposition};
 
-	work.desk = dispatch_duty_desk_code(steps->registry, saying->desk_id, &item->incident, duty->county);
+	work.desk = name_of(steps, item, change->action, saying->desk_id);
 	work.by_desk = dispatch_duty_desk_code(steps->registry, saying->by_desk, &item->incident, duty->county);
 	work.by_agency = agency_code(steps, saying->by_desk, work.by_desk);
 	saying->event_id = say(steps, item, &work);

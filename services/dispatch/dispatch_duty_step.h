@@ -29,7 +29,8 @@ size_t dispatch_duty_steps_store(struct dispatch_duty_steps *steps, struct jk_db
 /* May the desk have the duty's incident, for this use? */
 struct jk_decision dispatch_duty_decide(const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use,
 	const struct dispatch_duty_incident *incident, const char *county);
-/* The desk's code as others may read it: "" for none, and where its agreement hides it. */
+/* The desk's code as others may read it: "" for none, and where its agreement hides it, or none lets it have the incident any
+ * more. */
 const char *dispatch_duty_desk_code(
 	const struct jk_registry *registry, int32_t desk_id, const struct dispatch_duty_incident *incident, const char *county);
 

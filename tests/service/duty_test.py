@@ -1,9 +1,8 @@
 """Duties: the real dispatch on a real database. Incidents are written into the feed by hand, desks are clients made from the .proto
 files; times come by moving the rows that hold them, not by waiting."""
-import contextlib
+import json
 import os
 import random
-import threading
 import time
 import unittest
 import uuid
@@ -563,6 +562,50 @@ class ListTest(DutyTest):
                          (duty.bytes, b"", b"", "", 0, [], ""))
         self.refused(desk.do(duty, "accept"), "NOT_FOUND")
         self.done(desk.do(duty, "decline", reason="not ours any more"), "WAITING")
+
+
+class HiddenTest(DutyTest):
+    def test_a_member_of_a_task_force_that_the_owner_is_not_in_has_no_name(self):
+        """Neither in the events that the owner reads, nor in its mails, nor in what other desks see of it."""
+        def write(name, content):
+            path = stack.run / name
+            path.write_text(json.dumps(content))
+            return path
+        signers = {}
+        for agency in ("KPS", "KWS", "NCC"):
+            stack.admin("agency", "add", agency, "--name", agency)
+            signers[agency] = stack.new_key(f"signs-{agency}")
+            stack.admin("key", "add", "--file", f"{signers[agency]}.pub", "--role", "publisher", "--agency", agency, "--may-sign")
+        keys["RANGERS"] = stack.add_desk("RANGERS", agency="KWS", allow=())
+        force = write("force.json", {"task_force": "HIDDEN", "version": 1, "lead": "KWS", "members": ["KWS", "NCC"], "counties": ["030"],
+                                     "purpose": "p", "legal_basis": "l", "start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"})
+        pact = write("pact.json", {"agreement": "KPS-FORCE", "version": 1, "kind": "MUTUAL_CONSENT", "provider": "KPS",
+                                   "recipient": "taskforce:HIDDEN", "counties": ["030"], "all_categories": True, "tlp_ceiling": "AMBER",
+                                   "profile": "FULL@1", "actions": ["VIEW", "RESPOND"], "purpose": "p", "legal_basis": "l",
+                                   "start": "2020-01-01T00:00:00Z"})
+        stack.admin("taskforce", "propose", force, "--key", signers["KWS"])
+        stack.admin("taskforce", "accept", "HIDDEN", "--key", signers["NCC"])
+        stack.admin("agreement", "propose", pact, "--key", signers["KPS"])
+        stack.admin("agreement", "accept", "KPS-FORCE", "--key", signers["KWS"])
+        duty_desk("RANGERS", "030")
+        duty_desk("RELIEF", "030", rank=200)
+        desks.update(stack.sql("SELECT code, desk_id FROM registry.desk"))
+        stack.wait_known(keys["RANGERS"], "dispatch")
+        event = Event(counties=("030",))
+        append(stack, event)
+        duty = self.duty_of(event, county="030")
+        rangers, relief = Desk(self, "RANGERS"), Desk(self, "RELIEF")
+        rangers.offered(duty)
+        self.done(rangers.do(duty, "accept"), "HELD")
+        self.assertEqual(self.history(duty), [("OPENED", ""), ("OFFERED", "RANGERS"), ("ACCEPTED", "RANGERS")])
+        self.assertEqual(self.steps(event, "030"), [("OPENED", ""), ("OFFERED", ""), ("ACCEPTED", "")])
+        self.done(rangers.do(duty, "hand_over", desk="RELIEF"), "HELD")
+        self.assertEqual(relief.offered(duty).holder, "")
+        self.done(relief.do(duty, "accept"), "HELD")
+        self.assertEqual([(m.step, m.desk, m.agency) for m in self.mails(event, 20)],
+                         [("ACCEPTED", "", ""), ("HANDED_OVER", "RELIEF", "NPS")])
+        for body, in stack.sql("SELECT body FROM feed.event WHERE incident_id = %s", str(event.incident)):
+            self.assertNotIn(b"RANGERS", bytes(body))
 
 
 class LostTest(DutyTest):
