@@ -135,6 +135,8 @@ struct cases_filter {
 	char agency[33];
 	int category, severity_floor;
 	int64_t from_us, to_us; /* of opened_at; 0: no limit */
+	char number[CASES_NUMBER_BYTES];
+	bool breached;
 };
 
 /* What somebody reads for: checked. */

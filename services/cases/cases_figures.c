@@ -10,6 +10,14 @@
 
 enum { REFRESH_MS = 5000, BLOCKING_STEPS_MAX = 4, TIMEOUT_MS = 2000 };
 
+/* What was decided for one key, as long as it holds: under this policy, until a term begins or ends. */
+struct kept_verdicts {
+	int32_t key_id;
+	int64_t policy_version, until_us, used_ms;
+	struct cases_verdicts verdicts;
+};
+enum { KEPT_MAX = 16 };
+
 struct cases_figures_room {
 	struct jk_db *db;
 	struct cases_tally *tally; /* NULL: nobody has asked yet */
@@ -17,6 +25,7 @@ struct cases_figures_room {
 	bool reading; /* a job is under way, or the next is due */
 	int64_t read_ms;
 	bool failed;
+	struct kept_verdicts kept[KEPT_MAX];
 };
 
 enum jk_status cases_figures_open(struct jk_db *db, struct cases_figures_room **ret_room)
@@ -30,6 +39,16 @@ enum jk_status cases_figures_open(struct jk_db *db, struct cases_figures_room **
 	return JK_OK;
 }
 
+/* Verdicts are of the tally's labels, and go with it. */
+static void forget(struct cases_figures_room *room)
+{
+	cases_tally_free(&room->tally);
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		free(room->kept[i].verdicts.bytes);
+		room->kept[i] = (struct kept_verdicts){0};
+	}
+}
+
 void cases_figures_close(struct cases_figures_room **room_p)
 {
 	struct cases_figures_room *room = *room_p;
@@ -37,7 +56,7 @@ void cases_figures_close(struct cases_figures_room **room_p)
 	if (!room)
 		return;
 	*room_p = NULL;
-	cases_tally_free(&room->tally);
+	forget(room);
 	free(room);
 }
 
@@ -55,13 +74,11 @@ static void take(struct cases_figures_room *room, const struct jk_db_outcome *ou
 	if (room->failed || cases_store_take_changed(&room->changed, outcome, on_case, room))
 		return;
 	jk_log(JK_LOG_WARN, "figures_dropped", "cases=%zu reason=memory", cases_tally_count(room->tally));
-	cases_tally_free(&room->tally);
+	forget(room);
 	room->changed = (struct cases_changed){0};
 	room->reading = false;
 	room->failed = true;
 }
-
-static void read_on(struct cases_figures_room *room);
 
 static void on_read(void *arg, const struct jk_db_outcome *outcome)
 {
@@ -174,6 +191,49 @@ static bool add_ages(const struct jk_desk *desk, struct cases_tally_question *qu
 	return true;
 }
 
+/* When the next of the asker's terms begins or ends. */
+static int64_t find_change(const struct jk_desk *desk, int64_t now_us)
+{
+	int64_t next_us = INT64_MAX;
+
+	for (size_t i = 0; desk && i < desk->term_count; i++) {
+		int64_t from_us = desk->terms[i].from_us, until_us = desk->terms[i].until_us;
+
+		if (from_us > now_us && from_us < next_us)
+			next_us = from_us;
+		if (until_us > now_us && until_us < next_us)
+			next_us = until_us;
+	}
+	return next_us;
+}
+
+/* What was decided for this key and still holds; else an empty place, in the stead of the one that was used longest ago. */
+static struct cases_verdicts *find_verdicts(struct cases_figures_room *room, const struct jk_request *request, int64_t now_us)
+{
+	struct kept_verdicts *kept = &room->kept[0];
+	int64_t policy_version = (int64_t)request->registry->version;
+
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		if (room->kept[i].verdicts.bytes && room->kept[i].key_id == request->key->key_id) {
+			kept = &room->kept[i];
+			break;
+		}
+		if (room->kept[i].used_ms < kept->used_ms)
+			kept = &room->kept[i];
+	}
+	if (!kept->verdicts.bytes || kept->key_id != request->key->key_id || kept->until_us <= now_us ||
+		kept->policy_version != policy_version) {
+		free(kept->verdicts.bytes);
+		*kept = (struct kept_verdicts){
+			.key_id = request->key->key_id,
+			.policy_version = policy_version,
+			.until_us = find_change(request->key->desk, now_us),
+		};
+	}
+	kept->used_ms = jk_time_mono_ms();
+	return &kept->verdicts;
+}
+
 static void refuse_later(struct cases_service *service, const struct jk_request *request)
 {
 	struct jk_refusal refusal;
@@ -203,6 +263,7 @@ static void answer(struct cases_service *service, const struct jk_request *reque
 		refuse_later(service, request);
 		return;
 	}
+	question.verdicts = find_verdicts(service->figures, request, asker.now_us);
 	if (cases_tally_ask(tally, &question, &figures) != JK_OK)
 		cases_service_fail(service, request, JK_BROKEN);
 	else if (cases_wire_pack_figures(request, &figures, asker.now_us, &packed))

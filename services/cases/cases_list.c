@@ -5,7 +5,7 @@
 #include "cases_service_internal.h"
 
 /* A page is looked for in so many cases at most; then the asker gets what there is and the mark to go on. */
-enum { SCANS_MAX = 10 };
+enum { LOOK_AT_MAX = 10000, FETCH_MIN = 100 };
 
 struct page {
 	struct cases_shown *shown; /* with room for `limit`, as the next */
@@ -18,41 +18,83 @@ struct page {
 
 /* Adds those of the scanned cases that may be seen, until the page is full. */
 static void add_to_page(struct cases_service *service, const struct jk_request *request, const struct cases_filter *filter,
-	size_t scanned, struct page *page)
+	const struct cases_scan *scan, struct page *page)
 {
-	for (size_t i = 0; i < scanned; i++) {
-		struct cases_sight sight = cases_service_decide(request, &service->scan[i]);
+	page->last = scan->last;
+	page->more = scan->more;
+	for (size_t i = 0; i < scan->count; i++) {
+		const struct cases_case *row = &scan->cases[i];
+		struct cases_sight sight = cases_service_decide(request, row);
 		if (!sight.allowed || !cases_rules_may_find(filter, sight.withheld)) {
 			jk_metric_add(service->denied, 1);
 			continue;
 		}
-		cases_service_note_seen(page->access, &service->scan[i].case_id, sight.under);
+		cases_service_note_seen(page->access, &row->case_id, sight.under);
 		page->withheld[page->count] = sight.withheld;
 		page->shown[page->count] = (struct cases_shown){
-			.summary = service->scan[i], .headline = "", .allowed_by = page->access->seen[page->count].under};
+			.summary = *row, .headline = "", .allowed_by = page->access->seen[page->count].under};
 		page->count++;
 		if (page->count < filter->limit)
 			continue;
-		page->last = (struct cases_position){
-			.opened_at_us = service->scan[i].opened_at_us, .case_id = service->scan[i].case_id};
-		page->more = page->more || i + 1 < scanned;
+		page->last = (struct cases_position){.opened_at_us = row->opened_at_us, .case_id = row->case_id};
+		page->more = page->more || i + 1 < scan->count;
 		return;
 	}
+}
+
+/* Adds the owner of a term to those whose cases can be seen. */
+static void add_owner(
+	const struct jk_registry *registry, const struct jk_term *term, const char **owners, struct cases_reach *reach)
+{
+	if (term->owner_agency_id < 0)
+		reach->any_owner = true;
+	for (size_t i = 0; i < registry->agency_count; i++)
+		if (registry->agencies[i].agency_id == term->owner_agency_id)
+			owners[reach->owner_count++] = registry->agencies[i].code;
+}
+
+/* By the terms of the asker's desk, whatever else they say; terms of one owner lie together. */
+static bool find_reach(const struct jk_request *request, struct cases_reach *ret)
+{
+	static const uint64_t all_counties = ((UINT64_C(1) << (JK_COUNTY_MAX + 1)) - 1) & ~UINT64_C(1);
+	const struct jk_desk *desk = request->key->desk;
+	size_t count = desk ? desk->term_count : 0;
+	const char **owners = jk_arena_alloc(request->arena, (count + 1) * sizeof *owners);
+
+	*ret = (struct cases_reach){.own = request->key->agency->code, .owners = owners};
+	if (!owners)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		ret->counties |= desk->terms[i].counties;
+		if (i == 0 || desk->terms[i].owner_agency_id != desk->terms[i - 1].owner_agency_id)
+			add_owner(request->registry, &desk->terms[i], owners, ret);
+	}
+	ret->any_county = (ret->counties & all_counties) == all_counties;
+	return true;
 }
 
 static enum jk_status fill_page(
 	struct cases_service *service, const struct jk_request *request, const struct cases_filter *filter, struct page *page)
 {
+	size_t left = LOOK_AT_MAX;
+	struct cases_reach reach;
+
+	if (!find_reach(request, &reach))
+		return JK_BROKEN;
 	page->last = filter->after;
 	page->more = true;
-	for (int scan = 0; scan < SCANS_MAX && page->more && page->count < filter->limit; scan++) {
-		size_t scanned;
+	while (left > 0 && page->more && page->count < filter->limit) {
+		size_t wanted = filter->limit - page->count + 1;
+		struct cases_scan scan = {.look_at_max = left, .cases = service->scan};
 		struct cases_position after = page->last;
-		enum jk_status status =
-			cases_store_page(service->db, filter, &after, service->scan, &scanned, &page->last, &page->more);
+		enum jk_status status;
+
+		scan.fetch_max = wanted < FETCH_MIN ? FETCH_MIN : wanted < CASES_SCAN_MAX ? wanted : CASES_SCAN_MAX;
+		status = cases_store_page(service->db, filter, &reach, &after, &scan);
 		if (status != JK_OK)
 			return status;
-		add_to_page(service, request, filter, scanned, page);
+		left -= scan.looked_at < left ? scan.looked_at : left;
+		add_to_page(service, request, filter, &scan, page);
 	}
 	return JK_OK;
 }

@@ -12,20 +12,40 @@ static const struct jk_db_statement find_case = {
 	.sql = "SELECT " CASES_ROW_COLUMNS " FROM cases.\"case\" c WHERE c.case_id = $1::uuid",
 	.params = 1,
 };
-/* Bounded before it is filtered: what one request may cost does not depend on how rare the wanted cases are. */
+/* Bounded before it is filtered: what one request may cost does not depend on how rare the wanted cases are. $12 to $15: what can
+ * be seen at all, so that the rest need not be read; whether it may is decided afterwards, case by case. */
+#define ORDER " ORDER BY opened_at DESC, case_id DESC"
+#define AFTER " WHERE (opened_at, case_id) < ($1::timestamptz, $2::uuid) AND opened_at >= $3::timestamptz"
+#define WANTED                                                                                                                   \
+	"(agency = $12::text OR (($15::int8 & 1 = 1 OR agency = ANY ($13::text[]))"                                              \
+	" AND ($15::int8 & 2 = 2 OR counties && $14::text[])))"                                                                  \
+	" AND ($5::int8 = 0 OR ($5::int8 >> state) & 1 = 1) AND ($6::int8 & 1 = 1 OR status NOT IN (3, 4))"                      \
+	" AND (cardinality($7::text[]) = 0 OR counties && $7::text[])"                                                           \
+	" AND ($8::text = '' OR constituency = $8::text) AND ($9::int8 = 0 OR (categories::int8 >> $9::int4) & 1 = 1)"           \
+	" AND ($10::text = '' OR agency = $10::text) AND ($11::int8 = 0 OR severity BETWEEN 1 AND $11::int8)"                    \
+	" AND ($17::int8 = 0 OR (state <> 10 AND (target_triage_at < coalesce(triaged_at, now())"                                \
+	" OR target_resolve_at < coalesce(resolved_at, now()))))"
 static const struct jk_db_statement page_cases = {
 	.name = "cases_page",
-	.sql = "WITH scan AS MATERIALIZED (SELECT k.*, row_number() OVER () AS n FROM (SELECT * FROM cases.\"case\""
-	       " WHERE (opened_at, case_id) < ($1::timestamptz, $2::uuid) AND opened_at >= $10::timestamptz"
-	       " ORDER BY opened_at DESC, case_id DESC LIMIT $3::int8) k),"
-	       " c AS (SELECT scan.*, ($4::int8 = 0 OR ($4::int8 >> state) & 1 = 1) AND ($5::int8 = 1 OR status NOT IN (3, 4))"
-	       " AND (cardinality($6::text[]) = 0 OR counties && $6::text[])"
-	       " AND ($7::text = '' OR constituency = $7::text) AND ($8::int8 = 0 OR (categories::int8 >> $8::int4) & 1 = 1)"
-	       " AND ($9::text = '' OR agency = $9::text) AND ($11::int8 = 0 OR severity BETWEEN 1 AND $11::int8)"
-	       " AS wanted FROM scan)"
-	       " SELECT " CASES_ROW_COLUMNS
-	       ", c.wanted, c.n FROM c WHERE c.wanted OR c.n = (SELECT max(n) FROM scan) ORDER BY c.n",
-	.params = 11,
+	.sql = "SELECT " CASES_ROW_COLUMNS ", c.n FROM (SELECT k.*, row_number() OVER () AS n"
+	       " FROM (SELECT * FROM cases.\"case\"" AFTER ORDER " LIMIT $4::int8) k) c"
+	       " WHERE " WANTED " LIMIT $16::int8",
+	.params = 17,
+};
+/* By a number: few, wherever they are. */
+static const struct jk_db_statement numbered_cases = {
+	.name = "cases_numbered",
+	.sql = "SELECT " CASES_ROW_COLUMNS ", 0 FROM cases.\"case\" c" AFTER
+	       " AND case_id IN (SELECT n.case_id FROM cases.number n WHERE n.number = $4::text"
+	       " UNION ALL SELECT n.case_id FROM cases.number n WHERE n.ob_number = $4::text)"
+	       " AND " WANTED ORDER " LIMIT $16::int8",
+	.params = 17,
+};
+/* The last of those that were looked at. */
+static const struct jk_db_statement page_end = {
+	.name = "cases_page_end",
+	.sql = "SELECT opened_at, case_id FROM cases.\"case\"" AFTER ORDER " OFFSET $4::int8 - 1 LIMIT 1",
+	.params = 4,
 };
 /* All copies of an event have the same body. */
 static const struct jk_db_statement read_bodies = {
@@ -136,9 +156,9 @@ enum jk_status cases_store_find(struct jk_db *db, const struct jk_id *case_id, s
 
 struct page {
 	struct cases_case *cases;
-	size_t count;
+	size_t count, looked_at;
 	struct cases_position *last;
-	bool more;
+	bool ended;
 };
 
 static void on_page(void *arg, const struct jk_db_outcome *outcome)
@@ -148,42 +168,103 @@ static void on_page(void *arg, const struct jk_db_outcome *outcome)
 		return;
 	const PGresult *result = outcome->results[0];
 	for (int row = 0; row < PQntuples(result) && page->count < CASES_SCAN_MAX; row++) {
-		struct cases_case *seen = &page->cases[page->count];
+		struct cases_case *seen = &page->cases[page->count++];
 		cases_row_read(result, row, seen);
 		*page->last = (struct cases_position){.opened_at_us = seen->opened_at_us, .case_id = seen->case_id};
-		page->count += jk_db_get_int(result, row, CASES_ROW_COLUMN_COUNT) != 0;
-		page->more = jk_db_get_int(result, row, CASES_ROW_COLUMN_COUNT + 1) == CASES_SCAN_MAX;
+		page->looked_at = (size_t)jk_db_get_int(result, row, CASES_ROW_COLUMN_COUNT);
 	}
 }
 
-enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_position *after,
-	struct cases_case *ret_cases, size_t *ret_count, struct cases_position *ret_last, bool *ret_more)
+static void on_page_end(void *arg, const struct jk_db_outcome *outcome)
 {
-	__attribute__((cleanup(jk_db_array_done))) struct jk_db_array counties = {0};
-	struct jk_db_step step = {.statement = &page_cases};
-	struct jk_db_int8 at, limit, states, include_test, category, from, severity;
-	char list[JK_COUNTY_MAX][JK_COUNTY_BYTES];
-	size_t count = cases_county_list(filter->counties, list);
+	struct page *page = arg;
+	if (outcome->status != JK_OK)
+		return;
+	const PGresult *result = outcome->results[0];
+	page->ended = PQntuples(result) == 0;
+	if (!page->ended)
+		*page->last = (struct cases_position){
+			.opened_at_us = jk_db_get_time_us(result, 0, 0), .case_id = jk_db_get_id(result, 0, 1)};
+}
 
-	jk_db_array_reset(&counties, JK_OID_TEXT);
+/* The parameters that both statements share; they borrow from it. */
+struct page_bounds {
+	struct jk_id case_id;
+	struct jk_db_int8 at, from, limit;
+};
+
+static void bind_bounds(struct jk_db_step *step, struct page_bounds *bounds, const struct cases_filter *filter,
+	const struct cases_position *after, size_t limit)
+{
+	bounds->case_id = after->case_id;
+	jk_db_bind_int8(step, 0, &bounds->at, cases_row_time(after->opened_at_us));
+	jk_db_bind_bytes(step, 1, bounds->case_id.bytes, sizeof bounds->case_id.bytes);
+	jk_db_bind_int8(step, 2, &bounds->from, cases_row_time(filter->from_us));
+	jk_db_bind_int8(step, 3, &bounds->limit, (int64_t)limit);
+}
+
+static void add_counties(struct jk_db_array *array, uint64_t counties)
+{
+	char list[JK_COUNTY_MAX][JK_COUNTY_BYTES];
+	size_t count = cases_county_list(counties, list);
+
+	jk_db_array_reset(array, JK_OID_TEXT);
 	for (size_t i = 0; i < count; i++)
-		jk_db_array_add_text(&counties, list[i]);
-	jk_db_bind_int8(&step, 0, &at, cases_row_time(after->opened_at_us));
-	jk_db_bind_bytes(&step, 1, after->case_id.bytes, sizeof after->case_id.bytes);
-	jk_db_bind_int8(&step, 2, &limit, CASES_SCAN_MAX);
-	jk_db_bind_int8(&step, 3, &states, filter->states);
-	jk_db_bind_int8(&step, 4, &include_test, filter->include_test);
-	jk_db_bind_array(&step, 5, &counties);
-	jk_db_bind_bytes(&step, 6, filter->constituency, strlen(filter->constituency));
-	jk_db_bind_int8(&step, 7, &category, filter->category);
-	jk_db_bind_bytes(&step, 8, filter->agency, strlen(filter->agency));
-	jk_db_bind_int8(&step, 9, &from, cases_row_time(filter->from_us));
+		jk_db_array_add_text(array, list[i]);
+}
+
+static enum jk_status read_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_reach *reach,
+	const struct cases_position *after, const struct cases_scan *scan, struct page *page)
+{
+	__attribute__((cleanup(jk_db_array_done))) struct jk_db_array wanted = {0}, owners = {0}, counties = {0};
+	struct jk_db_step step = {.statement = *filter->number ? &numbered_cases : &page_cases};
+	struct jk_db_int8 states, include_test, category, severity, any, fetch, breached;
+	struct page_bounds bounds;
+
+	add_counties(&wanted, filter->counties);
+	add_counties(&counties, reach->counties);
+	jk_db_array_reset(&owners, JK_OID_TEXT);
+	for (size_t i = 0; i < reach->owner_count; i++)
+		jk_db_array_add_text(&owners, reach->owners[i]);
+	bind_bounds(&step, &bounds, filter, after, scan->look_at_max);
+	if (*filter->number)
+		jk_db_bind_bytes(&step, 3, filter->number, strlen(filter->number));
+	jk_db_bind_int8(&step, 4, &states, filter->states);
+	jk_db_bind_int8(&step, 5, &include_test, filter->include_test);
+	jk_db_bind_array(&step, 6, &wanted);
+	jk_db_bind_bytes(&step, 7, filter->constituency, strlen(filter->constituency));
+	jk_db_bind_int8(&step, 8, &category, filter->category);
+	jk_db_bind_bytes(&step, 9, filter->agency, strlen(filter->agency));
 	jk_db_bind_int8(&step, 10, &severity, filter->severity_floor);
-	*ret_last = *after;
-	struct page page = {.cases = ret_cases, .last = ret_last};
-	enum jk_status status = run(db, &step, on_page, &page);
-	*ret_count = page.count;
-	*ret_more = page.more;
+	jk_db_bind_bytes(&step, 11, reach->own, strlen(reach->own));
+	jk_db_bind_array(&step, 12, &owners);
+	jk_db_bind_array(&step, 13, &counties);
+	jk_db_bind_int8(&step, 14, &any, reach->any_owner | reach->any_county << 1);
+	jk_db_bind_int8(&step, 15, &fetch, (int64_t)scan->fetch_max);
+	jk_db_bind_int8(&step, 16, &breached, filter->breached);
+	return run(db, &step, on_page, page);
+}
+
+enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_reach *reach,
+	const struct cases_position *after, struct cases_scan *scan)
+{
+	struct page page = {.cases = scan->cases, .last = &scan->last};
+	struct jk_db_step end = {.statement = &page_end};
+	struct page_bounds bounds;
+	enum jk_status status;
+
+	scan->last = *after;
+	status = read_page(db, filter, reach, after, scan, &page);
+	scan->count = page.count;
+	scan->looked_at = *filter->number ? page.count : page.looked_at;
+	scan->more = page.count == scan->fetch_max;
+	if (status != JK_OK || scan->more || *filter->number)
+		return status;
+	/* All that may be looked at has been: where does it end? */
+	scan->looked_at = scan->look_at_max;
+	bind_bounds(&end, &bounds, filter, after, scan->look_at_max);
+	status = run(db, &end, on_page_end, &page);
+	scan->more = !page.ended;
 	return status;
 }
 

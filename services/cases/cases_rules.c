@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/jk_text.h"
+#include "cases_story_rules.h"
 
 const struct cases_rule cases_rules[] = {
 	/* clang-format off */
@@ -190,6 +191,10 @@ bool cases_rules_may_find(const struct cases_filter *filter, uint32_t withheld)
 		asked |= 1U << JK_GROUP_CLASSIFICATION;
 	if (*filter->agency)
 		asked |= 1U << JK_GROUP_IDENTITY;
+	if (filter->breached)
+		asked |= 1U << JK_GROUP_WORK;
+	if (*filter->number && !cases_story_shows_numbers(withheld))
+		return false;
 	return (asked & withheld) == 0;
 }
 

@@ -30,11 +30,26 @@ size_t cases_store_save(struct cases_store *store, const struct cases_batch *bat
 
 /* JK_RETRY: the database is away or slow. Blocks at most two seconds. Not found: ret_case->version is 0. */
 enum jk_status cases_store_find(struct jk_db *db, const struct jk_id *case_id, struct cases_case *ret_case) JK_MUST_CHECK;
-/* Looks at up to CASES_SCAN_MAX cases after the position and gives those that the filter lets through, newest first. ret_cases
- * holds CASES_SCAN_MAX. ret_last: the last one looked at; ret_more: there are older ones. */
+/* Whose cases, and of which counties, somebody can be shown at all: a net with room for too much, never for too little. */
+struct cases_reach {
+	const char *own; /* its agency, whose cases it always sees */
+	bool any_owner, any_county;
+	uint64_t counties;
+	const char *const *owners;
+	size_t owner_count;
+};
+/* One look at the cases after a position. look_at_max: how many, at most; fetch_max: until so many (CASES_SCAN_MAX at most) are
+ * found that the filter and the reach let through, newest first. last: the last one looked at; more: there may be older ones. */
 enum { CASES_SCAN_MAX = 1000 };
-enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_position *after,
-	struct cases_case *ret_cases, size_t *ret_count, struct cases_position *ret_last, bool *ret_more) JK_MUST_CHECK;
+struct cases_scan {
+	size_t look_at_max, fetch_max;
+	struct cases_case *cases; /* room for fetch_max */
+	size_t count, looked_at;
+	struct cases_position last;
+	bool more;
+};
+enum jk_status cases_store_page(struct jk_db *db, const struct cases_filter *filter, const struct cases_reach *reach,
+	const struct cases_position *after, struct cases_scan *scan) JK_MUST_CHECK;
 /* The cases within CASES_SIMILAR_DAYS of the case (which has a position) in its cell and the eight around it, itself among them:
  * the nearest in time, before and after; ret_hours: how much time they are all of. ret_cases holds CASES_NEAR_MAX. */
 enum { CASES_NEAR_MAX = 500 };
@@ -66,6 +81,11 @@ size_t cases_store_changed(struct cases_changed *changed, struct jk_db_step *ste
 typedef bool cases_store_on_changed(void *arg, const struct cases_case *row);
 bool cases_store_take_changed(
 	struct cases_changed *changed, const struct jk_db_outcome *outcome, cases_store_on_changed *on_case, void *arg);
+/* Cases that are past a time target and have not reached it; 100,000 stands for more. Blocks at most a second. */
+struct cases_late {
+	int64_t to_triage, to_resolve;
+};
+enum jk_status cases_store_late(struct jk_db *db, struct cases_late *ret) JK_MUST_CHECK;
 
 /* Parameters of the step that records; as cases_store_rows. */
 enum { CASES_ACCESS_COLUMNS = 13 };

@@ -23,6 +23,13 @@ struct cases_verdict {
 };
 typedef struct cases_verdict cases_tally_decide(void *arg, const struct cases_case *like);
 
+/* What was decided already, by labels and age; the caller keeps it as long as no decision of this asker's can have changed, and
+ * frees it. Zero-initialise. */
+struct cases_verdicts {
+	uint8_t *bytes;
+	size_t labels;
+};
+
 enum { CASES_TALLY_CLASSES_MAX = 64 };
 struct cases_tally_question {
 	uint64_t counties;  /* 0: every county */
@@ -31,6 +38,7 @@ struct cases_tally_question {
 	/* Ages in days at which a decision may change, ascending: every retention_days of the asker's terms. */
 	uint32_t days[CASES_TALLY_CLASSES_MAX];
 	size_t day_count;
+	struct cases_verdicts *verdicts; /* made with the same days */
 	cases_tally_decide *decide;
 	void *arg;
 };
@@ -51,4 +59,4 @@ struct cases_figures {
 };
 /* JK_BROKEN: out of memory. */
 enum jk_status cases_tally_ask(
-	struct cases_tally *tally, const struct cases_tally_question *question, struct cases_figures *ret) JK_MUST_CHECK;
+	const struct cases_tally *tally, const struct cases_tally_question *question, struct cases_figures *ret) JK_MUST_CHECK;

@@ -6,8 +6,9 @@
 #include "base/jk_text.h"
 #include "cases_tally_internal.h"
 
-enum { COUNTIES = JK_COUNTY_MAX + 1, NOWHERE = 0, BUCKETS = 4096, FEW = 16384 };
+enum { COUNTIES = JK_COUNTY_MAX + 1, NOWHERE = 0, BUCKETS = 512, FEW = 64 };
 enum { KNOWN = 1, ALLOWED = 2, NO_PLACE = 4, NO_AGENCY = 8 }; /* a verdict */
+enum { UNKNOWN = -1, NOTHING = -2, SEVERAL = -3 };            /* where cases of a label and class count, else a figure's index */
 static const int64_t hour_us = INT64_C(3600000000), day_us = INT64_C(86400000000);
 
 /* Of one question. */
@@ -15,7 +16,7 @@ struct asking {
 	const struct cases_tally *tally;
 	const struct cases_tally_question *question;
 	size_t classes;
-	uint8_t *verdicts; /* [label][class] */
+	int32_t *place_of; /* [label][class] */
 	int32_t *group_of; /* [agency of the tally][county]: index of a figure; -1: none yet */
 	struct cases_figures *figures;
 	size_t figure_capacity;
@@ -23,24 +24,25 @@ struct asking {
 	 * others. */
 	uint32_t *rows, *groups, *more_rows, *more_groups;
 	size_t count, more_count, more_capacity;
-	/* Values of one span, group by group: first those that count there first, then the others. */
-	uint32_t *values, *picked;
-	size_t *starts, *primary, *fill;
+	/* The known values of each span, group by group: first those that count there first, then the others. */
+	uint32_t *values[CASES_SPANS], *picked;
+	struct group {
+		uint32_t count, first[CASES_SPANS], more[CASES_SPANS], fill[CASES_SPANS];
+	} * sizes;
 };
 
 static void done(struct asking *asking)
 {
-	free(asking->verdicts);
+	free(asking->place_of);
+	free(asking->sizes);
 	free(asking->group_of);
 	free(asking->rows);
 	free(asking->groups);
 	free(asking->more_rows);
 	free(asking->more_groups);
-	free(asking->values);
 	free(asking->picked);
-	free(asking->starts);
-	free(asking->primary);
-	free(asking->fill);
+	for (int span = 0; span < CASES_SPANS; span++)
+		free(asking->values[span]);
 }
 
 /* ---- who counts ----------------------------------------------------------------------------------------------------------- */
@@ -105,21 +107,22 @@ static bool is_asked_for(const struct asking *asking, const struct label_key *ke
 	       (!*question->agency || strcmp(key->agency, question->agency) == 0);
 }
 
-/* What is withheld must not be found out by asking for it. */
+/* What counts for this question, of what is decided for all of the asker's; what is withheld must not be found out by asking. */
 static uint8_t judge(struct asking *asking, uint32_t label, size_t class)
 {
 	const struct cases_tally_question *question = asking->question;
-	uint8_t verdict = KNOWN;
+	uint8_t *verdict = &question->verdicts->bytes[label * asking->classes + class];
 
-	if (is_asked_for(asking, &asking->tally->labels[label].key))
-		verdict = decide(asking, label, class);
-	if ((verdict & NO_PLACE && question->counties) || (verdict & NO_AGENCY && *question->agency))
-		verdict = KNOWN;
-	return verdict;
+	if (!is_asked_for(asking, &asking->tally->labels[label].key))
+		return KNOWN;
+	if (!*verdict)
+		*verdict = decide(asking, label, class);
+	if ((*verdict & NO_PLACE && question->counties) || (*verdict & NO_AGENCY && *question->agency))
+		return KNOWN;
+	return *verdict;
 }
 
-/* ---- in which figures ---------------------------------------------------------------------------------------------------------
- */
+/* ---- in which figures --------------------------------------------------------------------------------------------------- */
 
 /* Index of the figure; SIZE_MAX: no memory. */
 static size_t find_figure(struct asking *asking, size_t agency, int county)
@@ -170,42 +173,90 @@ static bool add_more(struct asking *asking, uint32_t row, size_t group)
 	return true;
 }
 
-static void count_row(struct cases_figure *figure, bool open, enum cases_age age)
+static enum cases_age age_of(int64_t age_us)
 {
-	figure->count++;
-	figure->open[age] += open;
+	if (age_us < hour_us)
+		return CASES_AGE_HOUR;
+	return age_us < day_us ? CASES_AGE_DAY : age_us < 7 * day_us ? CASES_AGE_WEEK : CASES_AGE_OLDER;
 }
 
-static bool add_row(struct asking *asking, uint32_t row, uint8_t verdict)
+/* Once in its first figure, where `first`; once more in another one. */
+static void count_in(struct asking *asking, uint32_t row, size_t group, bool first)
 {
 	const struct cases_tally *tally = asking->tally;
-	uint32_t label = tally->label_of[row];
-	int64_t age_us = asking->question->now_us - tally->opened_us[row];
-	enum cases_age age = age_us < hour_us      ? CASES_AGE_HOUR
-			     : age_us < day_us     ? CASES_AGE_DAY
-			     : age_us < 7 * day_us ? CASES_AGE_WEEK
-						   : CASES_AGE_OLDER;
-	bool open = (CASES_STATES_OPEN >> tally->states[row] & 1) != 0, first = true;
-	size_t agency = verdict & NO_AGENCY ? 0 : tally->labels[label].agency;
-	uint64_t counties = verdict & NO_PLACE ? 0 : tally->labels[label].key.counties;
+	const uint32_t *spans = tally->spans[row];
+	struct group *sizes = &asking->sizes[group];
+
+	sizes->count++;
+	for (int span = 0; span < CASES_SPANS; span++)
+		(first ? sizes->first : sizes->more)[span] += spans[span] != CASES_SPAN_UNKNOWN;
+	if (CASES_STATES_OPEN >> tally->states[row] & 1) {
+		enum cases_age age = age_of(asking->question->now_us - tally->opened_us[row]);
+
+		asking->figures->rows[group].open[age]++;
+		asking->figures->all.open[age] += first;
+	}
+	if (first) {
+		asking->rows[asking->count] = row;
+		asking->groups[asking->count++] = (uint32_t)group;
+	}
+}
+
+/* The counties in which cases of a label count; bit NOWHERE: where that is not told. */
+static uint64_t counties_of(const struct asking *asking, uint32_t label, uint8_t verdict)
+{
+	uint64_t counties = verdict & NO_PLACE ? 0 : asking->tally->labels[label].key.counties;
 
 	if (asking->question->counties)
 		counties &= asking->question->counties;
-	if (!counties)
-		counties = 1 << NOWHERE;
-	for (; counties; counties &= counties - 1, first = false) {
-		size_t group = find_figure(asking, agency, __builtin_ctzll(counties));
+	return counties ? counties : 1 << NOWHERE;
+}
+
+static bool count_in_several(struct asking *asking, uint32_t row, size_t class)
+{
+	uint32_t label = asking->tally->label_of[row];
+	uint8_t verdict = judge(asking, label, class);
+	size_t agency = verdict & NO_AGENCY ? 0 : asking->tally->labels[label].agency;
+	bool first = true;
+
+	for (uint64_t rest = counties_of(asking, label, verdict); rest; rest &= rest - 1, first = false) {
+		size_t group = find_figure(asking, agency, __builtin_ctzll(rest));
 
 		if (group == SIZE_MAX || (!first && !add_more(asking, row, group)))
 			return false;
-		count_row(&asking->figures->rows[group], open, age);
-		if (first) {
-			asking->rows[asking->count] = row;
-			asking->groups[asking->count++] = (uint32_t)group;
-		}
+		count_in(asking, row, group, first);
 	}
-	count_row(&asking->figures->all, open, age);
 	return true;
+}
+
+/* UNKNOWN: no memory. */
+static int32_t find_place(struct asking *asking, uint32_t label, size_t class)
+{
+	uint8_t verdict = judge(asking, label, class);
+	uint64_t counties;
+	size_t group;
+
+	if (!(verdict & ALLOWED))
+		return NOTHING;
+	counties = counties_of(asking, label, verdict);
+	if (counties & (counties - 1))
+		return SEVERAL;
+	group = find_figure(asking, verdict & NO_AGENCY ? 0 : asking->tally->labels[label].agency, __builtin_ctzll(counties));
+	return group == SIZE_MAX ? UNKNOWN : (int32_t)group;
+}
+
+static bool add_row(struct asking *asking, uint32_t row, size_t class)
+{
+	uint32_t label = asking->tally->label_of[row];
+	int32_t *place = &asking->place_of[label * asking->classes + class];
+
+	if (*place == UNKNOWN)
+		*place = find_place(asking, label, class);
+	if (*place == SEVERAL)
+		return count_in_several(asking, row, class);
+	if (*place >= 0)
+		count_in(asking, row, (size_t)*place, true);
+	return *place != UNKNOWN;
 }
 
 static bool add_rows(struct asking *asking)
@@ -215,32 +266,25 @@ static bool add_rows(struct asking *asking)
 	bool ages = asking->classes > 2;
 
 	for (uint32_t row = 0; row < tally->count; row++) {
-		uint32_t label = tally->label_of[row];
-		size_t class = 0;
-		uint8_t *verdict;
-
 		if (tally->opened_us[row] < from_us || tally->opened_us[row] >= to_us)
 			continue;
-		if (ages)
-			class = class_of(asking, tally->event_at_us[row]);
-		verdict = &asking->verdicts[label * asking->classes + class];
-		if (!*verdict)
-			*verdict = judge(asking, label, class);
-		if (*verdict & ALLOWED && !add_row(asking, row, *verdict))
+		if (!add_row(asking, row, ages ? class_of(asking, tally->event_at_us[row]) : 0))
 			return false;
 	}
+	asking->figures->all.count = asking->count;
+	for (size_t group = 0; group < asking->figures->count; group++)
+		asking->figures->rows[group].count = asking->sizes[group].count;
 	return true;
 }
 
-/* ---- quantiles ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- quantiles ---------------------------------------------------------------------------------------------------------- */
 
-/* Buckets of one eighth of a power of two and finer: in the order of the values, and evenly filled by durations. */
+/* Sixteen buckets for each power of two: in the order of the values, and evenly filled by durations. */
 static size_t bucket_of(uint32_t value)
 {
-	int bits = value < 128 ? 7 : 32 - __builtin_clz(value) - 1;
+	int bits = value < 16 ? 4 : 31 - __builtin_clz(value);
 
-	return (size_t)(bits - 7) * 128 + (value >> (bits - 7));
+	return (size_t)(bits - 4) * 16 + (value >> (bits - 4));
 }
 
 static void swap(uint32_t *a, uint32_t *b)
@@ -289,23 +333,6 @@ struct runs {
 	size_t count;
 };
 
-/* The value of rank 0 …: looked for among those in its bucket alone. */
-static uint32_t select_rank(const struct runs *runs, const size_t histogram[BUCKETS], size_t rank, uint32_t *picked)
-{
-	size_t bucket = 0, count = 0;
-
-	while (rank >= histogram[bucket])
-		rank -= histogram[bucket++];
-	for (size_t run = 0; run < runs->count; run++) {
-		const uint32_t *values = runs->values + runs->starts[run];
-
-		for (size_t i = 0; i < runs->sizes[run]; i++)
-			if (bucket_of(values[i]) == bucket)
-				picked[count++] = values[i];
-	}
-	return select_among(picked, count, rank);
-}
-
 static size_t rank_of(size_t count, size_t percent)
 {
 	return (count * percent + 99) / 100 - 1;
@@ -323,15 +350,40 @@ static void measure_few(const struct runs *runs, size_t count, uint32_t *picked,
 	*ret_p50 = select_among(picked, count, rank_of(count, 50));
 }
 
+/* The bucket that holds the rank, which becomes the rank in it. */
+static size_t find_bucket(const uint32_t histogram[BUCKETS], size_t *rank)
+{
+	size_t bucket = 0;
+
+	while (*rank >= histogram[bucket])
+		*rank -= histogram[bucket++];
+	return bucket;
+}
+
+/* Looks for the two ranks among the values of their buckets alone: one picked at the front, the other at the back. */
 static void measure_many(const struct runs *runs, size_t count, uint32_t *picked, uint32_t *ret_p50, uint32_t *ret_p90)
 {
-	size_t histogram[BUCKETS] = {0};
+	uint32_t histogram[BUCKETS] = {0}, *end = picked + count, *low = picked, *high = end;
+	size_t low_rank = rank_of(count, 50), high_rank = rank_of(count, 90), low_bucket, high_bucket;
 
 	for (size_t run = 0; run < runs->count; run++)
 		for (size_t i = 0; i < runs->sizes[run]; i++)
 			histogram[bucket_of(runs->values[runs->starts[run] + i])]++;
-	*ret_p50 = select_rank(runs, histogram, rank_of(count, 50), picked);
-	*ret_p90 = select_rank(runs, histogram, rank_of(count, 90), picked);
+	low_bucket = find_bucket(histogram, &low_rank);
+	high_bucket = find_bucket(histogram, &high_rank);
+	for (size_t run = 0; run < runs->count; run++)
+		for (size_t i = 0; i < runs->sizes[run]; i++) {
+			uint32_t value = runs->values[runs->starts[run] + i];
+			size_t bucket = bucket_of(value);
+
+			if (bucket == low_bucket)
+				*low++ = value;
+			else if (bucket == high_bucket)
+				*--high = value;
+		}
+	*ret_p50 = select_among(picked, (size_t)(low - picked), low_rank);
+	*ret_p90 = low_bucket == high_bucket ? select_among(picked, (size_t)(low - picked), high_rank)
+					     : select_among(high, (size_t)(end - high), high_rank);
 }
 
 static void measure(const struct runs *runs, uint32_t *picked, struct cases_span_figure *ret)
@@ -352,80 +404,106 @@ static void measure(const struct runs *runs, uint32_t *picked, struct cases_span
 	ret->p90_ms = (int64_t)p90 * 10;
 }
 
-/* Puts the known values of one span group by group. */
-static void sort_out(struct asking *asking, enum cases_span span)
+static void put_values(struct asking *asking, uint32_t row, uint32_t group)
 {
-	uint32_t(*spans)[CASES_SPANS] = asking->tally->spans;
-	size_t groups = asking->figures->count, at = 0;
+	const uint32_t *spans = asking->tally->spans[row];
+	struct group *sizes = &asking->sizes[group];
 
-	memset(asking->primary, 0, groups * sizeof *asking->primary);
-	memset(asking->fill, 0, groups * sizeof *asking->fill);
+	for (int span = 0; span < CASES_SPANS; span++)
+		if (spans[span] != CASES_SPAN_UNKNOWN)
+			asking->values[span][sizes->fill[span]++] = spans[span];
+}
+
+static bool sort_out(struct asking *asking)
+{
+	size_t groups = asking->figures->count;
+
+	for (int span = 0; span < CASES_SPANS; span++) {
+		uint32_t at = 0;
+
+		for (size_t group = 0; group < groups; group++) {
+			struct group *sizes = &asking->sizes[group];
+
+			sizes->fill[span] = at;
+			at += sizes->first[span] + sizes->more[span];
+		}
+		asking->values[span] = malloc((at + 1) * sizeof *asking->values[span]);
+		if (!asking->values[span])
+			return false;
+	}
 	for (size_t i = 0; i < asking->count; i++)
-		asking->primary[asking->groups[i]] += spans[asking->rows[i]][span] != CASES_SPAN_UNKNOWN;
+		put_values(asking, asking->rows[i], asking->groups[i]);
 	for (size_t i = 0; i < asking->more_count; i++)
-		asking->fill[asking->more_groups[i]] += spans[asking->more_rows[i]][span] != CASES_SPAN_UNKNOWN;
-	for (size_t group = 0; group < groups; group++) {
-		size_t size = asking->primary[group] + asking->fill[group];
+		put_values(asking, asking->more_rows[i], asking->more_groups[i]);
+	return true;
+}
 
-		asking->starts[group] = at;
-		asking->fill[group] = at;
-		at += size;
-	}
-	asking->starts[groups] = at;
-	for (size_t i = 0; i < asking->count; i++) {
-		uint32_t value = spans[asking->rows[i]][span];
+/* A span of all figures, each whole; then of all cases, each once. */
+static void measure_span(struct asking *asking, int span, size_t *starts, size_t *sizes)
+{
+	struct cases_figures *figures = asking->figures;
+	struct runs runs = {asking->values[span], starts, sizes, figures->count};
 
-		if (value != CASES_SPAN_UNKNOWN)
-			asking->values[asking->fill[asking->groups[i]]++] = value;
-	}
-	for (size_t i = 0; i < asking->more_count; i++) {
-		uint32_t value = spans[asking->more_rows[i]][span];
+	for (size_t group = 0; group < figures->count; group++) {
+		const struct group *of = &asking->sizes[group];
+		struct runs one = {asking->values[span], &starts[group], &sizes[group], 1};
 
-		if (value != CASES_SPAN_UNKNOWN)
-			asking->values[asking->fill[asking->more_groups[i]]++] = value;
+		sizes[group] = of->first[span] + of->more[span];
+		starts[group] = of->fill[span] - sizes[group];
+		measure(&one, asking->picked, &figures->rows[group].spans[span]);
+		sizes[group] = of->first[span];
 	}
+	measure(&runs, asking->picked, &figures->all.spans[span]);
 }
 
 static bool measure_spans(struct asking *asking)
 {
-	struct cases_figures *figures = asking->figures;
-	size_t values = asking->count + asking->more_count + 1, groups = figures->count + 1;
+	size_t values = asking->count + asking->more_count + 1, groups = asking->figures->count + 1;
+	size_t *starts = malloc(groups * sizeof *starts), *sizes = malloc(groups * sizeof *sizes);
+	bool good = sort_out(asking) && starts && sizes && (asking->picked = malloc(values * sizeof *asking->picked));
 
-	asking->values = malloc(values * sizeof *asking->values);
-	asking->picked = malloc(values * sizeof *asking->picked);
-	asking->starts = malloc(groups * sizeof *asking->starts);
-	asking->primary = malloc(groups * sizeof *asking->primary);
-	asking->fill = malloc(groups * sizeof *asking->fill);
-	if (!asking->values || !asking->picked || !asking->starts || !asking->primary || !asking->fill)
-		return false;
-	for (int span = 0; span < CASES_SPANS; span++) {
-		struct runs all = {asking->values, asking->starts, asking->primary, figures->count};
-
-		sort_out(asking, (enum cases_span)span);
-		measure(&all, asking->picked, &figures->all.spans[span]);
-		for (size_t group = 0; group < figures->count; group++) {
-			size_t size = asking->starts[group + 1] - asking->starts[group];
-			struct runs one = {asking->values, &asking->starts[group], &size, 1};
-
-			measure(&one, asking->picked, &figures->rows[group].spans[span]);
-		}
-	}
-	return true;
+	for (int span = 0; good && span < CASES_SPANS; span++)
+		measure_span(asking, span, starts, sizes);
+	free(starts);
+	free(sizes);
+	return good;
 }
 
 /* ---- the question --------------------------------------------------------------------------------------------------------- */
 
+/* Labels that are new since then are not decided yet. */
+static bool make_verdicts(struct asking *asking)
+{
+	struct cases_verdicts *verdicts = asking->question->verdicts;
+	size_t labels = asking->tally->label_count;
+	uint8_t *bytes;
+
+	if (verdicts->bytes && verdicts->labels >= labels)
+		return true;
+	bytes = realloc(verdicts->bytes, (labels + 1) * asking->classes);
+	if (!bytes)
+		return false;
+	memset(bytes + verdicts->labels * asking->classes, 0, (labels + 1 - verdicts->labels) * asking->classes);
+	*verdicts = (struct cases_verdicts){.bytes = bytes, .labels = labels};
+	return true;
+}
+
 static bool make_room(struct asking *asking)
 {
 	const struct cases_tally *tally = asking->tally;
+	size_t places;
 
 	asking->classes = asking->question->day_count + 2;
-	asking->verdicts = calloc(tally->label_count + 1, asking->classes);
+	places = (tally->label_count + 1) * asking->classes * sizeof *asking->place_of;
+	asking->place_of = malloc(places);
+	asking->sizes = calloc(tally->agency_count * COUNTIES + 1, sizeof *asking->sizes);
 	asking->group_of = malloc(tally->agency_count * COUNTIES * sizeof *asking->group_of);
 	asking->rows = malloc((tally->count + 1) * sizeof *asking->rows);
 	asking->groups = malloc((tally->count + 1) * sizeof *asking->groups);
-	if (!asking->verdicts || !asking->group_of || !asking->rows || !asking->groups)
+	if (!asking->place_of || !asking->sizes || !make_verdicts(asking) || !asking->group_of || !asking->rows ||
+		!asking->groups)
 		return false;
+	memset(asking->place_of, 0xff, places);
 	memset(asking->group_of, 0xff, tally->agency_count * COUNTIES * sizeof *asking->group_of);
 	return true;
 }
@@ -438,7 +516,8 @@ static int compare_figures(const void *a, const void *b)
 	return county ? county : strcmp(left->agency, right->agency);
 }
 
-enum jk_status cases_tally_ask(struct cases_tally *tally, const struct cases_tally_question *question, struct cases_figures *ret)
+enum jk_status cases_tally_ask(
+	const struct cases_tally *tally, const struct cases_tally_question *question, struct cases_figures *ret)
 {
 	struct asking asking = {.tally = tally, .question = question, .figures = ret};
 	bool good;

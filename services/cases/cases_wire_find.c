@@ -81,8 +81,9 @@ static bool add_reason(Jukwaa__V1__SimilarCase *message, struct jk_arena *arena,
 
 static bool write_reasons(const struct cases_similar *similar, struct jk_arena *arena, Jukwaa__V1__SimilarCase *message)
 {
-	static const char *const kinship[] = {
-		[CASES_KIND_SAME] = "same category", [CASES_KIND_NEAR] = "related category", [CASES_KIND_OTHER] = "another category"};
+	static const char *const kinship[] = {[CASES_KIND_SAME] = "same category",
+		[CASES_KIND_NEAR] = "related category",
+		[CASES_KIND_OTHER] = "another category"};
 	char text[CASES_SIMILAR_REASON_BYTES];
 	int64_t minutes = (similar->later_us < 0 ? -similar->later_us : similar->later_us) / 60000000;
 

@@ -87,6 +87,8 @@ void cases_wire_write_query(const struct cases_filter *filter, char ret[CASES_QU
 	write_part(ret, "agency", filter->agency);
 	write_part(ret, "category", filter->category ? jk_words_name(&jk_categories, filter->category) : "");
 	write_part(ret, "severity", filter->severity_floor ? jk_words_name(&jk_severities, filter->severity_floor) : "");
+	write_part(ret, "number", filter->number);
+	write_part(ret, "", filter->breached ? "breached" : "");
 	write_time_part(ret, "from", filter->from_us);
 	write_time_part(ret, "to", filter->to_us);
 	text[0] = '\0';
@@ -156,6 +158,10 @@ static bool read_narrowing(const Jukwaa__V1__CaseList *list, struct cases_filter
 		return jk_refuse(
 			ret_refusal, JK_CODE_RULE_VIOLATION, "constituency", "a constituency is named by its three-digit code");
 	(void)jk_text_copy(ret->constituency, sizeof ret->constituency, list->constituency);
+	ret->breached = list->breached;
+	if (!jk_text_copy(ret->number, sizeof ret->number, list->number))
+		return jk_refuse(
+			ret_refusal, JK_CODE_OVERSIZE, "number", "a number has at most %d bytes", CASES_NUMBER_BYTES - 1);
 	return cases_wire_take_agency(list->agency, ret->agency, ret_refusal);
 }
 

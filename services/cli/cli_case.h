@@ -22,8 +22,8 @@ enum { CLI_CASE_COUNTIES_MAX = 64, CLI_CASE_STATES_MAX = 16 };
 struct cli_case_filter {
 	const char *counties[CLI_CASE_COUNTIES_MAX], *states[CLI_CASE_STATES_MAX];
 	size_t county_count, state_count;
-	const char *constituency, *category, *agency, *from, *to, *severity, *purpose, *note;
-	bool open, include_test;
+	const char *constituency, *category, *agency, *from, *to, *severity, *number, *purpose, *note;
+	bool open, breached, include_test;
 };
 /* True when the argument at hand was one of them. */
 bool cli_case_filter_take(struct cli_case_filter *filter, struct cli_args *args);

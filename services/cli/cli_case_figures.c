@@ -128,7 +128,8 @@ int cli_case_figures(const struct cli *cli, struct cli_args *args)
 			return cli_usage("case", "'%s' is not an option of case figures", cli_args_peek(args));
 	if (cli_args_missing(args))
 		return cli_usage("case", "%s wants a value", cli_args_missing(args));
-	if (filter.constituency || filter.category || filter.severity || filter.state_count || filter.open || filter.include_test)
+	if (filter.constituency || filter.category || filter.severity || filter.state_count || filter.open || filter.breached ||
+		filter.number || filter.include_test)
 		return cli_usage("case", "case figures are by --county, --agency, --from and --to");
 	if (!jk_text_to_int64(timeout_text, 1, 3600, &timeout))
 		return cli_usage("case", "--timeout is 1 to 3600 seconds, not '%s'", timeout_text);

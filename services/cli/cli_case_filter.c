@@ -17,6 +17,7 @@ bool cli_case_filter_take(struct cli_case_filter *filter, struct cli_args *args)
 		{"--from", &filter->from},
 		{"--to", &filter->to},
 		{"--min-severity", &filter->severity},
+		{"--number", &filter->number},
 		{"--purpose", &filter->purpose},
 		{"--note", &filter->note},
 	};
@@ -37,6 +38,8 @@ bool cli_case_filter_take(struct cli_case_filter *filter, struct cli_args *args)
 	}
 	if (cli_args_take(args, "--open", NULL))
 		return filter->open = true;
+	if (cli_args_take(args, "--breached", NULL))
+		return filter->breached = true;
 	return cli_args_take(args, "--include-test", NULL) && (filter->include_test = true);
 }
 
@@ -136,7 +139,10 @@ bool cli_case_filter_write(const struct cli_case_filter *filter, struct jk_buffe
 		jk_buffer_printf(json, ",\"open\":true");
 	if (filter->include_test)
 		jk_buffer_printf(json, ",\"include_test\":true");
+	if (filter->breached)
+		jk_buffer_printf(json, ",\"breached\":true");
 	write_text(json, "agency", filter->agency);
+	write_text(json, "number", filter->number);
 	write_time(json, "from_us", filter->from);
 	write_time(json, "to_us", filter->to);
 	return write_states(filter, json) && write_places(filter, json) &&

@@ -8,6 +8,8 @@ import subprocess
 import time
 
 from agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
+from bench_cases import bench_cases
+from bench_commands import bench_commands
 from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack, wait_until
@@ -188,7 +190,8 @@ def bench_memory(cluster, options):
 
 
 BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "decide": bench_decide, "latency": bench_latency, "memory": bench_memory,
-           "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "storm": bench_storm}
+           "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "storm": bench_storm,
+           "cases": bench_cases, "commands": bench_commands}
 
 
 def main():
@@ -202,6 +205,7 @@ def main():
     parser.add_argument("--only", default="", help="storm: the cases whose title has this")
     parser.add_argument("--rate", type=int, default=400, help="desks: events a second")
     parser.add_argument("--seconds", type=int, default=10, help="desks: of a round")
+    parser.add_argument("--cases", type=int, default=1_000_000, help="cases: how many there are")
     options = parser.parse_args()
     print(f"machine: {machine()}", flush=True)
     cluster = Cluster(["max_wal_size = 2GB"])

@@ -20,9 +20,9 @@ CATEGORIES = "GEO MET SAFETY SECURITY RESCUE FIRE HEALTH ENV TRANSPORT INFRA CBR
 COUNTIES = ("001", "016", "022", "047")
 OPEN = {1, 2, 3, 4, 5, 6, 9}
 # Groups that are withheld beside what names people, by profile: only those that lists tell something of.
-IDENTITY, CLASSIFICATION, TIMES, PLACE, NARRATIVE, HANDLING, POSITION, WORK = 1, 2, 3, 4, 5, 8, 12, 14
-SHOWN = {"FULL@1": {IDENTITY, CLASSIFICATION, TIMES, PLACE, NARRATIVE, HANDLING, POSITION, WORK},
-         "NO_NARRATIVE@1": {IDENTITY, CLASSIFICATION, TIMES, PLACE, HANDLING, POSITION},
+IDENTITY, CLASSIFICATION, TIMES, PLACE, NARRATIVE, HANDLING, REGISTRATION, POSITION, WORK = 1, 2, 3, 4, 5, 8, 11, 12, 14
+SHOWN = {"FULL@1": {IDENTITY, CLASSIFICATION, TIMES, PLACE, NARRATIVE, HANDLING, REGISTRATION, POSITION, WORK},
+         "NO_NARRATIVE@1": {IDENTITY, CLASSIFICATION, TIMES, PLACE, HANDLING, REGISTRATION, POSITION},
          "COARSE_PLACE@1": {IDENTITY, CLASSIFICATION, TIMES, PLACE, HANDLING},
          "STATISTICS_ONLY@1": {IDENTITY, CLASSIFICATION, PLACE, HANDLING}}
 # (provider, recipient) -> what is agreed.
@@ -37,7 +37,7 @@ MORE = [("KPS", "KWS", dict(profile="FULL@1", counties=["022"], tlp=1, categorie
 TLPS = ["", "CLEAR", "GREEN", "AMBER", "AMBER_STRICT", "RED"]
 SEVERITIES = ["", "EXTREME", "SEVERE", "MODERATE", "MINOR"]
 COLUMNS = ("case_id agency counties category categories severity status scope tlp named state opened_at event_at lat lon constituency"
-           " occurred_at accepted_at dispatched_at on_scene_at resolved_at").split()
+           " occurred_at accepted_at dispatched_at on_scene_at resolved_at target_triage_at triaged_at target_resolve_at").split()
 STEPS = ("opened_at", "accepted_at", "dispatched_at", "on_scene_at", "resolved_at")
 Row = collections.namedtuple("Row", COLUMNS)
 CHANCE = random.Random(22)
@@ -94,14 +94,18 @@ def fill(count):
                      CHANCE.choice([1, 1, 1, 1, 2, 3]), CHANCE.choice([1, 2, 2, 3, 3, 4, 5]),
                      CHANCE.sample(["KRCS", "KRCS-DESK", "KWS-DESK", "OTHER"], CHANCE.choice([0, 1, 2])), CHANCE.randint(1, 10), opened, event,
                      -1.28 + CHANCE.random() * 0.05 if located else None, 36.82 + CHANCE.random() * 0.05 if located else None,
-                     CHANCE.choice(["290", "274", None]), opened - 60, *steps))
+                     CHANCE.choice(["290", "274", None]), opened - 60, *steps, opened + 1800 if i % 3 else None,
+                     opened + CHANCE.choice([600, 3600]) if i % 2 else None, opened + CHANCE.choice([3000, 10**8]) if i % 5 else None))
     for row in rows:
         stack.sql(
             'INSERT INTO cases."case" (case_id, incident_id, agency, counties, category, categories, severity, status, scope, tlp, named,'
             " state, opened_at, event_at, lat, lon, constituency, occurred_at, accepted_at, dispatched_at, on_scene_at, resolved_at,"
-            " revision, event_id, updated_at) VALUES (%s, NULL, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, to_timestamp(%s), to_timestamp(%s),"
-            " %s, %s, %s, to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), 1, gen_random_uuid(),"
-            " now())", *row)
+            " target_triage_at, triaged_at, target_resolve_at, revision, event_id, updated_at) VALUES (%s, NULL, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, to_timestamp(%s), to_timestamp(%s),"
+            " %s, %s, %s, to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), to_timestamp(%s),"
+            " to_timestamp(%s), to_timestamp(%s), 1, gen_random_uuid(), now())", *row)
+    for row in rows[::4]:
+        stack.sql("INSERT INTO cases.number (case_id, agency, number, ob_number, at) VALUES (%s, %s, %s, %s, now())", row[0], row[1],
+                  f"N-{row[0]}", f"OB {CHANCE.randint(1, 9)}/2026")
 
 
 def rows():
@@ -171,6 +175,11 @@ def ask(who, name, refused=False, **fields):
         if answer.DESCRIPTOR.name != "Refused" or refused or pb.Code.Name(answer.code) != "CODE_UNAVAILABLE":
             return answer
         time.sleep(0.05)  # it says that it is being counted
+
+
+def breached(row):
+    return row.state != 10 and any(due and (done or time.time()) > due for due, done in (
+        (row.target_triage_at, row.triaged_at), (row.target_resolve_at, row.resolved_at)))
 
 
 def pages(who, name, **fields):
@@ -243,6 +252,9 @@ class ListTest(FindTest):
                     end = start - chance.choice([31, 8, 1]) * 86400
                     fields["to_us"] = int(end * 1e6)
                     tests.append(lambda r, e=end: r.opened_at < e)
+                if chance.random() < 0.2:
+                    fields["breached"] = True
+                    tests.append(lambda r: breached(r) and WORK in shown_of(who, r))  # noqa: B023
                 if chance.random() < 0.4:
                     floor = chance.randint(1, 4)
                     fields["severity_floor"] = floor
@@ -252,6 +264,20 @@ class ListTest(FindTest):
                     found = pages(who, "CaseList", limit=chance.choice([7, 500]), **fields)
                     self.assertEqual(sorted(ids(found)), expected)
                     self.assertEqual([c.opened_at_us for c in found], sorted((c.opened_at_us for c in found), reverse=True))
+
+    def test_by_number(self):
+        numbers = stack.sql("SELECT case_id::text, number, ob_number FROM cases.number")
+        seen = 0
+        for who in ("KPS", "NTSA", "KRCS", "KWS", "NONE"):
+            known = visible(who)
+            for wanted in ["OB 3/2026", "OB 7/2026", numbers[0][1], "N-0", "' OR true --"]:
+                expected = sorted(i for i, number, ob in numbers if wanted in (number, ob) and i in known
+                                  and {WORK, REGISTRATION} <= known[i][1])
+                found = pages(who, "CaseList", number=wanted, include_test=True, limit=3)
+                self.assertEqual(sorted(ids(found)), expected, (who, wanted))
+                seen += len(expected)
+        self.assertGreater(seen, 20)
+        self.refused_as(ask("KRCS", "CaseList", refused=True, number="1" * 65), "OVERSIZE", "number")
 
     def test_what_is_withheld_is_not_told(self):
         seen = collections.Counter()

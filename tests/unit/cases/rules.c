@@ -104,6 +104,44 @@ static void a_receipt_or_complaint_leaves_only_a_line(void **state)
 	assert_int_equal(row.version, 2);
 }
 
+static void what_was_done_is_a_line_and_the_first_time_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		enum jk_event_kind kind;
+		enum cases_entry_kind entry;
+	} rows[] = {{JK_EVENT_DUTY, CASES_ENTRY_DUTY}, {JK_EVENT_UNIT, CASES_ENTRY_UNIT}, {JK_EVENT_AID, CASES_ENTRY_AID}};
+	struct cases_case row = {.case_id = make_id(1, 1)}, none = {.case_id = make_id(1, 1)};
+	struct cases_event incident = make_event(JK_EVENT_INCIDENT, "047", 2, 1),
+			   own = make_event(JK_EVENT_CASE_STATE, "047", 2, 9);
+	struct cases_entry entry;
+
+	(void)cases_rules_apply(&row, &incident, false, &entry);
+	assert_int_equal(cases_rules_apply(&row, &own, true, &entry), CASES_ENTRY_NONE); /* its command has written it */
+	assert_int_equal(row.version, 1);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct cases_event event = make_event(rows[i].kind, "047", 2, (uint8_t)(2 + i));
+		event.work = (struct cases_work){
+			.milestone = CASES_WAS_ON_SCENE, .at_us = 500 - (int64_t)i, .agency = "EMS", .desk = "EMS-1"};
+		assert_int_equal(cases_rules_apply(&none, &event, false, &entry), CASES_ENTRY_NONE);
+		assert_int_equal(none.version, 0);
+		assert_int_equal(cases_rules_apply(&row, &event, false, &entry), rows[i].entry);
+		assert_string_equal(entry.actor_agency, "EMS");
+		assert_string_equal(entry.actor_desk, "EMS-1");
+		assert_string_equal(entry.agency, "KPS");
+		assert_int_equal(row.version, 2 + i);
+		assert_int_equal(row.steps.on_scene_at_us, 500 - (int64_t)i);
+		event.work.at_us = 900;
+		event.event_id = make_id(2, 50);
+		(void)cases_rules_apply(&row, &event, true, &entry); /* its copy in another stream */
+		assert_int_equal(row.version, 2 + i);
+	}
+	assert_int_equal(row.steps.on_scene_at_us, 498);
+	assert_int_equal(row.steps.accepted_at_us, 0);
+	assert_int_equal(row.revision, 2);
+	assert_memory_equal(&row.event_id, &incident.event_id, sizeof row.event_id); /* the report stands */
+}
+
 static void revisions_never_go_back(void **state)
 {
 	(void)state;
@@ -287,12 +325,59 @@ static void what_is_withheld_is_left_out_of_the_summary(void **state)
 	assert_int_equal(shown.labels.category | shown.labels.severity | shown.labels.tlp | shown.labels.status, 0);
 }
 
+/* Each filter against each group withheld. */
+static void a_filter_finds_nothing_by_what_is_withheld(void **state)
+{
+	static const struct {
+		struct cases_filter filter;
+		uint32_t groups;
+	} rows[] = {
+		{{0}, 0},
+		{{.states = 2, .include_test = true, .from_us = 1, .to_us = 2}, 0},
+		{{.counties = 2}, 1 << JK_GROUP_PLACE},
+		{{.constituency = "290"}, 1 << JK_GROUP_PLACE},
+		{{.category = 3}, 1 << JK_GROUP_CLASSIFICATION},
+		{{.severity_floor = 2}, 1 << JK_GROUP_CLASSIFICATION},
+		{{.agency = "KPS"}, 1 << JK_GROUP_IDENTITY},
+		{{.breached = true}, 1 << JK_GROUP_WORK},
+		{{.number = "OB 1"}, 1 << JK_GROUP_WORK | 1 << JK_GROUP_REGISTRATION},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (int group = 1; group <= JK_GROUP_MAX; group++)
+			assert_int_equal(cases_rules_may_find(&rows[i].filter, 1U << group), !(rows[i].groups >> group & 1));
+}
+
+static void place_time_and_work_are_withheld_with_their_groups(void **state)
+{
+	const struct cases_case whole = {
+		.counties = 2,
+		.place = {.located = true, .lat = 1, .lon = 2, .constituency = "290", .occurred_at_us = 3},
+		.steps = {4, 5, 6, 7},
+	};
+	(void)state;
+	for (int group = 1; group <= JK_GROUP_MAX; group++) {
+		struct cases_case shown = whole;
+
+		cases_rules_withhold(&shown, 1U << group);
+		assert_int_equal(shown.place.located, group != JK_GROUP_POSITION);
+		assert_int_equal(shown.place.lat + shown.place.lon, group == JK_GROUP_POSITION ? 0 : 3);
+		assert_int_equal(*shown.place.constituency != 0, group != JK_GROUP_PLACE);
+		assert_int_equal(shown.counties, group == JK_GROUP_PLACE ? 0 : 2);
+		assert_int_equal(shown.place.occurred_at_us, group == JK_GROUP_TIMES ? 0 : 3);
+		assert_int_equal(shown.steps.accepted_at_us + shown.steps.resolved_at_us, group == JK_GROUP_WORK ? 0 : 11);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_and_relation_has_one_answer),
+		cmocka_unit_test(a_filter_finds_nothing_by_what_is_withheld),
+		cmocka_unit_test(place_time_and_work_are_withheld_with_their_groups),
 		cmocka_unit_test(only_reports_open_a_case),
 		cmocka_unit_test(a_receipt_or_complaint_leaves_only_a_line),
+		cmocka_unit_test(what_was_done_is_a_line_and_the_first_time_counts),
 		cmocka_unit_test(revisions_never_go_back),
 		cmocka_unit_test(names_follow_the_newest_revision_and_go_with_the_words),
 		cmocka_unit_test(a_name_is_kept_whole_or_not_at_all),
