@@ -98,6 +98,32 @@ int jukwaa_case_list(const struct jukwaa_connection *connection, const struct ju
 
 /* ---- show ------------------------------------------------------------------------------------------------------- */
 
+static void write_list(const char *name, ProtobufCMessage *const *messages, size_t count, struct jk_buffer *json)
+{
+	jk_buffer_printf(json, ",\"%s\":[", name);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			jk_buffer_append(json, ",", 1);
+		jk_json_write(messages[i], json);
+	}
+	jk_buffer_printf(json, "]");
+}
+
+static void write_took_in(const Jukwaa__V1__CaseShown *shown, struct jk_buffer *json)
+{
+	jk_buffer_printf(json, ",\"took_in_ids\":[");
+	for (size_t i = 0; i < shown->n_took_in_ids; i++) {
+		char text[JK_ID_TEXT_BYTES];
+		struct jk_id id = {{0}};
+
+		if (shown->took_in_ids[i].len == sizeof id.bytes)
+			memcpy(id.bytes, shown->took_in_ids[i].data, sizeof id.bytes);
+		jk_id_format(text, &id);
+		jk_buffer_printf(json, "%s\"%s\"", i > 0 ? "," : "", text);
+	}
+	jk_buffer_printf(json, "]");
+}
+
 static void write_shown(struct client_link *link, const ProtobufCMessage *answer, struct jk_buffer *json)
 {
 	const Jukwaa__V1__CaseShown *shown = (const void *)answer;
@@ -107,13 +133,15 @@ static void write_shown(struct client_link *link, const ProtobufCMessage *answer
 		jk_json_write(&shown->summary->base, json);
 	else
 		jk_buffer_printf(json, "{}");
-	jk_buffer_printf(json, ",\"timeline\":[");
-	for (size_t i = 0; i < shown->n_timeline; i++) {
-		if (i > 0)
-			jk_buffer_append(json, ",", 1);
-		jk_json_write(&shown->timeline[i]->base, json);
-	}
-	jk_buffer_printf(json, "]");
+	write_list("timeline", (ProtobufCMessage *const *)(void *)shown->timeline, shown->n_timeline, json);
+	if (shown->n_tasks > 0)
+		write_list("tasks", (ProtobufCMessage *const *)(void *)shown->tasks, shown->n_tasks, json);
+	if (shown->n_numbers > 0)
+		write_list("numbers", (ProtobufCMessage *const *)(void *)shown->numbers, shown->n_numbers, json);
+	if (shown->n_links > 0)
+		write_list("links", (ProtobufCMessage *const *)(void *)shown->links, shown->n_links, json);
+	if (shown->n_took_in_ids > 0)
+		write_took_in(shown, json);
 	if (shown->incident) {
 		jk_buffer_printf(json, ",\"incident\":{");
 		client_event_write_groups(link->arena, shown->incident, json);

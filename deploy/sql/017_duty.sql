@@ -83,7 +83,6 @@ CREATE TABLE dispatch.duty (
   shift_reason text NOT NULL DEFAULT '',
   offer_no     integer NOT NULL DEFAULT 0,
   round        integer NOT NULL DEFAULT 0,
-  round_asked  integer NOT NULL DEFAULT 0,
   times        integer NOT NULL DEFAULT 0,
   entries      integer NOT NULL DEFAULT 0,
   opened_at    timestamptz NOT NULL,

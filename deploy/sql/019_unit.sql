@@ -91,6 +91,57 @@ CREATE TABLE dispatch.unit_command (
 );
 CREATE INDEX unit_command_by_time ON dispatch.unit_command (done_at);
 
+-- Events that say what was done carry what is known of the incident too: erasing and holding find them, also before cases has seen
+-- them. Where only what was superseded is erased, those of the newest revision stay as they are.
+CREATE OR REPLACE FUNCTION intake.events_of(p_incident uuid) RETURNS SETOF uuid LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+  SELECT d.event_id FROM intake.dedup d WHERE d.incident_id = p_incident
+  UNION SELECT n.event_id FROM cases.entry n WHERE n.case_id = p_incident
+  UNION SELECT e.event_id FROM intake.erasure e WHERE e.incident_id = p_incident AND e.event_id IS NOT NULL
+  UNION SELECT e.event_id FROM feed.event e WHERE e.incident_id = p_incident AND e.kind < 16 AND e.kind IN (9, 10, 11, 12)
+$$;
+CREATE OR REPLACE FUNCTION intake.erase_reports(p_ids uuid[], p_groups integer, p_spare bytea,
+  OUT events bigint, OUT reports bigint, OUT protected bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  -- What is held apart goes with its report; what the spared body shows was told by its report.
+  v_ids uuid[] := ARRAY(SELECT id FROM unnest(p_ids) id WHERE p_spare = '' OR NOT EXISTS (
+    SELECT FROM feed.event e WHERE e.event_id = id AND (e.commitment = p_spare OR e.kind IN (6, 7)
+      OR e.kind IN (9, 10, 11, 12) AND e.revision = (SELECT k.revision FROM feed.event k
+        WHERE k.incident_id = e.incident_id AND k.kind < 16 AND k.commitment = p_spare LIMIT 1))));
+BEGIN
+  UPDATE feed.event e SET body = feed.erase_groups(e.body, p_groups)
+   WHERE e.event_id = ANY (v_ids) AND e.body <> feed.erase_groups(e.body, p_groups);
+  GET DIAGNOSTICS events = ROW_COUNT;
+  -- Their bytes hold the whole report, whichever group it is about.
+  UPDATE intake.report r SET bytes = '', erased_at = clock_timestamp()
+   WHERE r.event_id = ANY (v_ids) AND r.erased_at IS NULL;
+  GET DIAGNOSTICS reports = ROW_COUNT;
+  UPDATE intake.report r SET external_id = '' WHERE r.event_id = ANY (v_ids) AND p_groups & 2048 <> 0;
+  UPDATE intake.dedup d SET warnings = NULL WHERE d.event_id = ANY (v_ids) AND d.warnings IS NOT NULL;
+  UPDATE intake.protected p SET
+      reporter = CASE WHEN p_groups & 512 = 0 THEN p.reporter END,
+      reporter_salt = CASE WHEN p_groups & 512 = 0 THEN p.reporter_salt END,
+      persons = CASE WHEN p_groups & 1024 = 0 THEN p.persons END,
+      persons_salt = CASE WHEN p_groups & 1024 = 0 THEN p.persons_salt END
+   WHERE p.event_id = ANY (v_ids) AND ((p_groups & 512 <> 0 AND p.reporter IS NOT NULL)
+                                    OR (p_groups & 1024 <> 0 AND p.persons IS NOT NULL));
+  GET DIAGNOSTICS protected = ROW_COUNT;
+  DELETE FROM intake.protected p WHERE p.event_id = ANY (v_ids) AND p.reporter IS NULL AND p.persons IS NULL;
+END $$;
+
+-- Whoever appends what was done copies a body that it has read before. What was erased in between must not come back: no erasure
+-- begins until the caller's transaction ends, and one that was since (p_after: the number that dispatch.erased_since told) fails it.
+CREATE FUNCTION dispatch.expect_unerased(p_incident uuid[], p_after bigint) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  LOCK TABLE intake.erasure IN ROW SHARE MODE;
+  IF EXISTS (SELECT FROM intake.erasure e WHERE e.erasure_id > p_after AND e.incident_id = ANY (p_incident)) THEN
+    RAISE EXCEPTION 'content of the incident was erased in between' USING ERRCODE = 'serialization_failure';
+  END IF;
+END $$;
+
+REVOKE ALL ON FUNCTION dispatch.expect_unerased FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dispatch.expect_unerased TO jukwaa_dispatch;
 GRANT SELECT, INSERT, UPDATE ON dispatch.unit, dispatch.assignment, dispatch.aid TO jukwaa_dispatch;
 GRANT SELECT, INSERT, DELETE ON dispatch.unit_command TO jukwaa_dispatch;
 GRANT SELECT ON dispatch.unit, dispatch.assignment, dispatch.aid, dispatch.unit_command TO jukwaa_admin;

@@ -90,17 +90,9 @@ CREATE TABLE cases.target (
   CHECK (triage_s IS NOT NULL OR resolve_s IS NOT NULL)
 );
 
-CREATE FUNCTION cases.target_of(p_category smallint, p_severity smallint) RETURNS cases.target LANGUAGE sql STABLE
-SET search_path = pg_catalog AS $$
-  SELECT t FROM cases.target t WHERE t.category IN (0, p_category) AND t.severity IN (0, p_severity)
-   ORDER BY t.category DESC, t.severity DESC LIMIT 1
-$$;
-
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA cases FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE ON cases.task, cases.number TO jukwaa_cases;
 GRANT SELECT, INSERT ON cases.link TO jukwaa_cases;
 GRANT SELECT ON cases.target TO jukwaa_cases;
-GRANT EXECUTE ON FUNCTION cases.target_of TO jukwaa_cases;
 GRANT SELECT ON cases.task, cases.number, cases.link TO jukwaa_admin;
 GRANT SELECT, INSERT, DELETE ON cases.target TO jukwaa_admin;
 GRANT UPDATE (triage_s, resolve_s) ON cases.target TO jukwaa_admin;

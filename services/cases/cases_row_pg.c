@@ -25,6 +25,7 @@ void cases_row_read_life(const PGresult *result, int row, struct cases_life *ret
 	ret->merged_into = jk_db_get_id(result, row, FIRST + 7);
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
 		*times[i] = jk_db_get_time_us(result, row, FIRST + 8 + (int)i);
+	ret->since_version = (int32_t)jk_db_get_int(result, row, FIRST + 14);
 }
 
 void cases_row_read_task(const PGresult *result, int row, struct cases_task *ret)

@@ -15,8 +15,9 @@ enum { CASES_OID_FLOAT8 = 701, CASES_OID_TIMESTAMPTZ = 1184 };
 	" c.accepted_at, c.dispatched_at, c.on_scene_at, c.resolved_at, " CASES_LIFE_COLUMNS
 #define CASES_LIFE_COLUMNS                                                                                                       \
 	"c.assigned_agency, c.assigned_desk, c.referred_agency, c.referred_service, c.disposition, c.blocking, c.took_in,"       \
-	" c.merged_into, c.triaged_at, c.assigned_at, c.started_at, c.closed_at, c.target_triage_at, c.target_resolve_at"
-enum { CASES_ROW_COLUMN_COUNT = 40 };
+	" c.merged_into, c.triaged_at, c.assigned_at, c.started_at, c.closed_at, c.target_triage_at, c.target_resolve_at, "      \
+	"c.since_version"
+enum { CASES_ROW_COLUMN_COUNT = 41 };
 
 /* Where the columns of cases_place, cases_steps and cases_life begin, counted from 0. */
 enum { CASES_ROW_PLACE = 18, CASES_ROW_STEPS = 22, CASES_ROW_LIFE = 26 };

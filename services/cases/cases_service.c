@@ -15,6 +15,7 @@ enum {
 	SCRATCH_ARENA_BYTES = 4 * 1024 * 1024,
 	WINDOW_DEFAULT = 16,
 	WINDOW_MAX = 64,
+	LATE_EVERY_TICKS = 20,
 };
 
 struct cases_sight cases_service_decide(const struct jk_request *request, const struct cases_case *row)
@@ -159,6 +160,10 @@ enum jk_status cases_service_open(struct jk_loop *loop, struct jk_router *router
 	service->exports = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"export\"", "Questions taken.");
 	service->similars = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"similar\"", "Questions taken.");
 	service->figure_questions = jk_metric_counter("jukwaa_cases_queries_total", "kind=\"figures\"", "Questions taken.");
+	service->late_triage =
+		jk_metric_gauge("jukwaa_cases_late", "target=\"triage\"", "Cases past a time target that they have not reached.");
+	service->late_resolve = jk_metric_gauge(
+		"jukwaa_cases_late", "target=\"resolve\"", "Cases past a time target that they have not reached.");
 	service->denied = jk_metric_counter("jukwaa_cases_denied_total", "", "Cases kept back: the decision function said no.");
 	const struct jk_service description = {
 		.name = "cases",
@@ -207,10 +212,22 @@ void cases_service_run(struct cases_service *service)
 	cases_commands_run(service->commands);
 }
 
+static void count_late(struct cases_service *service)
+{
+	struct cases_late late;
+
+	if (cases_store_late(service->db, &late) != JK_OK)
+		return;
+	jk_metric_set(service->late_triage, late.to_triage);
+	jk_metric_set(service->late_resolve, late.to_resolve);
+}
+
 void cases_service_on_timer(struct cases_service *service)
 {
 	cases_record_on_timer(service->record);
 	cases_figures_on_timer(service->figures);
+	if (service->ticks++ % LATE_EVERY_TICKS == 0)
+		count_late(service);
 	cases_commands_on_timer(service->commands);
 }
 

@@ -23,7 +23,8 @@ struct cases_service {
 	struct jk_handler handlers[CASES_HANDLERS];
 	struct cases_case scan[CASES_SCAN_MAX];
 	struct cases_figures_room *figures;
-	struct jk_metric *lists, *shows, *exports, *figure_questions, *similars, *denied;
+	struct jk_metric *lists, *shows, *exports, *figure_questions, *similars, *denied, *late_triage, *late_resolve;
+	unsigned ticks; /* of 250 ms */
 };
 
 /* Each county stream that has the incident is a way to it. The way that withholds least is taken, whole: what is shown is what

@@ -81,6 +81,11 @@ size_t cases_store_changed(struct cases_changed *changed, struct jk_db_step *ste
 typedef bool cases_store_on_changed(void *arg, const struct cases_case *row);
 bool cases_store_take_changed(
 	struct cases_changed *changed, const struct jk_db_outcome *outcome, cases_store_on_changed *on_case, void *arg);
+/* Cases that are past a time target and have not reached it; 100,000 stands for more. Blocks at most a second. */
+struct cases_late {
+	int64_t to_triage, to_resolve;
+};
+enum jk_status cases_store_late(struct jk_db *db, struct cases_late *ret) JK_MUST_CHECK;
 
 /* Parameters of the step that records; as cases_store_rows. */
 enum { CASES_ACCESS_COLUMNS = 13 };

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jk_time.h"
+#include "registry/registry.h"
 #include "json/json_map.h"
 
 /* One county, read. */
@@ -11,6 +13,7 @@ struct showing {
 	const struct cli *cli;
 	const char *county;
 	struct admin_rows *name, *rules, *desks, *escalations;
+	const struct jk_registry *registry; /* NULL: could not be read */
 };
 
 static bool is_revoked(const struct admin_rows *rows, int row)
@@ -64,24 +67,63 @@ static bool is_here(const struct showing *showing, int row)
 	return strcmp(admin_rows_text_at(showing->desks, row, "county"), showing->county) == 0;
 }
 
-/* Returns how many can be asked. answer_s NULL: no rule asks them, and those around are left out. */
-static int print_desks(const struct showing *showing, const char *discipline, const char *answer_s)
+/* Is there an agreement (or a row of the operator) that lets the desk act on incidents of others, of the rule's categories, here?
+ * True also when nobody can say. */
+static bool acts_for_others(const struct showing *showing, int desk_row, int64_t categories)
+{
+	const char *code = admin_rows_text_at(showing->desks, desk_row, "desk");
+	const struct jk_registry *registry = showing->registry;
+	int64_t county, now_us = jk_time_now_us();
+
+	if (!registry || !jk_text_to_int64(showing->county, 1, JK_COUNTY_MAX, &county))
+		return true;
+	for (size_t i = 0; i < registry->desk_count; i++) {
+		const struct jk_desk *desk = &registry->desks[i];
+
+		for (size_t k = 0; strcmp(desk->code, code) == 0 && k < desk->term_count; k++) {
+			const struct jk_term *term = &desk->terms[k];
+
+			if (term->uses >> JK_USE_RESPOND & 1 && term->counties >> county & 1 && term->categories & categories &&
+				(term->until_us == 0 || term->until_us > now_us) && term->from_us <= now_us)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* One that can be asked. rule -1: none asks. */
+static void print_desk(const struct showing *showing, int rule, int row, int place)
+{
+	const struct admin_rows *desks = showing->desks;
+	int64_t categories = 0;
+
+	printf("  %d. %s of %s", place, admin_rows_text_at(desks, row, "desk"), admin_rows_text_at(desks, row, "agency"));
+	if (!is_here(showing, row))
+		printf(", for %s", admin_rows_text_at(desks, row, "county"));
+	if (rule >= 0)
+		printf(", has %s s to answer", admin_rows_text_at(showing->rules, rule, "answer_s"));
+	if (rule >= 0 && jk_text_to_int64(admin_rows_text_at(showing->rules, rule, "categories"), 1, UINT16_MAX, &categories) &&
+		!acts_for_others(showing, row, categories))
+		printf("%s; only what %s reports%s", cli_tone(showing->cli, CLI_WARN), admin_rows_text_at(desks, row, "agency"),
+			cli_tone(showing->cli, CLI_PLAIN));
+	printf("\n");
+}
+
+/* The desks of a rule (-1: of none, and those around are left out). Returns how many can be asked. */
+static int print_desks(const struct showing *showing, int rule, const char *discipline)
 {
 	const struct admin_rows *desks = showing->desks;
 	int place = 0;
 
 	for (int row = 0; row < admin_rows_count(desks); row++) {
-		const char *desk = admin_rows_text_at(desks, row, "desk"), *agency = admin_rows_text_at(desks, row, "agency");
-
-		if (!is_of(desks, row, discipline) || (!answer_s && !is_here(showing, row)))
+		if (!is_of(desks, row, discipline) || (rule < 0 && !is_here(showing, row)))
 			continue;
-		if (is_revoked(desks, row))
-			printf("  %s-  %s of %s is revoked, and passed over%s\n", cli_tone(showing->cli, CLI_WARN), desk, agency,
-				cli_tone(showing->cli, CLI_PLAIN));
+		if (!is_revoked(desks, row))
+			print_desk(showing, rule, row, ++place);
 		else
-			printf("  %d. %s of %s%s%s%s%s%s\n", ++place, desk, agency, is_here(showing, row) ? "" : ", for ",
-				is_here(showing, row) ? "" : admin_rows_text_at(desks, row, "county"), answer_s ? ", has " : "",
-				answer_s ? answer_s : "", answer_s ? " s to answer" : "");
+			printf("  %s-  %s of %s is revoked, and passed over%s\n", cli_tone(showing->cli, CLI_WARN),
+				admin_rows_text_at(desks, row, "desk"), admin_rows_text_at(desks, row, "agency"),
+				cli_tone(showing->cli, CLI_PLAIN));
 	}
 	return place;
 }
@@ -106,7 +148,7 @@ static void print_idle(const struct showing *showing)
 			continue;
 		if (strcmp(discipline, before) != 0 && !is_asked_for(showing, discipline)) {
 			printf("%s: desks are named, but no rule asks for them here:\n", discipline);
-			(void)print_desks(showing, discipline, NULL);
+			(void)print_desks(showing, -1, discipline);
 		}
 		before = discipline;
 	}
@@ -136,8 +178,7 @@ static void print_sentences(const struct showing *showing)
 		const char *again_s = admin_rows_text_at(showing->rules, row, "again_s");
 
 		print_rule(showing, row);
-		if (print_desks(showing, admin_rows_text_at(showing->rules, row, "discipline"),
-			    admin_rows_text_at(showing->rules, row, "answer_s")))
+		if (print_desks(showing, row, admin_rows_text_at(showing->rules, row, "discipline")))
 			printf("  then the publisher is told that nobody has it, and again every %s s\n", again_s);
 		else
 			printf("  %snobody can be asked: the publisher is told at once, and every %s s%s\n",
@@ -146,7 +187,8 @@ static void print_sentences(const struct showing *showing)
 	print_idle(showing);
 	if (admin_rows_count(showing->rules)) {
 		print_escalations(showing);
-		printf("A desk is passed over where no agreement lets it act on the incident.\n");
+		printf(showing->registry ? "A desk is passed over where no agreement lets it act on the incident.\n"
+					 : "What agreements let these desks act on could not be read.\n");
 	}
 }
 
@@ -161,7 +203,7 @@ static void add_text(struct jk_buffer *line, const char *name, const char *text)
 		jk_buffer_printf(line, "null");
 }
 
-static void add_desks(struct jk_buffer *line, const struct showing *showing, const char *discipline)
+static void add_desks(struct jk_buffer *line, const struct showing *showing, const char *discipline, int64_t categories)
 {
 	const struct admin_rows *desks = showing->desks;
 	const char *between = "";
@@ -174,7 +216,8 @@ static void add_desks(struct jk_buffer *line, const struct showing *showing, con
 		add_text(line, "desk", admin_rows_text_at(desks, row, "desk"));
 		add_text(line, "agency", admin_rows_text_at(desks, row, "agency"));
 		add_text(line, "county", admin_rows_text_at(desks, row, "county"));
-		jk_buffer_printf(line, ",\"revoked\":%s}", is_revoked(desks, row) ? "true" : "false");
+		jk_buffer_printf(line, ",\"revoked\":%s,\"acts_for_others\":%s}", is_revoked(desks, row) ? "true" : "false",
+			acts_for_others(showing, row, categories) ? "true" : "false");
 		between = ",";
 	}
 	jk_buffer_printf(line, "]");
@@ -194,7 +237,9 @@ static void print_json(const struct showing *showing)
 		const char *discipline = admin_rows_text_at(rules, row, "discipline");
 		struct jk_buffer line = {0};
 		char categories[128];
+		int64_t bits = 0;
 
+		(void)jk_text_to_int64(admin_rows_text_at(rules, row, "categories"), 1, UINT16_MAX, &bits);
 		admin_format_categories(categories, sizeof categories, admin_rows_text_at(rules, row, "categories"), ",");
 		jk_buffer_printf(&line, "{");
 		add_text(&line, "discipline", discipline);
@@ -204,7 +249,7 @@ static void print_json(const struct showing *showing)
 		jk_buffer_printf(&line, ",\"rule_id\":%s,\"answer_s\":%s,\"again_s\":%s",
 			admin_rows_text_at(rules, row, "rule_id"), admin_rows_text_at(rules, row, "answer_s"),
 			admin_rows_text_at(rules, row, "again_s"));
-		add_desks(&line, showing, discipline);
+		add_desks(&line, showing, discipline, bits);
 		print_line(&line);
 	}
 	for (int row = 0; row < admin_rows_count(showing->escalations); row++) {
@@ -221,6 +266,32 @@ static void print_json(const struct showing *showing)
 	}
 }
 
+/* NULL where it cannot be read: the sentences are then without what agreements say. */
+static struct jk_registry_watch *open_registry(struct showing *showing)
+{
+	enum jk_realm realm = (enum jk_realm)jk_words_number(&jk_realms, admin_rows_text(showing->name, "realm"));
+	struct jk_registry_watch *watch = NULL;
+
+	if (jk_registry_watch_open(showing->cli->database, "jukwaa admin", realm, &watch) != JK_OK)
+		return NULL;
+	showing->registry = jk_registry_acquire(watch);
+	return watch;
+}
+
+static void show(struct showing *showing)
+{
+	struct jk_registry_watch *watch = open_registry(showing);
+
+	if (showing->cli->json)
+		print_json(showing);
+	else
+		print_sentences(showing);
+	if (watch)
+		jk_registry_release(watch, &showing->registry);
+	if (watch)
+		jk_registry_watch_close(&watch);
+}
+
 int admin_duty_show(const struct cli *cli, struct admin_store *store, const char *county)
 {
 	struct showing showing = {.cli = cli, .county = county};
@@ -235,10 +306,8 @@ int admin_duty_show(const struct cli *cli, struct admin_store *store, const char
 		*parts[i].rows = duty_store_run(store, parts[i].statement, &county, 1, &status);
 	if (status == CLI_OK && !admin_rows_count(showing.name))
 		status = cli_fail(CLI_REFUSED, NULL, "there is no such county; counties are 001 to 047");
-	else if (status == CLI_OK && cli->json)
-		print_json(&showing);
 	else if (status == CLI_OK)
-		print_sentences(&showing);
+		show(&showing);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		admin_rows_free(parts[i].rows);
 	return status;

@@ -131,6 +131,16 @@ static const char *const statements[ADMIN_STATEMENTS] = {
 		"w.tlp_ceiling, w.valid_until FROM registry.allow w JOIN registry.desk d USING (desk_id) "
 		"LEFT JOIN registry.agency a ON a.agency_id = w.agency_id WHERE w.revoked_at IS NULL ORDER BY w.allow_id",
 	[ADMIN_ALLOW_REVOKE] = REVOKE("registry.allow", "allow_id = $1::integer"),
+	[ADMIN_TARGET_ADD] =
+		"INSERT INTO cases.target AS r (category, severity, triage_s, resolve_s) SELECT coalesce($1::smallint, 0), "
+		"coalesce($2::smallint, 0), extract(epoch FROM $3::interval)::integer, "
+		"extract(epoch FROM $4::interval)::integer ON CONFLICT (category, severity) DO UPDATE SET "
+		"triage_s = excluded.triage_s, resolve_s = excluded.resolve_s WHERE (r.triage_s, r.resolve_s) "
+		"IS DISTINCT FROM (excluded.triage_s, excluded.resolve_s) RETURNING " DONE ", target_id",
+	[ADMIN_TARGET_LIST] = "SELECT target_id, nullif(category, 0) AS category, nullif(severity, 0) AS severity, "
+			      "triage_s * interval '1 second' AS triage, resolve_s * interval '1 second' AS resolve "
+			      "FROM cases.target ORDER BY category, severity",
+	[ADMIN_TARGET_REMOVE] = "DELETE FROM cases.target WHERE target_id = $1::integer RETURNING 'removed' AS done",
 	[ADMIN_RULE_ADD] =
 		ADD("INSERT INTO notify.rule AS r "
 		    "(name, desk_id, county, category, minimum_severity, include_test, url, secret_file) "

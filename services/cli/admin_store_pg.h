@@ -30,7 +30,10 @@ enum admin_statement {
 	ADMIN_ALLOW_LIST,        /* desk or NULL */
 	ADMIN_ALLOW_LIST_GRANTS, /* those in force, as a list of agreements shows them */
 	ADMIN_ALLOW_REVOKE,      /* allow_id -> done */
-	ADMIN_RULE_ADD,          /* name, desk, county, category, severity, include_test, url, secret_file -> done */
+	ADMIN_TARGET_ADD, /* category, severity (NULL: any), seconds to triage, to resolve (NULL: none) -> done, target_id */
+	ADMIN_TARGET_LIST,
+	ADMIN_TARGET_REMOVE, /* target_id -> done */
+	ADMIN_RULE_ADD,      /* name, desk, county, category, severity, include_test, url, secret_file -> done */
 	ADMIN_RULE_LIST,
 	ADMIN_RULE_REVOKE,    /* name -> done */
 	ADMIN_RULE_REINSTATE, /* name -> done */

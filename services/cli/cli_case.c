@@ -9,6 +9,7 @@
 #include "base/jk_time.h"
 #include "jukwaa/v1/cases.pb-c.h"
 #include "services/cli/cli_case.h"
+#include "services/cli/cli_case_act.h"
 #include "services/cli/cli_commands.h"
 #include "services/cli/cli_link.h"
 #include "services/cli/json_slice.h"
@@ -167,28 +168,6 @@ static void print_tree(struct json_slice value, int depth)
 	}
 }
 
-static const char *entry_words(Jukwaa__V1__CaseEntryKind kind)
-{
-	static const char *const words[] = {
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_UNSPECIFIED] = "?",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_OPENED] = "opened",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_REVISED] = "revised",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_CANCELLED_BY_PUBLISHER] = "cancelled by its publisher",
-		[JUKWAA__V1__CASE_ENTRY_KIND__CASE_ENTRY_KIND_LATE_REPORT] = "an older report came late",
-	};
-
-	return (size_t)kind < sizeof words / sizeof words[0] ? words[kind] : "?";
-}
-
-static void print_entry(const Jukwaa__V1__CaseEntry *entry)
-{
-	char at[JK_TIME_BYTES];
-
-	jk_time_format(at, entry->at_us);
-	printf("  %3" PRIu32 "  %-27s  %s by %s, revision %" PRId64 "\n", entry->entry_no, at, entry_words(entry->kind),
-		entry->agency, entry->revision);
-}
-
 /* ---- list ------------------------------------------------------------------------------------------------------- */
 
 /* Prints up to *left cases of one page; gives back the next page's name, "" at the end. */
@@ -278,21 +257,15 @@ static int run_list(const struct cli *cli, struct cli_args *args)
 static void print_case(const struct cli *cli, const char *json)
 {
 	struct jk_arena *arena = jk_arena_new(ARENA_BYTES);
-	struct json_slice text = {json, json + strlen(json)}, part, one;
+	struct json_slice text = {json, json + strlen(json)}, part;
 	struct jk_refusal refusal;
 	const Jukwaa__V1__CaseSummary *summary;
-	const Jukwaa__V1__CaseEntry *entry;
 
 	if (arena && json_slice_find(text, "case", &part) &&
 		(summary = (const void *)jk_json_read(
 			 &jukwaa__v1__case_summary__descriptor, part.at, (size_t)(part.end - part.at), arena, &refusal)))
 		cli_case_print_summary(cli, summary);
-	printf("%stimeline%s\n", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
-	if (arena && json_slice_find(text, "timeline", &part) && json_slice_enter(&part, '['))
-		while (json_slice_element(&part, &one))
-			if ((entry = (const void *)jk_json_read(
-				     &jukwaa__v1__case_entry__descriptor, one.at, (size_t)(one.end - one.at), arena, &refusal)))
-				print_entry(entry);
+	cli_case_print_story(cli, json);
 	printf("%sincident%s", cli_tone(cli, CLI_BOLD), cli_tone(cli, CLI_PLAIN));
 	if (json_slice_find(text, "incident", &part))
 		print_tree(part, 1);
@@ -342,6 +315,7 @@ static int run_show(const struct cli *cli, struct cli_args *args)
 
 int cli_case(const struct cli *cli, int argc, char **argv)
 {
+	int status;
 	struct cli_args args = {.argc = argc, .argv = argv, .at = 1};
 	const char *what = cli_args_word(&args);
 
@@ -355,5 +329,7 @@ int cli_case(const struct cli *cli, int argc, char **argv)
 		return cli_case_figures(cli, &args);
 	if (what && strcmp(what, "similar") == 0)
 		return cli_case_similar(cli, &args);
-	return cli_usage("case", "say what: case list, show ID, similar ID, export, or figures");
+	if (what && cli_case_act(cli, what, &args, &status))
+		return status;
+	return cli_usage("case", "say what: case list, case show ID, case triage ID, … (jukwaa help case)");
 }

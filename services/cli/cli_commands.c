@@ -60,14 +60,14 @@ static const struct cli_option case_options[] = {
 	{"--constituency", "CODE", "list, export: of this constituency", NULL},
 	{"--category", "WORD", "list, export: of this category", CATEGORY_WORDS},
 	{"--min-severity", "WORD", "list, export: this or worse", SEVERITY_WORDS},
-	{"--agency", "CODE", "list, export, figures: reported by this agency", NULL},
+	{"--agency", "CODE", "list, export, figures: reported by this agency; assign, refer, task add: to which", NULL},
 	{"--state", "STATE", "list, export: in this state; may be given again",
 		"NEW TRIAGED ASSIGNED IN_PROGRESS ON_HOLD REFERRED RESOLVED CLOSED REOPENED MERGED"},
 	{"--open", NULL, "list, export: neither resolved nor closed nor merged", NULL},
 	{"--breached", NULL, "list, export: triaged or resolved too late, or late already", NULL},
-	{"--number", "NUMBER", "list, export: a number or OB number that an agency gave it", NULL},
+	{"--number", "TEXT", "list, export: a number or OB number that an agency gave it; number: the agency's own", NULL},
 	{"--from", "TIME", "list, export, figures: opened from then on (2026-11-27, or with time)", NULL},
-	{"--to", "TIME", "list, export, figures: opened before then", NULL},
+	{"--to", "TIME|ID", "list, export, figures: opened before then; link: the other case", NULL},
 	{"--include-test", NULL, "list, export: also those of status TEST and SYSTEM", NULL},
 	{"--limit", "N", "list: at most so many, newest first (50); similar: at most so many (10)", NULL},
 	{"--format", "FORMAT", "export: csv (default), geojson or json", "csv geojson json"},
@@ -75,6 +75,25 @@ static const struct cli_option case_options[] = {
 	{"--purpose", "WORD", "what it is read for, which is recorded (JUKWAA_PURPOSE)",
 		"RESPONSE INVESTIGATION COORDINATION STATISTICS AUDIT SUBJECT_REQUEST FOLLOW_UP"},
 	{"--note", "TEXT", "recorded with the purpose; at most 200 bytes", NULL},
+	{"--version", "N", "the version it was decided on; what moves the case wants it", NULL},
+	{"--reason", "TEXT", "at most 200 bytes", NULL},
+	{"--desk", "CODE", "assign, task add: to which desk; otherwise the own one", NULL},
+	{"--service", "CODE", "refer: a social service",
+		"GBV_RECOVERY_CENTRE CHILD_PROTECTION COUNSELLING LEGAL_AID REHABILITATION"},
+	{"--disposition", "WORD", "resolve: how it ended",
+		"RESOLVED UNFOUNDED DUPLICATE REFERRED PROSECUTION CANCELLED NO_RESOURCES"},
+	{"--into", "ID", "merge: the case that goes on", NULL},
+	{"--into-version", "N", "merge: its version", NULL},
+	{"--relation", "WORD", "link: how they belong together", "RELATED SAME_PLACE CAUSED_BY CAUSES FOLLOWS PRECEDES"},
+	{"--ob", "TEXT", "number: its occurrence book number", NULL},
+	{"--language", "TAG", "note: of the text, such as sw", NULL},
+	{"--due", "TIME", "task add: RFC 3339", NULL},
+	{"--blocking", NULL, "task add: the case cannot be resolved before", NULL},
+	{"--digest", "HEX", "evidence: SHA-256 of what lies there", NULL},
+	{"--location", "URI", "evidence: where it lies", NULL},
+	{"--media-type", "TYPE", "evidence: such as image/jpeg", NULL},
+	{"--command-id", "UUID", "to send a command again that may have been done", NULL},
+	{"--dot", NULL, "states: as a graph for dot(1)", NULL},
 	{"--timeout", "S", "give up after so long (10)", NULL},
 	{0},
 };
@@ -212,15 +231,25 @@ const struct cli_command cli_commands[] = {
 		"the copy was delivered, and less than that somebody acts: jukwaa offer accept says that.\n\n"
 		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
 		false},
-	{"case", "list|show ID|similar ID|export|figures --purpose WORD [OPTIONS]", "the cases opened for incidents", cli_case,
-		case_options, "list show similar export figures",
+	{"case", "VERB [ID] [OPTIONS]", "the cases opened for incidents, and what is done with them", cli_case, case_options,
+		"list show similar export figures triage assign start hold resume refer accept-referral decline-referral resolve close"
+		" reopen merge link number note task evidence states",
+		"  list | show ID | similar ID | export | figures | states [--dot]\n"
+		"  triage|start|resume|accept-referral|close ID --version N [--reason TEXT]\n"
+		"  hold|decline-referral|reopen ID --version N --reason TEXT\n"
+		"  assign ID --version N [--agency CODE] [--desk CODE]\n"
+		"  refer ID --version N --agency CODE | --service CODE\n"
+		"  resolve ID --version N --disposition WORD | merge ID --version N --into ID\n"
+		"  link ID --to ID --relation WORD | number ID [--number TEXT] [--ob TEXT]\n"
+		"  note ID TEXT [--language TAG] | task add ID TITLE [--due TIME] [--blocking]\n"
+		"  task done|cancel ID TASK | evidence ID --digest HEX --location URI --media-type TYPE\n\n"
 		"Who read which case, when, what for and under which agreement is recorded before the answer\n"
-		"comes; jukwaa admin access list shows it to auditors.\n\n"
+		"comes; jukwaa admin access list shows it to auditors. What is done is an event of the incident.\n\n"
 		"  jukwaa case list --purpose response --county 047 --open\n"
 		"  jukwaa case similar 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose response\n"
 		"  jukwaa case export --purpose statistics --format geojson --from 2026-11-01 > cases.geojson\n"
 		"  jukwaa case figures --purpose statistics --county 047\n"
-		"  jukwaa case show 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --purpose investigation",
+		"  jukwaa case triage 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a --version 2",
 		false},
 	{"unit", "VERB [CODE] [OPTIONS]", "the agency's units: where they are, what they do, which is nearest", cli_unit,
 		unit_options, "add change list show position assign advance out-of-service in-service remove recommend states",
@@ -285,7 +314,7 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow duty rule dead epoch retention access hold erase erasure "
+		"migrate agency desk key agreement taskforce allow duty target rule dead epoch retention access hold erase erasure "
 		"notify",
 		NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},

@@ -8,7 +8,8 @@
 #include "services/cli/json_slice.h"
 #include "json/json_map.h"
 
-enum { PAGE_MAX = 500 };
+/* What any of the lists gives at once. */
+enum { PAGE_MAX = 200 };
 
 /* ---- the message ------------------------------------------------------------------------------------------------ */
 
@@ -70,9 +71,17 @@ static bool take_one(struct cli_args *args, const struct cli_work_verb *verb, st
 	} options[] = {{"--at", &work->at}, {"--reason", &work->reason}, {"--state", &work->state},
 		{"--discipline", &work->discipline}, {"--county", &work->county}, {"--desk", &work->desk},
 		{"--count", &work->count}, {"--by", &work->by}, {"--to", &work->to}, {"--incident", &work->incident},
-		{"--version", &work->version}, {"--command-id", &work->command_id}, {"--limit", limit}};
+		{"--disposition", &work->disposition}, {"--version", &work->version}, {"--command-id", &work->command_id},
+		{"--limit", limit}};
+	const struct {
+		const char *name;
+		bool *value;
+	} switches[] = {{"--held", &work->held}, {"--all", &work->all}};
 	const char *capability = NULL;
 
+	for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+		if (take_option(args, verb, switches[i].name, NULL))
+			return *switches[i].value = true;
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
 		if (take_option(args, verb, options[i].name, options[i].value))
 			return true;
@@ -261,7 +270,9 @@ int cli_work_run(const struct cli *cli, const char *command, const struct cli_wo
 	const char *name = cli_args_word(&args);
 
 	for (const struct cli_work_verb *verb = verbs; name && verb->name; verb++)
-		if (strcmp(verb->name, name) == 0)
+		if (strcmp(verb->name, name) == 0) {
+			work.verb = verb;
 			return read_arguments(command, verb, &args, &work) ? run(&work, verb) : CLI_USAGE;
+		}
 	return name ? cli_usage(command, "'%s' is not one of its commands", name) : cli_usage(command, "say what to do");
 }

@@ -1,5 +1,6 @@
-/* cli_work.h: commands and questions of desks that are all alike (jukwaa unit …, jukwaa resource …): a table of verbs, their
- * arguments made into a message's fields as JSON, one jukwaa_call, its answer printed. Not here: what a verb means. */
+/* cli_work.h: commands and questions of desks that are all alike (jukwaa offer …, jukwaa unit …, jukwaa resource …): a table of
+ * verbs, their arguments made into a message's fields as JSON, one jukwaa_call, its answer printed. Not here: what a verb means.
+ */
 #pragma once
 
 #include "jukwaa/client.h"
@@ -10,8 +11,10 @@ enum { CLI_WORK_WORDS_MAX = 2, CLI_WORK_REPEATS_MAX = 17 };
 /* What was given on the command line; NULL: not given. */
 struct cli_work {
 	const struct cli *cli;
+	const struct cli_work_verb *verb;
 	const char *words[CLI_WORK_WORDS_MAX];
-	const char *at, *reason, *state, *discipline, *county, *desk, *count, *by, *to, *incident;
+	const char *at, *reason, *state, *discipline, *county, *desk, *count, *by, *to, *incident, *disposition;
+	bool held, all;
 	const char *capabilities[CLI_WORK_REPEATS_MAX];
 	size_t capability_count;
 	int64_t limit, timeout_s;

@@ -92,6 +92,15 @@ size_t dispatch_duty_batch_asked(
 	return count;
 }
 
+uint32_t dispatch_duty_batch_count_asked(const struct dispatch_duty_batch *batch, const struct jk_id *duty_id)
+{
+	uint32_t count = 0;
+
+	EACH(struct dispatch_duty_desk, desk, &batch->desks)
+	count += desk->was_asked && jk_id_equal(&desk->duty_id, duty_id);
+	return count;
+}
+
 /* ---- what a step has changed ---- */
 
 static void *add(struct dispatch_duty_batch *batch, struct dispatch_list *list, size_t size)
@@ -127,13 +136,24 @@ static void end_offer(struct dispatch_duty_batch *batch, const struct dispatch_d
 		(void)jk_text_copy(offer->reason, sizeof offer->reason, reason);
 }
 
-static void add_desk(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty, int32_t desk_id, bool was_asked)
+static struct dispatch_duty_desk *find_desk(struct dispatch_duty_batch *batch, const struct jk_id *duty_id, int32_t desk_id)
 {
-	struct dispatch_duty_desk *desk = add(batch, &batch->desks, sizeof *desk);
+	EACH(struct dispatch_duty_desk, desk, &batch->desks)
+	if (desk->desk_id == desk_id && jk_id_equal(&desk->duty_id, duty_id))
+		return desk;
+	return add(batch, &batch->desks, sizeof(struct dispatch_duty_desk));
+}
 
-	if (desk != NULL)
-		*desk = (struct dispatch_duty_desk){
-			.duty_id = duty->duty_id, .desk_id = desk_id, .round = duty->round, .was_asked = was_asked};
+static void note_desk(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty, int32_t desk_id, bool was_asked)
+{
+	struct dispatch_duty_desk *desk = find_desk(batch, &duty->duty_id, desk_id);
+
+	if (desk == NULL)
+		return;
+	desk->duty_id = duty->duty_id;
+	desk->desk_id = desk_id;
+	desk->round = duty->round;
+	desk->was_asked = desk->was_asked || was_asked;
 }
 
 static void make_offer(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty,
@@ -154,7 +174,7 @@ static void make_offer(struct dispatch_duty_batch *batch, const struct dispatch_
 	offer->ended_us = skipped ? duty->updated_us : 0;
 	offer->ending = skipped ? change->ending : DISPATCH_ENDING_NONE;
 	(void)jk_text_copy(offer->reason, sizeof offer->reason, saying->reason);
-	add_desk(batch, duty, saying->desk_id, !skipped);
+	note_desk(batch, duty, saying->desk_id, !skipped);
 }
 
 static void end_holding(struct dispatch_duty_batch *batch, const struct dispatch_duty *duty)

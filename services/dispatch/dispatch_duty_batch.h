@@ -115,6 +115,9 @@ struct dispatch_duty_desk_facts dispatch_duty_batch_facts(
 size_t dispatch_duty_batch_asked(
 	const struct dispatch_duty_batch *batch, const struct dispatch_duty *duty, int32_t *ret_desks, size_t max);
 
+/* How many desks were ever asked to take it. */
+uint32_t dispatch_duty_batch_count_asked(const struct dispatch_duty_batch *batch, const struct jk_id *duty_id);
+
 /* What a step was about, for the record. Texts are copied. */
 struct dispatch_duty_saying {
 	int32_t desk_id, by_desk; /* 0: none; the exchange */

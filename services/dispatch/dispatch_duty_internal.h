@@ -26,7 +26,8 @@ struct dispatch_tick { /* dispatch_duty_tick.c */
 	int64_t forget_at_ms, count_at_ms;
 	bool counts, forgets; /* in the job under way */
 	struct jk_db_int8 grace, forget_max;
-	size_t due; /* found by the last look */
+	size_t due, past; /* found by the last look; left out by it */
+	bool single;      /* one by one: the database refuses something */
 };
 
 struct dispatch_duty_metrics {

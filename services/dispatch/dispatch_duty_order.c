@@ -24,7 +24,8 @@ static bool fits(const struct jk_duty_rule *rule, const struct dispatch_open_lab
 const struct jk_duty_rule *dispatch_duty_need(const struct jk_duty_rule *rules, size_t count, const struct jk_duty_rule *after,
 	const struct dispatch_open_labels *labels, const char *county)
 {
-	for (const struct jk_duty_rule *rule = after == NULL ? rules : after + 1; rule < rules + count; rule++) {
+	for (size_t i = after == NULL ? 0 : (size_t)(after - rules) + 1; i < count; i++) {
+		const struct jk_duty_rule *rule = &rules[i];
 		bool counted = false;
 
 		if (!fits(rule, labels, county))
@@ -48,10 +49,13 @@ static bool was_asked(const struct dispatch_duty_order *order, int32_t desk_id)
 static const struct jk_duty_desk *next_in(
 	const struct dispatch_duty_order *order, const char *county, int32_t (*id_of)(const struct jk_desk *desk))
 {
-	for (const struct jk_duty_desk *desk = order->desks; desk < order->desks + order->desk_count; desk++)
+	for (size_t i = 0; i < order->desk_count; i++) {
+		const struct jk_duty_desk *desk = &order->desks[i];
+
 		if (strcmp(desk->county, county) == 0 && strcmp(desk->discipline, order->discipline) == 0 &&
 			!was_asked(order, id_of(desk->desk)))
 			return desk;
+	}
 	return NULL;
 }
 

@@ -8,8 +8,8 @@ enum { FORGET_MAX = 512 };
 static const struct jk_db_statement due_statement = {
 	.name = "dispatch_duty_due",
 	.sql = "SELECT duty_id FROM dispatch.duty WHERE next_at <= clock_timestamp()"
-	       " ORDER BY severity NOT IN (1, 2), next_at, duty_id LIMIT $1::int8",
-	.params = 1,
+	       " ORDER BY severity NOT IN (1, 2), next_at, duty_id LIMIT $1::int8 OFFSET $2::int8",
+	.params = 2,
 };
 
 /* One look into the index for each id, whatever the planner knows: as cases_load. */
@@ -18,7 +18,7 @@ static const struct jk_db_statement load_duties = {
 	.name = "dispatch_duty_load",
 	.sql = "SELECT d.duty_id, d.incident_id, d.county, d.discipline, d.version, d.state, d.answer_s, d.again_s, d.holder, "
 	       "d.asked,"
-	       " d.shift_to, d.offer_no, d.round, d.round_asked, d.times, d.entries, d.opened_at, d.updated_at, d.due_at, "
+	       " d.shift_to, d.offer_no, d.round, d.times, d.entries, d.opened_at, d.updated_at, d.due_at, "
 	       "d.say_at,"
 	       " d.escalate_at, d.shift_reason, o.closed_why, o.event_id, o.revision, o.body_at, o.agency, o.categories, "
 	       "o.category,"
@@ -81,10 +81,11 @@ static const struct jk_db_statement load_time = {
 	.params = 0,
 };
 
-void dispatch_duty_due_step(struct dispatch_duty_store *store, struct jk_db_step *ret_step)
+void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_t past, struct jk_db_step *ret_step)
 {
 	*ret_step = (struct jk_db_step){.statement = &due_statement};
-	jk_db_bind_int8(ret_step, 0, &store->due_max, DISPATCH_DUTY_DUE_MAX);
+	jk_db_bind_int8(ret_step, 0, &store->due_max, (int64_t)max);
+	jk_db_bind_int8(ret_step, 1, &store->due_past, (int64_t)past);
 }
 
 void dispatch_duty_count_step(struct jk_db_step *ret_step)
@@ -166,14 +167,13 @@ static void take_duty(const PGresult *result, int row, struct dispatch_duty *dut
 	duty->shift_to = take_int(result, row, 10);
 	duty->offer_no = take_int(result, row, 11);
 	duty->round = take_int(result, row, 12);
-	duty->round_asked = take_int(result, row, 13);
-	duty->times = take_int(result, row, 14);
-	duty->entries = take_int(result, row, 15);
-	duty->opened_us = jk_db_get_time_us(result, row, 16);
-	duty->updated_us = jk_db_get_time_us(result, row, 17);
-	duty->due_us = jk_db_get_time_us(result, row, 18);
-	duty->say_us = jk_db_get_time_us(result, row, 19);
-	duty->escalate_us = jk_db_get_time_us(result, row, 20);
+	duty->times = take_int(result, row, 13);
+	duty->entries = take_int(result, row, 14);
+	duty->opened_us = jk_db_get_time_us(result, row, 15);
+	duty->updated_us = jk_db_get_time_us(result, row, 16);
+	duty->due_us = jk_db_get_time_us(result, row, 17);
+	duty->say_us = jk_db_get_time_us(result, row, 18);
+	duty->escalate_us = jk_db_get_time_us(result, row, 19);
 }
 
 void dispatch_duty_take_incident(const PGresult *result, int row, int column, struct dispatch_duty_incident *ret)
@@ -205,8 +205,8 @@ static bool take_items(const PGresult *result, struct dispatch_duty_batch *batch
 			return false;
 		take_duty(result, row, &item->duty);
 		item->loaded = item->duty.version;
-		take_text(result, row, 21, item->shift_reason, sizeof item->shift_reason);
-		dispatch_duty_take_incident(result, row, 22, &item->incident);
+		take_text(result, row, 20, item->shift_reason, sizeof item->shift_reason);
+		dispatch_duty_take_incident(result, row, 21, &item->incident);
 	}
 	return true;
 }

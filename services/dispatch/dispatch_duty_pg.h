@@ -10,13 +10,14 @@ enum { DISPATCH_DUTY_LOAD_STEPS = 7, DISPATCH_DUTY_STORE_STEPS = 9, DISPATCH_DUT
 /* What a transaction on one connection needs. Zero-initialise. */
 struct dispatch_duty_store {
 	struct jk_db_array ids, command_ids, holders;
-	struct jk_db_array duties[18], ends[5], offers[10], freed[2], holdings[5], tellings[7], entries[12], done[7], shifts[3];
-	struct jk_db_int8 due_max, grace, forget_max, changed, ended, let_go;
+	struct jk_db_array duties[17], ends[5], offers[10], freed[2], holdings[5], tellings[7], entries[12], done[7], shifts[3];
+	struct jk_db_int8 due_max, due_past, grace, forget_max, changed, ended, let_go;
 };
 void dispatch_duty_store_done(struct dispatch_duty_store *store);
 
-/* The duties whose time has come, life in danger first: column 0 of the result is duty_id. */
-void dispatch_duty_due_step(struct dispatch_duty_store *store, struct jk_db_step *ret_step);
+/* The duties whose time has come, life in danger first, at most `max` after the first `past`: column 0 of the result is duty_id.
+ */
+void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_t past, struct jk_db_step *ret_step);
 
 /* How many there are in each state in which somebody has something to do: columns state, count. */
 void dispatch_duty_count_step(struct jk_db_step *ret_step);

@@ -111,8 +111,8 @@ static int64_t advance(struct dispatch_duty *duty, int64_t now_us)
 
 static void start(struct dispatch_duty *duty, int64_t now_us)
 {
-	duty->round = 1;
-	duty->round_asked = duty->times = 0;
+	duty->round++;
+	duty->times = 0;
 	duty->opened_us = now_us;
 	duty->say_us = 0;
 	duty->escalate_us = now_us;
@@ -167,7 +167,6 @@ struct dispatch_duty_change dispatch_duty_apply(
 		end_times(duty);
 	if (rule->effects & DISPATCH_DUTY_OFFERS) {
 		change.made_offer = ++duty->offer_no;
-		duty->round_asked += rule->from == DISPATCH_DUTY_WAITING;
 		duty->asked = desk_id;
 		duty->shift_to = 0;
 	}
@@ -176,10 +175,8 @@ struct dispatch_duty_change dispatch_duty_apply(
 		duty->times++;
 		duty->say_us = now_us + duty->again_s * second_us;
 	}
-	if (rule->effects & DISPATCH_DUTY_ROUND) {
+	if (rule->effects & DISPATCH_DUTY_ROUND)
 		duty->round++;
-		duty->round_asked = 0;
-	}
 	/* An offer that goes on keeps its time. */
 	if (duty->state != rule->to || change.ending != DISPATCH_ENDING_NONE || duty->offer_no != offer_no) {
 		duty->state = rule->to;
@@ -209,11 +206,9 @@ enum dispatch_duty_event dispatch_duty_due(const struct dispatch_duty *duty, int
 int64_t dispatch_duty_tell_at(
 	const struct dispatch_duty *duty, const struct jk_escalation *escalation, int64_t told_us, bool acknowledged)
 {
-	if (acknowledged)
-		return 0;
-	if (told_us == 0)
+	if (told_us < duty->opened_us)
 		return duty->opened_us + escalation->after_s * second_us;
-	return told_us + escalation->again_s * second_us;
+	return acknowledged ? 0 : told_us + escalation->again_s * second_us;
 }
 
 bool dispatch_duty_is_open(enum dispatch_duty_state state)

@@ -102,7 +102,7 @@ struct dispatch_duty {
 	enum dispatch_duty_state state;
 	int32_t answer_s, again_s;
 	int32_t holder, asked, shift_to;
-	int32_t offer_no, round, round_asked, times, entries;
+	int32_t offer_no, round, times, entries;
 	int64_t opened_us, updated_us, due_us, say_us, escalate_us;
 };
 
@@ -135,7 +135,8 @@ struct dispatch_duty_change dispatch_duty_skip(struct dispatch_duty *duty, int64
 /* The time that has come, of offers and sayings; DISPATCH_DUTY_EVENTS: none has. */
 enum dispatch_duty_event dispatch_duty_due(const struct dispatch_duty *duty, int64_t now_us);
 
-/* When a role is to be told, given when it was told last (0: never). 0: never again. */
+/* When a role is to be told, given when it was told last (0: never), and whether it has acknowledged that. 0: never again. What
+ * was told before the duty began anew does not count. */
 int64_t dispatch_duty_tell_at(
 	const struct dispatch_duty *duty, const struct jk_escalation *escalation, int64_t told_us, bool acknowledged);
 /* Is somebody missing who has it? */

@@ -201,7 +201,8 @@ static void tell_unanswered(struct dispatch_duty_steps *steps, const struct disp
 {
 	jk_arena_reset(steps->arena);
 	put_mail(steps, item, JK_EVENT_UNANSWERED, DISPATCH_ACTION_UNANSWERED,
-		dispatch_duty_wire_unanswered(&item->duty, steps->arena));
+		dispatch_duty_wire_unanswered(
+			&item->duty, dispatch_duty_batch_count_asked(&steps->batch, &item->duty.duty_id), steps->arena));
 }
 
 /* ---- steps ---- */

@@ -11,15 +11,15 @@ static const struct jk_db_statement change_duties = {
 	.name = "dispatch_duty_change",
 	.sql = "WITH put AS (UPDATE dispatch.duty d SET version = u.version, state = u.state, severity = u.severity,"
 	       " holder = u.holder, asked = u.asked, shift_to = u.shift_to, offer_no = u.offer_no, round = u.round,"
-	       " round_asked = u.round_asked, times = u.times, entries = u.entries, opened_at = u.opened_at,"
+	       " times = u.times, entries = u.entries, opened_at = u.opened_at,"
 	       " updated_at = u.updated_at, due_at = u.due_at, say_at = u.say_at, escalate_at = u.escalate_at"
 	       " FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int2[], $5::int2[], $6::int4[], $7::int4[], $8::int4[],"
-	       " $9::int4[], $10::int4[], $11::int4[], $12::int4[], $13::int4[], $14::timestamptz[], $15::timestamptz[],"
-	       " $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]) AS u (duty_id, loaded, version, state, severity,"
-	       " holder, asked, shift_to, offer_no, round, round_asked, times, entries, opened_at, updated_at, due_at, say_at,"
+	       " $9::int4[], $10::int4[], $11::int4[], $12::int4[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],"
+	       " $16::timestamptz[], $17::timestamptz[]) AS u (duty_id, loaded, version, state, severity,"
+	       " holder, asked, shift_to, offer_no, round, times, entries, opened_at, updated_at, due_at, say_at,"
 	       " escalate_at) WHERE d.duty_id = u.duty_id AND d.version = u.loaded RETURNING 1)"
-	       " SELECT dispatch.expect((SELECT count(*) FROM put), $19::int8)",
-	.params = 19,
+	       " SELECT dispatch.expect((SELECT count(*) FROM put), $18::int8)",
+	.params = 18,
 };
 static const struct jk_db_statement end_offers = {
 	.name = "dispatch_duty_end_offers",
@@ -141,7 +141,6 @@ static void add_duty(struct jk_db_array *column, const struct dispatch_duty_item
 	add_number(column++, duty->shift_to);
 	jk_db_array_add_int(column++, duty->offer_no);
 	jk_db_array_add_int(column++, duty->round);
-	jk_db_array_add_int(column++, duty->round_asked);
 	jk_db_array_add_int(column++, duty->times);
 	jk_db_array_add_int(column++, duty->entries);
 	jk_db_array_add_time(column++, duty->opened_us);
@@ -161,8 +160,8 @@ static int compare_items(const void *a, const void *b)
 /* In the order of their ids, so that two who change the same ones wait for each other in one direction only. */
 static size_t duties_step(struct dispatch_duty_store *store, const struct dispatch_duty_batch *batch, struct jk_db_step *ret_step)
 {
-	static const unsigned oids[18] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_INT2, JK_OID_INT4,
-		JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ,
+	static const unsigned oids[17] = {JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, JK_OID_INT2, JK_OID_INT4,
+		JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_TIMESTAMPTZ,
 		JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ, JK_OID_TIMESTAMPTZ};
 	const struct dispatch_duty_item *changed[DISPATCH_DUTY_ITEMS_MAX];
 	size_t count = 0;
@@ -173,11 +172,11 @@ static size_t duties_step(struct dispatch_duty_store *store, const struct dispat
 	if (count == 0)
 		return 0;
 	qsort(changed, count, sizeof *changed, compare_items);
-	reset(store->duties, oids, 18);
+	reset(store->duties, oids, 17);
 	for (size_t i = 0; i < count; i++)
 		add_duty(store->duties, changed[i]);
-	(void)bind(ret_step, &change_duties, store->duties, 18);
-	jk_db_bind_int8(ret_step, 18, &store->changed, (int64_t)count);
+	(void)bind(ret_step, &change_duties, store->duties, 17);
+	jk_db_bind_int8(ret_step, 17, &store->changed, (int64_t)count);
 	return 1;
 }
 
@@ -369,7 +368,7 @@ void dispatch_duty_store_done(struct dispatch_duty_store *store)
 	struct {
 		struct jk_db_array *columns;
 		size_t count;
-	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {&store->holders, 1}, {store->duties, 18}, {store->ends, 5},
+	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {&store->holders, 1}, {store->duties, 17}, {store->ends, 5},
 		{store->offers, 10}, {store->freed, 2}, {store->holdings, 5}, {store->tellings, 7}, {store->entries, 12},
 		{store->done, 7}, {store->shifts, 3}};
 

@@ -192,16 +192,26 @@ static bool has_failed(struct dispatch_tick *tick, const struct jk_db_outcome *o
 	return true;
 }
 
+/* One that the database refuses must not hold up the others: they go one by one past it, and then it is tried again. */
+static void pass_by(struct dispatch_tick *tick)
+{
+	if (tick->due == 1)
+		tick->past++;
+	tick->single = true;
+}
+
 static void on_stored(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
 
+	if (outcome->status == JK_BROKEN)
+		pass_by(&duties->tick);
 	if (has_failed(&duties->tick, outcome, "store"))
 		return;
 	dispatch_duty_count(duties, &duties->tick.steps);
 	dispatch_offers_wake(duties);
 	stop(&duties->tick, false);
-	duties->tick.woken = duties->tick.woken || duties->tick.due == DISPATCH_DUTY_DUE_MAX;
+	duties->tick.woken = duties->tick.woken || duties->tick.single || duties->tick.due == DISPATCH_DUTY_DUE_MAX;
 }
 
 static void on_loaded(void *arg, const struct jk_db_outcome *outcome)
@@ -249,6 +259,10 @@ static void on_due(void *arg, const struct jk_db_outcome *outcome)
 		dispatch_duty_load_add(&tick->steps.store, &duty_id);
 	}
 	tick->stage = tick->due > 0 ? DISPATCH_TICK_FOUND : DISPATCH_TICK_IDLE;
+	if (tick->due == 0) {
+		tick->single = false;
+		tick->past = 0;
+	}
 }
 
 static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps)
@@ -257,7 +271,7 @@ static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps
 	int64_t now_ms = jk_time_mono_ms();
 	size_t count = 1;
 
-	dispatch_duty_due_step(&tick->steps.store, &steps[0]);
+	dispatch_duty_due_step(&tick->steps.store, tick->single ? 1 : DISPATCH_DUTY_DUE_MAX, tick->past, &steps[0]);
 	tick->woken = false;
 	tick->counts = now_ms >= tick->count_at_ms;
 	if (tick->counts) {

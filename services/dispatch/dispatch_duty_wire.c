@@ -97,14 +97,14 @@ struct jk_span dispatch_duty_wire_acted(
 	return pack(&message.base, arena);
 }
 
-struct jk_span dispatch_duty_wire_unanswered(const struct dispatch_duty *duty, struct jk_arena *arena)
+struct jk_span dispatch_duty_wire_unanswered(const struct dispatch_duty *duty, uint32_t desks_asked, struct jk_arena *arena)
 {
 	Jukwaa__V1__Unanswered message = JUKWAA__V1__UNANSWERED__INIT;
 
 	message.county = text(duty->county);
 	message.discipline = text(duty->discipline);
 	message.since_us = duty->opened_us;
-	message.desks_asked = (uint32_t)duty->round_asked;
+	message.desks_asked = desks_asked;
 	message.times = (uint32_t)duty->times;
 	return pack(&message.base, arena);
 }

@@ -19,7 +19,7 @@ struct dispatch_duty_work {
 struct jk_span dispatch_duty_wire_work(const struct dispatch_duty_work *work, struct jk_arena *arena);
 struct jk_span dispatch_duty_wire_acted(
 	const char *step, const char *desk, const char *agency, const struct dispatch_duty *duty, struct jk_arena *arena);
-struct jk_span dispatch_duty_wire_unanswered(const struct dispatch_duty *duty, struct jk_arena *arena);
+struct jk_span dispatch_duty_wire_unanswered(const struct dispatch_duty *duty, uint32_t desks_asked, struct jk_arena *arena);
 
 /* ---- commands ---- */
 

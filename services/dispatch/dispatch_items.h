@@ -10,8 +10,9 @@ enum { DISPATCH_ITEMS_A_RANGE = 1024 };
 
 struct dispatch_item {
 	uint64_t seq;
-	uint32_t term;  /* number of dispatch_terms under which it was sent; 0: not sent */
-	uint32_t range; /* index + 1 of the range it stands in; 0: none, or none any more */
+	uint32_t term;     /* number of dispatch_terms under which it was sent; 0: not sent */
+	uint32_t range;    /* index + 1 of the range it stands in; 0: none, or none any more */
+	int32_t agency_id; /* owner of what was sent; -1: not known */
 	uint16_t place;
 	uint8_t case_state;
 	bool closed : 1, acked : 1, late : 1;

@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "base/jk_log.h"
+#include "base/jk_time.h"
 #include "wire/wire_frame.h"
 
 /* Of all snapshots together. A session that has to stop lets its page go where they are many: it is read again. */
 enum {
 	PAGES_MAX_BYTES = 32 * 1024 * 1024,
 	PAGES_MANY_BYTES = PAGES_MAX_BYTES / 2,
-	ITEMS_MAX_BYTES = 64 * 1024 * 1024,
+	ITEMS_OF_CACHE = 4, /* what is open, of all of them: so many times what the cache may have */
+	STALLED_MS = 10000,
 	END_BYTES_A_STREAM = 64, /* about what a position takes in the message */
 };
 
@@ -54,12 +56,30 @@ void dispatch_snapshot_end(struct dispatch *dispatch, struct dispatch_subscripti
 	dispatch_subscription_drop_snapshot(subscription);
 }
 
+/* Their publishers shall know that the desk has them. */
+static void note_receipts(struct dispatch *dispatch, const struct dispatch_subscription *subscription)
+{
+	const struct dispatch_items *items = &subscription->snapshot->items;
+
+	for (size_t i = 0; subscription->desk_id >= 0 && i < items->count; i++) {
+		const struct dispatch_item *item = &items->items[i];
+		const struct dispatch_receipt receipt = {.desk_id = subscription->desk_id,
+			.agency_id = item->agency_id,
+			.stream = subscription->places[item->place].stream->name,
+			.up_to_seq = item->seq};
+
+		if (item->term != 0 && item->agency_id >= 0)
+			(void)dispatch_receipts_add(dispatch->writing.receipts, &receipt);
+	}
+}
+
 void dispatch_snapshot_settle(struct dispatch *dispatch, struct dispatch_subscription *subscription)
 {
 	const struct dispatch_snapshot *snapshot = subscription->snapshot;
 
 	if (snapshot == NULL || snapshot->state != DISPATCH_SNAPSHOT_TOLD || subscription->acked_no < snapshot->end_no)
 		return;
+	note_receipts(dispatch, subscription);
 	dispatch_snapshot_end(dispatch, subscription);
 	if (subscription->cursor[0] != '\0')
 		dispatch_writing_renew_cursor(dispatch, subscription);
@@ -71,8 +91,10 @@ void dispatch_snapshot_acked(const struct dispatch_subscription *subscription, c
 								    : dispatch_items_find(&subscription->snapshot->items,
 									      delivery->place, delivery->position.seq);
 
-	if (item != NULL)
-		item->acked = true;
+	if (item == NULL)
+		return;
+	item->acked = true;
+	subscription->snapshot->moved_ms = jk_time_mono_ms();
 }
 
 bool dispatch_snapshot_has_copy(const struct dispatch_subscription *subscription, size_t place_no, uint64_t seq)
@@ -207,7 +229,9 @@ static enum dispatch_step tell(struct dispatch_visit *visit, struct dispatch_ite
 	step = dispatch_visit_put(visit, &delivery, &noted);
 	if (step != DISPATCH_STEP_DONE)
 		return step;
+	subscription->snapshot->moved_ms = jk_time_mono_ms();
 	item->term = visit->term;
+	item->agency_id = event->label.owner_agency_id;
 	subscription->snapshot->items.next++;
 	subscription->snapshot->told++;
 	return DISPATCH_STEP_DONE;
@@ -451,6 +475,7 @@ static void take_items(struct dispatch *dispatch, struct dispatch_snapshot *snap
 	snapshot->items_bytes = dispatch_items_bytes(&snapshot->items);
 	dispatch->snapshots.items_bytes += snapshot->items_bytes;
 	snapshot->state = DISPATCH_SNAPSHOT_TELLING;
+	snapshot->moved_ms = jk_time_mono_ms();
 	dispatch->feed.heads_due = true;
 }
 
@@ -483,7 +508,7 @@ static enum jk_status read_open(struct dispatch *dispatch, const struct dispatch
 	struct dispatch_snapshots *snapshots = &dispatch->snapshots;
 	const struct dispatch_snapshot_reader reader = {.streams = &snapshots->streams,
 		.include_closed = subscription->snapshot->include_closed,
-		.grace_s = dispatch->around.snapshot_grace_s,
+		.grace_s = dispatch->around.grace_s,
 		.on_start = on_start,
 		.on_item = on_item,
 		.done = {dispatch, on_read}};
@@ -514,18 +539,42 @@ static enum jk_status read_page(struct dispatch *dispatch, struct dispatch_subsc
 	return dispatch_store_read_items(dispatch->store, wants, count, DISPATCH_PAGE_BYTES, on_event, &done);
 }
 
+static void end_stalled(void *arg, struct jk_session *session)
+{
+	struct dispatch *dispatch = arg;
+	const struct dispatch_subscription *subscription = session->user;
+	const struct dispatch_snapshot *snapshot = subscription == NULL ? NULL : subscription->snapshot;
+
+	if (session->ended || snapshot == NULL || snapshot->items_bytes == 0 ||
+		snapshot->moved_ms > jk_time_mono_ms() - STALLED_MS)
+		return;
+	dispatch_subscription_end(dispatch, session);
+	jk_session_end(
+		dispatch->sessions, session, JK_CODE_UNAVAILABLE, "the snapshot was not taken, and others wait; come again");
+}
+
+/* There is room for what is open once more. Where there is none, those that take nothing of theirs hold up nobody. */
+static bool has_items_room(struct dispatch *dispatch)
+{
+	size_t max_bytes = dispatch->around.cache_max_bytes * ITEMS_OF_CACHE;
+
+	if (dispatch->snapshots.items_bytes > max_bytes)
+		jk_sessions_each(dispatch->sessions, end_stalled, dispatch);
+	return dispatch->snapshots.items_bytes <= max_bytes;
+}
+
 /* The first that there is room for. False: none. */
 static bool take_turn(struct dispatch *dispatch)
 {
 	struct dispatch_snapshots *snapshots = &dispatch->snapshots;
 	struct dispatch_snapshot_turn *turns = snapshots->waiting.items;
+	bool room = snapshots->waiting.count > 0 && has_items_room(dispatch);
 
 	for (size_t i = 0; i < snapshots->waiting.count; i++) {
 		const struct dispatch_subscription *subscription = find_asker(dispatch, &turns[i]);
 		bool is_new = subscription != NULL && subscription->snapshot->state == DISPATCH_SNAPSHOT_NEW;
 
-		if (subscription != NULL &&
-			(is_new ? snapshots->items_bytes > ITEMS_MAX_BYTES : snapshots->page_bytes > PAGES_MAX_BYTES))
+		if (subscription != NULL && (is_new ? !room : snapshots->page_bytes > PAGES_MAX_BYTES))
 			continue;
 		snapshots->flying = turns[i];
 		memmove(turns + i, turns + i + 1, (--snapshots->waiting.count - i) * sizeof turns[0]);

@@ -36,7 +36,7 @@ static const struct jk_db_statement list_aid_statement = {
 	.params = 5,
 };
 /* May be sent: of a desk that may, or of no desk of an agency one of whose may. */
-#define MAY_GO "(u.desk_id = ANY ($1::int4[]) OR u.desk_id IS NULL AND u.agency_id = ANY ($2::int4[]))"
+#define MAY_GO "(u.desk_id IS NOT NULL AND u.desk_id = ANY ($1::int4[]) OR u.desk_id IS NULL AND u.agency_id = ANY ($2::int4[]))"
 #define IS_SUITED "u.capabilities @> $3::text[]"
 #define OF_DISCIPLINE "u.removed_at IS NULL AND ($4::text = '' OR u.discipline = $4::text)"
 /* Nearest by the plane first, as many as the ranking then measures on the sphere: at Kenya's latitudes the two agree. */

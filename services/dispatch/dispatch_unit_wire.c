@@ -268,7 +268,8 @@ static bool read_unit_list(const Jukwaa__V1__UnitList *list, struct dispatch_uni
 	ret->state = (int)list->state;
 	if (list->after.len >= sizeof after)
 		return jk_refuse(refusal, JK_CODE_INVALID_SCHEMA, "after", "this is no page mark of ours");
-	memcpy(after, list->after.data, list->after.len);
+	if (list->after.len > 0)
+		memcpy(after, list->after.data, list->after.len);
 	if (list->after.len > 0 && !dispatch_unit_rules_is_code(after))
 		return jk_refuse(refusal, JK_CODE_INVALID_SCHEMA, "after", "this is no page mark of ours");
 	if (*list->code != '\0' && !dispatch_unit_rules_is_code(list->code))

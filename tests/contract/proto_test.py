@@ -33,8 +33,8 @@ class ProtoTest(unittest.TestCase):
         """protobuf-c has no recursion limit."""
         holds = {}
         for path in (PROTO / "jukwaa" / "v1").glob("*.proto"):
-            for match in re.finditer(r"^message (\w+) \{(.*?)^\}", path.read_text(), re.M | re.S):
-                holds[match[1]] = set(re.findall(r"(?:repeated )?\b([A-Z]\w+) \w+ = \d+;", match[2]))
+            for match in re.finditer(r"^message (\w+) \{(?:\}|\n(.*?)^\})", path.read_text(), re.M | re.S):
+                holds[match[1]] = set(re.findall(r"(?:repeated )?\b([A-Z]\w+) \w+ = \d+;", match[2] or ""))
 
         def walk(name, above):
             self.assertNotIn(name, above, f"{name} contains itself through {above}")

@@ -34,6 +34,7 @@ static const ProtobufCMessageDescriptor *const types[] = {
 	&jukwaa__v1__event_body__descriptor,
 	&jukwaa__v1__work__descriptor,
 	&jukwaa__v1__deliver_batch__descriptor,
+	&jukwaa__v1__snapshot_end__descriptor,
 };
 
 static void read_header(const uint8_t *bytes, size_t size)

@@ -28,6 +28,23 @@ static void read_delivery(struct client_link *link, const struct jk_dealer_messa
 	jk_buffer_done(&json);
 }
 
+/* The same bytes as what ends a snapshot. */
+static void read_end(struct client_link *link, const struct jk_dealer_message *message, struct client_chains *chains)
+{
+	const Jukwaa__V1__SnapshotEnd *end = (const void *)client_link_read(link, &jukwaa__v1__snapshot_end__descriptor, message);
+	struct client_position position;
+	struct jk_buffer json = {0};
+	struct jukwaa_event event;
+
+	for (size_t i = 0; end != NULL && i < end->n_positions; i++)
+		(void)client_position_read(end->positions[i], &position);
+	if (end != NULL) {
+		client_event_read_end(end, 2, chains, &json, &event);
+		fuzz_must(event.json != NULL);
+	}
+	jk_buffer_done(&json);
+}
+
 static void read_receipt(struct client_link *link, const struct jk_dealer_message *message)
 {
 	static struct client_receipt room;
@@ -67,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (bytes[0] % 3 == 0) {
 		read_delivery(&link, &message, &chains);
 		read_delivery(&link, &message, &chains);
+		read_end(&link, &message, &chains);
 	} else if (bytes[0] % 3 == 1) {
 		read_receipt(&link, &message);
 	} else {

@@ -14,7 +14,7 @@ ROOT = HERE.parents[1]
 WORDS = ["", "KPS", "047", "Fire", "Moto sokoni", "2024-03-01T08:15:30+03:00", "a@b.ke,x-1,2024-03-01T08:15:30+03:00", "en", "1.5"]
 # The order of fuzz_body.c and fuzz_ask.c.
 BODY = ["Incident", "Publish", "Subscribe", "Deliver", "CaseList", "Hello", "Welcome", "Ping", "BadSession", "Refused", "Bye",
-        "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody", "Work", "DeliverBatch"]
+        "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody", "Work", "DeliverBatch", "SnapshotEnd"]
 sys.path.insert(0, str(ROOT / "tests" / "harness"))
 from groups import NAMES, PERSONS, REPORTER, WORK, split
 BIG = 64 * 1024
@@ -79,10 +79,10 @@ class Messages:
             body.stored_apart = self.chance.choice([1 << REPORTER, 1 << PERSONS, 1 << REPORTER | 1 << PERSONS])
         return body
 
-    def deliver(self, body):
+    def deliver(self, body, **fixed):
         """A Deliver with this body, and all that libjukwaa asks of one."""
         deliver = self.make("Deliver", stream="@KPS" if body in ("delivered", "lagging", "opened", "acted", "unanswered") else "047", seq=7,
-                            event_id=self.chance.randbytes(16), incident_id=self.chance.randbytes(16))
+                            event_id=self.chance.randbytes(16), incident_id=self.chance.randbytes(16), **fixed)
         deliver.commitment = deliver.chain = b"" if body == "recalled" else self.chance.randbytes(32)
         self.fill(getattr(deliver, body))
         getattr(deliver, body).SetInParent()
@@ -129,6 +129,8 @@ def message_inputs(messages):
     yield "feed", bytes([4]) + messages.make("EventBody").SerializeToString()
     for field in ("event", "delivered", "lagging", "recalled", "opened", "acted", "unanswered"):
         yield "delivery", bytes([0]) + messages.deliver(field).SerializeToString()
+    yield "delivery", bytes([0]) + messages.deliver("event", snapshot=True, closed=True, case_state=8).SerializeToString()
+    yield "delivery", bytes([0]) + messages.make("SnapshotEnd").SerializeToString()
     for one in session_inputs(messages):
         yield "session", one
 

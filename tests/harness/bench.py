@@ -9,6 +9,7 @@ import time
 
 from agreements import AGREEMENTS, COUNTIES, DESKS_EACH, PARTIES, add_agreements, add_parties, add_signer, fill
 from bench_cases import bench_cases
+from bench_commands import bench_commands
 from bench_desks import bench_desks, bench_storm
 from bench_hostile import bench_fairness, bench_hostile
 from jukwaa_harness import BIN, Cluster, Stack, wait_until
@@ -190,7 +191,7 @@ def bench_memory(cluster, options):
 
 BENCHES = {"publish": bench_publish, "deliver": bench_deliver, "decide": bench_decide, "latency": bench_latency, "memory": bench_memory,
            "fairness": bench_fairness, "hostile": bench_hostile, "desks": bench_desks, "storm": bench_storm,
-           "cases": bench_cases}
+           "cases": bench_cases, "commands": bench_commands}
 
 
 def main():

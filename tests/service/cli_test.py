@@ -81,7 +81,7 @@ class Bare(unittest.TestCase):
     def test_help_of_every_command(self):
         overview = self.run_bare("--help")
         self.assertEqual((overview.returncode, overview.stderr), (0, ""))
-        for name in ("publish", "watch", "case", "status", "explain", "outbox", "key", "admin", "notify", "bench", "completion"):
+        for name in ("publish", "watch", "offer", "opened", "case", "status", "explain", "outbox", "key", "admin", "notify", "bench", "completion"):
             self.assertIn(f"\n  {name} ", overview.stdout)
             one, other = self.run_bare("help", name), self.run_bare(name, "--help")
             self.assertEqual((one.returncode, one.stdout), (0, other.stdout), name)
@@ -172,7 +172,7 @@ class Bare(unittest.TestCase):
         self.assertEqual(complete("admin", ""), objects | {"rule", "dead"}, "the table's words are those of admin --help")
 
     def test_manual_pages_name_every_option(self):
-        for name in ("publish", "watch"):
+        for name in ("publish", "watch", "offer"):
             page = (ROOT / "services" / "cli" / "man" / f"jukwaa-{name}.1.scd").read_text()
             options = {word for line in self.run_bare("help", name).stdout.split("\n\n")[2].splitlines()
                        for word in line.split()[:1] if word.startswith("--")}

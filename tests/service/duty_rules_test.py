@@ -197,10 +197,10 @@ class ShowTest(DutyRulesTest):
         said = self.sentences()
         self.assertIn(f"""POLICE, by rule {rule}, for
   SECURITY or TRANSPORT, SEVERE or worse, EXPECTED or sooner:
-  1. KILIMANI of KPS, has 45 s to answer
-  2. NAIROBI of KPS, has 45 s to answer
+  1. KILIMANI of KPS, has 45 s to answer; only what KPS reports
+  2. NAIROBI of KPS, has 45 s to answer; only what KPS reports
   -  WESTLANDS of KPS is revoked, and passed over
-  3. CC-047 of NCC, for 022, has 45 s to answer
+  3. CC-047 of NCC, for 022, has 45 s to answer; only what NCC reports
   then the publisher is told that nobody has it, and again every 90 s
 AMBULANCE, by rule """, said)
         self.assertIn(", for\n  any category, EXTREME:\n", said)
@@ -211,10 +211,23 @@ AMBULANCE, by rule """, said)
         self.assertLessEqual(max(map(len, said.splitlines())), 80)
         lines = self.duty("show", "--county", "047")
         self.assertEqual([line.get("discipline", line.get("role")) for line in lines], ["POLICE", "AMBULANCE", "NATIONAL"])
-        self.assertEqual(lines[0]["desks"], [{"desk": desk, "agency": "KPS", "county": "047", "revoked": desk == "WESTLANDS"}
-                                             for desk in ("KILIMANI", "NAIROBI", "WESTLANDS")] +
-                         [{"desk": "CC-047", "agency": "NCC", "county": "022", "revoked": False}])
+        self.assertEqual(lines[0]["desks"], [{"desk": desk, "agency": "KPS", "county": "047", "revoked": desk == "WESTLANDS",
+                                              "acts_for_others": False} for desk in ("KILIMANI", "NAIROBI", "WESTLANDS")] +
+                         [{"desk": "CC-047", "agency": "NCC", "county": "022", "revoked": False, "acts_for_others": False}])
         self.assertNotIn("COAST", said)
+
+    def test_it_knows_who_may_act_for_others(self):
+        self.add_rule("POLICE", "--category", "FIRE")
+        self.add_desk("NAIROBI")
+        last = "  1. NAIROBI of KPS, has 60 s to answer"
+        for options, acts in ((("--county", "001"), False), (("--category", "HEALTH"), False),
+                              (("--county", "047", "--category", "FIRE", "--until", "2020-01-01T00:00:00Z"), False),
+                              (("--county", "047", "--category", "FIRE"), True)):
+            stack.admin("allow", "add", "--desk", "NAIROBI", *options)
+            self.assertIn(last + ("\n" if acts else "; only what KPS reports\n"), self.sentences(), options)
+            self.assertIs(self.duty("show", "--county", "047")[0]["desks"][0]["acts_for_others"], acts)
+        for row in stack.sql("SELECT allow_id FROM registry.allow"):
+            stack.admin("allow", "revoke", str(row[0]))
 
     def test_a_county_without_rules(self):
         self.assertIn("No rule counts here: nobody has to answer for anything.", self.sentences("001"))

@@ -10,7 +10,8 @@ import uuid
 
 import feed_events as feed
 from feed_events import Event, append
-from jukwaa_harness import Service, Stack, free_port, protos, wait_until
+from jukwaa_harness import Peer, Service, Stack, free_port, protos, wait_until
+from open_incident_test import CLOSED, MERGED, REOPENED, work_event
 
 pb = protos()
 NAMES = ("NAIROBI", "KILIMANI", "KIAMBU")  # asked in this order; the last is a neighbour's (022)
@@ -48,11 +49,11 @@ def duty_desk(name, county="047", discipline="POLICE", rank=100):
 
 
 class Desk:
-    """A desk's client: its session, and the offers that were pushed to it."""
+    """A desk's client: its session, and the offers that were pushed to it. endpoint: of another dispatch."""
 
     def __init__(self, test, name, endpoint=None):
         self.name, self.offers = name, []
-        self.peer = stack.peer("dispatch", keys[name])
+        self.peer = Peer(endpoint or stack.endpoints["dispatch"], keys[name], f"{stack.server_key}.pub")
         test.addCleanup(self.peer.close)
         wait_until(self.peer.hello, what="session")
 
@@ -194,6 +195,411 @@ class WholeWayTest(DutyTest):
         self.assertEqual((acted.step, acted.desk, acted.agency, acted.discipline), ("ACCEPTED", "KIAMBU", "NPS", "POLICE"))
         self.done(third.do(duty, "complete", disposition=1), "COMPLETED")
         self.assertEqual([m.step for m in self.mails(event, 20)], ["ACCEPTED", "COMPLETED"])
+
+
+class RefusalTest(DutyTest):
+    def setUp(self):
+        self.first, self.second = Desk(self, "NAIROBI"), Desk(self, "KILIMANI")
+        self.event, self.duty = self.open()
+        self.first.offered(self.duty)
+        self.before = self.row(self.duty)
+        self.addCleanup(lambda: self.assertEqual(self.row(self.duty), self.before, "a refusal changed something"))
+
+    def test_what_is_not_there_and_what_is_not_for_you_are_one(self):
+        other = Desk(self, "RELIEF")
+        answers = [other.do(self.duty, "accept"), other.do(uuid.uuid4(), "accept"), self.second.do(self.duty, "accept"),
+                   self.second.do(self.duty, "decline", reason="no"), other.do(self.duty, "acknowledge"),
+                   Desk(self, "BLIND").do(self.duty, "accept")]
+        for answer in answers:
+            self.refused(answer, "NOT_FOUND", "duty_id")
+            answer.request = 0
+        self.assertEqual(len({a.SerializeToString() for a in answers}), 1)
+
+    def test_what_is_missing_or_no_such_thing(self):
+        desk = self.first
+        self.refused(desk.do(None, "accept"), "RULE_VIOLATION", "duty_id")
+        self.refused(desk.do(self.duty, "decline"), "RULE_VIOLATION", "reason")
+        self.refused(desk.do(self.duty, "decline", reason="x" * 201), "OVERSIZE", "reason")
+        self.refused(desk.do(self.duty, "decline", reason="x" * 100000), "OVERSIZE")
+        self.refused(desk.do(self.duty, "hand_over", desk="KIAMBU"), "WRONG_STATE")
+        self.refused(desk.do(self.duty, "hand_over"), "RULE_VIOLATION", "desk")
+        self.refused(desk.do(self.duty, "complete"), "RULE_VIOLATION", "disposition")
+        self.refused(desk.do(self.duty, "complete", disposition=1), "WRONG_STATE")
+        self.refused(desk.do(self.duty, "hand_over_all", desk="KIAMBU"), "RULE_VIOLATION", "duty_id")
+        self.refused(desk.do(None, "hand_over_all", desk="NOBODY"), "NOT_FOUND", "desk")
+        self.refused(desk.do(None, "hand_over_all", desk="NAIROBI"), "RULE_VIOLATION", "desk")
+        self.refused(desk.do(self.duty, "decline", reason="no", version=self.before["version"] + 1), "STALE_VERSION", "version")
+        self.refused(desk.do(self.duty, "decline", reason="no", version=2 ** 32 - 1), "RULE_VIOLATION", "version")
+        self.refused(desk.do(self.duty, "accept", command_id=bytes(16)), "RULE_VIOLATION", "command_id")
+        self.refused(desk.do(self.duty, "accept", command_id=b"short"), "RULE_VIOLATION", "command_id")
+        desk.peer.send("OFFER_COMMAND", pb.OfferCommand(request=1, command_id=os.urandom(16), duty_id=self.duty.bytes))
+        self.refused(desk.expect("REFUSED"), "RULE_VIOLATION", "action")
+        desk.peer.send("OFFER_COMMAND", pb.OfferCommand(request=1, command_id=os.urandom(16), duty_id=self.duty.bytes[:15],
+                                                        accept=pb.OfferAccept()))
+        self.refused(desk.expect("REFUSED"), "RULE_VIOLATION", "duty_id")
+
+    def test_lists_that_are_none(self):
+        self.refused(self.first.list(limit=201), "RULE_VIOLATION", "limit")
+        for after in (b"x", b"\xff" * 24, bytes(25), b"\x80" + bytes(23)):
+            self.refused(self.first.list(after=after), "RULE_VIOLATION", "after")
+
+    def test_publishers_have_no_duties(self):
+        key = stack.add_publisher("OTHER")
+        stack.wait_known(key, "dispatch")
+        peer = stack.peer("dispatch", key)
+        self.addCleanup(peer.close)
+        peer.hello()
+        for kind, message in (("OFFER_COMMAND", pb.OfferCommand(request=1, command_id=os.urandom(16), duty_id=self.duty.bytes,
+                                                                accept=pb.OfferAccept())), ("OFFER_LIST", pb.OfferList(request=1))):
+            peer.send(kind, message)
+            self.refused(peer.expect("REFUSED"), "NOT_PERMITTED")
+
+
+class CommandTest(DutyTest):
+    def setUp(self):
+        self.first, self.second, self.third = (Desk(self, name) for name in NAMES)
+        self.event, self.duty = self.open()
+        self.first.offered(self.duty)
+
+    def test_the_same_command_again_is_one(self):
+        command_id = os.urandom(16)
+        done = self.done(self.first.do(self.duty, "accept", command_id), "HELD")
+        again = self.done(self.first.do(self.duty, "accept", command_id), "HELD", repeated=True)
+        self.assertEqual((again.thing_id, again.version), (done.thing_id, done.version))
+        self.refused(self.first.do(self.duty, "complete", command_id, disposition=1), "RULE_VIOLATION", "command_id")
+        self.refused(self.second.do(self.duty, "accept", command_id), "RULE_VIOLATION", "command_id")
+        self.done(self.first.do(self.duty, "accept"), "HELD", repeated=True)
+        self.assertEqual([m.step for m in self.mails(self.event, 20)], ["ACCEPTED"])
+        self.assertEqual(self.row(self.duty)["version"], done.version)
+
+    def test_who_is_too_late_may_still_have_it_while_nobody_has(self):
+        self.time_passes(self.duty)
+        self.second.offered(self.duty)
+        self.refused(self.first.do(self.duty, "decline", reason="no"), "WRONG_STATE")
+        self.done(self.first.do(self.duty, "accept"), "HELD")
+        self.wait(self.duty, "HELD", holder="NAIROBI", asked=None)
+        self.refused(self.second.do(self.duty, "accept"), "TAKEN")
+        self.refused(self.second.do(self.duty, "decline", reason="no"), "WRONG_STATE")
+
+    def test_who_declined_may_think_again(self):
+        self.done(self.first.do(self.duty, "decline", reason="no"), "WAITING")
+        self.second.offered(self.duty)
+        self.done(self.first.do(self.duty, "accept"), "HELD")
+
+    def test_a_hand_over_leaves_no_moment_without_a_holder(self):
+        self.done(self.first.do(self.duty, "accept"), "HELD")
+        self.refused(self.first.do(self.duty, "hand_over", desk="BLIND"), "NOT_PERMITTED", "desk")
+        self.refused(self.first.do(self.duty, "hand_over", desk="NAIROBI"), "RULE_VIOLATION", "desk")
+        self.done(self.first.do(self.duty, "hand_over", desk="RELIEF", reason="end of shift"), "HELD")
+        relief = Desk(self, "RELIEF")
+        offer = relief.offered(self.duty)
+        self.assertEqual((offer.reason, offer.holder), ("end of shift", "NAIROBI"))
+        self.wait(self.duty, "HELD", holder="NAIROBI", asked="RELIEF")
+        self.done(relief.do(self.duty, "decline", reason="full"), "HELD")
+        self.wait(self.duty, "HELD", holder="NAIROBI", asked=None)
+        self.done(self.first.do(self.duty, "hand_over", desk="KILIMANI"), "HELD")
+        self.time_passes(self.duty)
+        self.wait(self.duty, "HELD", holder="NAIROBI", asked=None)
+        self.done(self.first.do(self.duty, "hand_over", desk="KILIMANI"), "HELD")
+        self.done(self.first.do(self.duty, "hand_over", desk="RELIEF"), "HELD")  # another one is asked instead
+        self.refused(self.second.do(self.duty, "accept"), "TAKEN")
+        self.done(relief.do(self.duty, "accept"), "HELD")
+        self.wait(self.duty, "HELD", holder="RELIEF", asked=None)
+        self.refused(self.first.do(self.duty, "accept"), "TAKEN")
+        self.refused(self.first.do(self.duty, "complete", disposition=1), "NOT_PERMITTED")
+        self.done(relief.do(self.duty, "complete", disposition=2, reason="nothing there"), "COMPLETED")
+        self.refused(relief.do(self.duty, "accept"), "WRONG_STATE")
+        self.assertEqual([m.step for m in self.mails(self.event, 20)], ["ACCEPTED", "HANDED_OVER", "COMPLETED"])
+        self.assertEqual(stack.sql("SELECT desk_id, since <= until, until = lead(since, 1, until) OVER (ORDER BY holding_no)"
+                                   " FROM dispatch.duty_holding WHERE duty_id = %s ORDER BY holding_no", str(self.duty)),
+                         [(desks["NAIROBI"], True, True), (desks["RELIEF"], True, True)])
+
+    def test_the_end_of_a_shift_hands_over_everything(self):
+        more = [self.open()[1] for _ in range(3)]
+        mine = [self.duty, *more[:2]]
+        for duty in mine:
+            self.first.do(duty, "accept") if duty == self.duty else (self.first.offered(duty), self.first.do(duty, "accept"))
+        relief = Desk(self, "RELIEF")
+        command_id = os.urandom(16)
+        held = stack.sql("SELECT count(*) FROM dispatch.duty WHERE holder = %s", desks["NAIROBI"])[0][0]
+        done = self.first.do(None, "hand_over_all", command_id, desk="RELIEF", reason="good night")
+        self.assertEqual((done.DESCRIPTOR.name, done.number), ("CommandDone", str(held)))
+        for duty in mine:
+            self.assertEqual(relief.offered(duty).reason, "good night")
+            self.wait(duty, "HELD", holder="NAIROBI", asked="RELIEF")
+            self.done(relief.do(duty, "accept"), "HELD")
+        again = self.first.do(None, "hand_over_all", command_id, desk="RELIEF", reason="good night")
+        self.assertEqual((again.number, again.repeated), (str(held), True))
+        self.assertEqual(self.row(more[2])["state"], "OFFERED")
+        # To a desk that may not have them: they stay.
+        relief.do(None, "hand_over_all", desk="BLIND")
+        wait_until(lambda: ("SKIPPED", "BLIND") == self.history(self.duty)[-1])
+        self.wait(self.duty, "HELD", holder="RELIEF", asked=None)
+
+    def test_of_two_who_accept_at_once_one_has_it(self):
+        """Both in one message after the other without waiting, in each order, and from two processes of dispatch."""
+        port, http = free_port(), free_port()
+        other = Service("dispatch", {**stack.services["dispatch"].env, "JUKWAA_LISTEN": f"tcp://127.0.0.1:{port}",
+                                     "JUKWAA_HTTP_LISTEN": f"127.0.0.1:{http}"}, http).start()
+        self.addCleanup(other.kill)
+        far = Desk(self, "KILIMANI", f"tcp://127.0.0.1:{port}")
+        wins = {"NAIROBI": 0, "KILIMANI": 0}
+        for turn in range(60):
+            _, duty = self.open()
+            wait_until(lambda: self.row(duty)["asked"] == desks["NAIROBI"])
+            self.time_passes(duty)
+            wait_until(lambda: self.row(duty)["asked"] == desks["KILIMANI"])
+            pair = [self.first, far if turn % 2 else self.second]
+            random.shuffle(pair)
+            requests = [desk.send(duty, "accept") for desk in pair]
+            answers = [desk.expect("COMMAND_DONE", "REFUSED") for desk in pair]
+            self.assertEqual([a.request for a in answers], requests)
+            done = [desk.name for desk, a in zip(pair, answers) if a.DESCRIPTOR.name == "CommandDone"]
+            self.assertEqual(len(done), 1, answers)
+            for answer in answers:
+                if answer.DESCRIPTOR.name == "Refused":
+                    self.refused(answer, "TAKEN")
+            wins[done[0]] += 1
+            self.wait(duty, "HELD", holder=done[0])
+            self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty_holding WHERE duty_id = %s", str(duty))[0][0], 1)
+        self.assertGreater(min(wins.values()), 0, wins)
+
+
+class IncidentTest(DutyTest):
+    def test_what_needs_nobody(self):
+        events = [Event(status=status) for status in (2, 3, 4)] + [Event(category=1)]
+        append(stack, *events)
+        _, duty = self.open()
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty WHERE incident_id = ANY (%s::uuid[])",
+                                   [str(e.incident) for e in events])[0][0], 0)
+        self.assertEqual(self.row(duty)["state"], "OFFERED")
+
+    def test_what_is_old_is_offered_to_nobody(self):
+        """As after an upgrade, when dispatch follows all that there is."""
+        stack.services["dispatch"].kill()
+        old, new = Event(), Event()
+        append(stack, old, new)
+        stack.sql("ALTER TABLE feed.event DISABLE TRIGGER USER")
+        stack.sql("UPDATE feed.event SET recorded_at = recorded_at - interval '61 minutes' WHERE event_id = %s", str(old.event_id))
+        stack.sql("ALTER TABLE feed.event ENABLE TRIGGER USER")
+        stack.services["dispatch"].start()
+        self.duty_of(new)
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty WHERE incident_id = %s", str(old.incident))[0][0], 0)
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.open_incident WHERE incident_id = %s", str(old.incident))[0][0], 1)
+
+    def test_what_gets_worse_needs_more_and_what_gets_better_no_less(self):
+        rule("AMBULANCE", severity="SEVERE")
+        self.addCleanup(stack.sql, "UPDATE registry.duty_rule SET revoked_at = now() WHERE discipline = 'AMBULANCE'")
+        version = stack.sql("SELECT version FROM registry.version")[0][0]
+        wait_until(lambda: stack.services["dispatch"].metric("jukwaa_dispatch_registry_version") >= version)
+        event, duty = self.open(severity=3)
+        append(stack, Event(feed.UPDATE, incident=event.incident, revision=2, severity=1))
+        ambulance = self.duty_of(event, "AMBULANCE")
+        self.wait(ambulance, "UNANSWERED", times=1)  # there is no desk for it
+        append(stack, Event(feed.UPDATE, incident=event.incident, revision=3, severity=4))
+        end, = self.open(severity=4)[1:]
+        self.assertEqual((self.row(duty)["state"], self.row(ambulance)["state"]), ("OFFERED", "UNANSWERED"))
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty d JOIN dispatch.duty e USING (incident_id) WHERE e.duty_id = %s",
+                                   str(end))[0][0], 1)
+
+    def test_cancelled_it_is_over_for_everybody_and_back_it_begins_anew(self):
+        first = Desk(self, "NAIROBI")
+        for state in ("OFFERED", "HELD", "UNANSWERED"):
+            with self.subTest(state):
+                event, duty = self.open()
+                first.offered(duty)
+                if state == "HELD":
+                    self.done(first.do(duty, "accept"), "HELD")
+                    self.done(first.do(duty, "hand_over", desk="KILIMANI"), "HELD")
+                while state == "UNANSWERED" and self.row(duty)["state"] != state:
+                    self.time_passes(duty)
+                append(stack, Event(feed.CANCEL, incident=event.incident, revision=2))
+                self.wait(duty, "WITHDRAWN", holder=None, asked=None)
+                self.refused(first.do(duty, "accept"), "WRONG_STATE")
+                self.assertEqual(self.history(duty)[-1][0], "WITHDRAWN")
+                self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty_offer WHERE duty_id = %s AND ended_at IS NULL", str(duty)),
+                                 [(0,)])
+                append(stack, Event(feed.UPDATE, incident=event.incident, revision=3))
+                first.offered(duty)
+                self.wait(duty, "OFFERED", asked="NAIROBI", times=0)
+
+    def test_it_ends_where_the_incident_has_left(self):
+        event, here = self.open(counties=("047", "022"))
+        there = self.duty_of(event, county="022")
+        append(stack, Event(feed.UPDATE, ("022",), event.incident, revision=2, moved_away=("047",)))
+        self.wait(here, "WITHDRAWN")
+        self.assertEqual(self.row(there)["state"], "OFFERED")
+        self.assertIn(("WITHDRAWN", ""), self.steps(event, "022"))
+        self.assertNotIn(("WITHDRAWN", ""), self.steps(event, "047"))
+
+    def test_it_ends_with_the_case_and_comes_back_with_it(self):
+        first = Desk(self, "NAIROBI")
+        for state in (CLOSED, MERGED):
+            event, duty = self.open()
+            append(stack, work_event(event, to=state))
+            self.wait(duty, "WITHDRAWN")
+            append(stack, work_event(event, to=REOPENED))
+            self.wait(duty, "OFFERED", asked="NAIROBI")
+        self.done(first.do(duty, "accept"), "HELD")
+        self.done(first.do(duty, "complete", disposition=1), "COMPLETED")
+        append(stack, work_event(event, to=CLOSED), work_event(event, to=REOPENED))
+        _, other = self.open()
+        self.assertEqual(self.row(duty)["state"], "COMPLETED")
+
+    def test_a_body_that_nothing_can_be_added_to(self):
+        """Of version 0.1.0: everything goes its way, without events."""
+        event, duty = self.open(old=True)
+        first = Desk(self, "NAIROBI")
+        first.offered(duty)
+        self.done(first.do(duty, "accept"), "HELD")
+        self.assertEqual(self.steps(event), [])
+        self.assertEqual([m.step for m in self.mails(event, 20)], ["ACCEPTED"])
+        self.assertGreater(stack.services["dispatch"].metric("jukwaa_dispatch_duty_unsaid_total"), 0)
+
+
+class TellingTest(DutyTest):
+    def test_roles_are_told_until_somebody_reads_it_or_acts(self):
+        stack.admin("duty", "escalation", "add", "--role", "COUNTY_COMMISSIONER", "--severity", "SEVERE", "--after", "60", "--again", "600",
+                    "--desk", "COMMISSIONER")
+        self.addCleanup(stack.sql, "UPDATE registry.escalation SET revoked_at = now()")
+        version = stack.sql("SELECT version FROM registry.version")[0][0]
+        wait_until(lambda: stack.services["dispatch"].metric("jukwaa_dispatch_registry_version") >= version)
+        role, first = Desk(self, "COMMISSIONER"), Desk(self, "NAIROBI")
+        mild, mild_duty = self.open(severity=3)
+        event, duty = self.open(severity=2)
+        self.refused(role.do(duty, "acknowledge"), "NOT_FOUND")
+        for times in (1, 2):
+            stack.sql("UPDATE dispatch.duty SET opened_at = opened_at - interval '1 hour' WHERE duty_id = ANY (%s::uuid[])",
+                      [str(duty), str(mild_duty)])
+            stack.sql("UPDATE dispatch.duty_telling SET told_at = told_at - interval '11 minutes' WHERE duty_id = %s", str(duty))
+            self.time_passes(duty, "escalate_at")
+            self.time_passes(mild_duty, "escalate_at")
+            offer = role.offered(duty)
+            self.assertEqual((pb.OfferStanding.Name(offer.standing), offer.role, offer.times),
+                             ("OFFER_STANDING_TOLD", "COUNTY_COMMISSIONER", times))
+        self.assertEqual(self.history(duty).count(("ESCALATED", "COMMISSIONER")), 2)
+        self.assertEqual(self.history(mild_duty), [("OPENED", ""), ("SKIPPED", "BLIND"), ("OFFERED", "NAIROBI")])
+        self.refused(role.do(duty, "accept"), "WRONG_STATE")
+        self.assertIn(duty.bytes, [o.duty_id for o in role.list().offers])
+        self.done(role.do(duty, "acknowledge"), "OFFERED")
+        self.assertEqual([o.duty_id for o in role.list().offers if o.duty_id == duty.bytes], [])
+        stack.sql("UPDATE dispatch.duty SET opened_at = opened_at - interval '2 days' WHERE duty_id = %s", str(duty))
+        stack.sql("UPDATE dispatch.duty_telling SET told_at = told_at - interval '1 day' WHERE duty_id = %s", str(duty))
+        self.time_passes(duty, "escalate_at")
+        wait_until(lambda: stack.sql("SELECT escalate_at IS NULL FROM dispatch.duty WHERE duty_id = %s", str(duty))[0][0])
+        self.assertEqual(self.history(duty).count(("ESCALATED", "COMMISSIONER")), 2)
+        self.done(first.do(duty, "accept"), "HELD")
+
+    def test_while_a_round_is_under_way_the_publisher_is_told_in_its_time(self):
+        event, duty = self.open()
+        while self.row(duty)["state"] != "UNANSWERED":
+            self.time_passes(duty)
+        self.time_passes(duty, "say_at")
+        self.wait(duty, "OFFERED", times=2)
+        self.time_passes(duty, "say_at")
+        self.wait(duty, "OFFERED", times=3)
+        self.assertEqual([(m.times, m.desks_asked) for m in self.mails(event, 21)], [(1, 3), (2, 3), (3, 3)])
+        Desk(self, "KIAMBU").do(duty, "accept")
+        stack.sql("UPDATE dispatch.duty SET version = version + 1, due_at = now() WHERE duty_id = %s", str(duty))
+        wait_until(lambda: stack.sql("SELECT next_at IS NULL FROM dispatch.duty WHERE duty_id = %s", str(duty))[0][0])
+        self.assertEqual(len(self.mails(event, 21)), 3)
+
+
+class ListTest(DutyTest):
+    def test_what_a_desk_is_asked_has_and_had(self):
+        first, second = Desk(self, "NAIROBI"), Desk(self, "KILIMANI")
+        duties = [self.open()[1] for _ in range(5)]
+        for duty in duties:
+            first.offered(duty)
+        self.done(first.do(duties[0], "accept"), "HELD")
+        self.done(first.do(duties[1], "accept"), "HELD")
+        self.done(first.do(duties[1], "complete", disposition=1), "COMPLETED")
+        self.done(first.do(duties[2], "decline", reason="no"), "WAITING")
+        second.offered(duties[2])
+        def standings(desk, what):
+            mine, page = {}, b""
+            while True:
+                listed = desk.list(what, limit=2, after=page)
+                for offer in listed.offers:
+                    self.assertNotIn(offer.duty_id, mine)
+                    mine[offer.duty_id] = pb.OfferStanding.Name(offer.standing)[len("OFFER_STANDING_"):]
+                page = listed.page
+                if not page:
+                    return [mine.get(duty.bytes) for duty in duties]
+        self.assertEqual(standings(first, "OPEN"), [None, None, None, "ASKED", "ASKED"])
+        self.assertEqual(standings(first, "HELD"), ["HOLDER", None, None, None, None])
+        self.assertEqual(standings(first, "ALL"), ["HOLDER", "FORMER_HOLDER", "PAST", "ASKED", "ASKED"])
+        self.assertEqual(standings(second, "ALL"), [None, None, "ASKED", None, None])
+        self.assertEqual(standings(Desk(self, "BLIND"), "ALL"), [None] * 5, "who was passed over was not asked")
+
+    def test_every_session_of_the_desk_hears_of_it_and_each_new_one(self):
+        one, two = Desk(self, "NAIROBI"), Desk(self, "NAIROBI")
+        _, duty = self.open()
+        one.offered(duty)
+        two.offered(duty)
+        three = Desk(self, "NAIROBI")
+        three.offered(duty)
+        self.done(three.do(duty, "accept"), "HELD")
+        _, other = self.open()
+        four = Desk(self, "NAIROBI")
+        four.offered(other)
+        self.assertEqual([o for o in four.offers if o.duty_id == duty.bytes], [])
+
+    def test_what_may_not_be_seen_any_more_is_not_shown(self):
+        key = stack.add_desk("PASSING", agency="NPS")
+        keys["PASSING"] = key
+        duty_desk("PASSING", "001")
+        stack.wait_known(key, "dispatch")
+        event = Event(counties=("001",))
+        append(stack, event)
+        duty = self.duty_of(event, county="001")
+        desk = Desk(self, "PASSING")
+        self.assertEqual(desk.offered(duty).incident_id, event.incident.bytes)
+        stack.sql("UPDATE registry.allow SET revoked_at = now() WHERE desk_id = (SELECT desk_id FROM registry.desk WHERE code = 'PASSING')")
+        version = stack.sql("SELECT version FROM registry.version")[0][0]
+        wait_until(lambda: stack.services["dispatch"].metric("jukwaa_dispatch_registry_version") >= version)
+        offer, = desk.list().offers
+        self.assertEqual((offer.duty_id, offer.incident_id, offer.event_id, offer.agency, offer.severity, list(offer.categories), offer.allowed_by),
+                         (duty.bytes, b"", b"", "", 0, [], ""))
+        self.refused(desk.do(duty, "accept"), "NOT_FOUND")
+        self.done(desk.do(duty, "decline", reason="not ours any more"), "WAITING")
+
+
+class FaultTest(DutyTest):
+    def test_killed_in_the_middle_and_with_two_of_it(self):
+        """Each duty is opened once, offered to one desk at a time, and has one holder, however often dispatch dies."""
+        port, http = free_port(), free_port()
+        other = Service("dispatch", {**stack.services["dispatch"].env, "JUKWAA_LISTEN": f"tcp://127.0.0.1:{port}",
+                                     "JUKWAA_HTTP_LISTEN": f"127.0.0.1:{http}"}, http).start()
+        self.addCleanup(other.kill)
+        events = []
+        for turn in range(12):
+            for _ in range(10):
+                events.append(Event())
+                append(stack, events[-1])
+            victim = (stack.services["dispatch"], other)[turn % 2]
+            victim.kill()
+            victim.start()
+        duties = [self.duty_of(event) for event in events]
+        for duty in duties:
+            self.wait(duty, "OFFERED")
+        for duty in duties:
+            self.assertEqual(self.history(duty), [("OPENED", ""), ("SKIPPED", "BLIND"), ("OFFERED", "NAIROBI")])
+        self.assertEqual([self.steps(event) for event in events], [[("OPENED", ""), ("SKIPPED", "BLIND"), ("OFFERED", "NAIROBI")]] * len(events))
+
+    def test_the_database_goes_away_and_comes_back(self):
+        first = Desk(self, "NAIROBI")
+        _, duty = self.open()
+        first.offered(duty)
+        stack.cluster.stop()
+        answer = first.do(duty, "accept")
+        stack.cluster.start()
+        stack.feed_connection.close()
+        self.refused(answer, "UNAVAILABLE")
+        stack.services["dispatch"].wait_ready()
+        again = Desk(self, "NAIROBI")
+        again.offered(duty)
+        self.done(again.do(duty, "accept"), "HELD")
 
 
 if __name__ == "__main__":

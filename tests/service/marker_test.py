@@ -6,11 +6,13 @@ import re
 import secrets
 import struct
 import time
+import types
 import unittest
 import uuid
 
 from google.protobuf import json_format
 
+import feed_events
 import groups
 from agreements import Party, agree
 from dispatch_test import Desk
@@ -18,6 +20,7 @@ from hostile_content_test import field, with_unknown
 from intake_test import Publisher
 from jukwaa_harness import FRAME, Stack, need_data, protos, run_cli, wait_until
 from notify_test import Receiver
+from snapshot_test import Viewer
 
 pb = protos()
 COUNTY = "047"
@@ -32,7 +35,7 @@ PROFILES = {
 REDACTING = [name for name in PROFILES if name != "FULL@1"]
 # In the text of each group; "unknown" in fields that no version has.
 TOKENS = {name: f"Mk{number:02}{secrets.token_hex(6)}" for number, name in
-          enumerate(("narrative", "resources", "references", "reporter", "persons", "registration", "words", "unknown"))}
+          enumerate(("narrative", "resources", "references", "reporter", "persons", "registration", "words", "unknown", "work"))}
 # Numbers: places and times have no text.
 LATITUDES, ONSET_US = (-1.2871239876, -1.2934561234, -1.3012349871), 1893456001234567
 # CAP elements by the group that they end in.
@@ -196,7 +199,7 @@ class MarkerTest(unittest.TestCase):
             cls.stack.wait_known(key, "cases")
         cls.live = {profile: cls.desk(profile) for profile in PROFILES}
         for desk in cls.live.values():
-            desk.subscribe([COUNTY], pb.START_AT_NOW)
+            desk.subscribe([COUNTY], pb.START_AT_NOW, work=True)
         cls.publish_all()
         cls.live_deliveries = {profile: cls.drain(desk) for profile, desk in cls.live.items()}
 
@@ -239,6 +242,7 @@ class MarkerTest(unittest.TestCase):
             stored(marked_alert(path.read_text("utf-8-sig")).encode(), pb.FORMAT_CAP, county=COUNTY)
         cls.alerts = len(cls.receipts) - 2
         cls.append_foreign()
+        cls.append_work()
         receipt = stored(sentinel())
         assert receipt.verdict == pb.VERDICT_STORED, receipt
         cls.last = receipt.event_id, receipt.incident_id
@@ -262,6 +266,24 @@ class MarkerTest(unittest.TestCase):
             cls.stack.sql("SELECT * FROM feed.append(ARRAY[%s], ARRAY[%s]::uuid[], ARRAY[1]::int2[], ARRAY[%s]::uuid[], ARRAY[1]::int8[],"
                           " ARRAY[2]::int2[], ARRAY[6]::int2[], ARRAY[%s]::bytea[], ARRAY[%s]::bytea[])",
                           COUNTY, str(event_id), str(uuid.uuid4()), root, packed)
+
+    @classmethod
+    def append_work(cls):
+        """What was done about the first report, and about the body of version 0.1.0 (which takes no WORK) nothing."""
+        event_id = cls.receipts[0].event_id
+        body, incident, revision, tlp, category = cls.stack.sql(
+            "SELECT body, incident_id, revision, tlp, category FROM feed.event WHERE event_id = %s AND stream = %s", str(uuid.UUID(bytes=event_id)), COUNTY)[0]
+        of = types.SimpleNamespace(body=bytes(body), incident=uuid.UUID(str(incident)), revision=revision, tlp=tlp, category=category, counties=(COUNTY,))
+        cls.work_ids = []
+        for kind, name in ((feed_events.CASE_STATE, "case_step"), (feed_events.DUTY, "duty_step"), (feed_events.UNIT, "unit_step"),
+                           (feed_events.AID, "aid_step")):
+            work = pb.Work(at_us=int(time.time() * 1e6), agency=TOKENS["work"], desk=TOKENS["work"])
+            fill(getattr(work, name), TOKENS["work"])
+            if name == "case_step":
+                work.case_step.to = pb.CASE_STATE_TRIAGED
+            done = feed_events.WorkEvent(of, kind, work)
+            feed_events.append(cls.stack, done)
+            cls.work_ids.append(done.event_id.bytes)
 
     @staticmethod
     def framed(kind, body):
@@ -297,20 +319,21 @@ class MarkerTest(unittest.TestCase):
                 self.assertEqual(expected, [m.event_id for m in self.live_deliveries["FULL@1"]], "all of them, none a secret")
                 self.assertGreater(len(expected), 40)
                 replay = self.desk(profile)
-                replay.subscribe([COUNTY])
+                replay.subscribe([COUNTY], work=True)
                 self.assertEqual([m.event_id for m in self.drain(replay)], expected)
+                self.assertEqual([e for e in expected if e in self.work_ids], self.work_ids, "what was done comes to all")
                 half = self.desk(profile)
-                half.subscribe([COUNTY], pb.START_AT_CURSOR, cursor="half")
+                half.subscribe([COUNTY], pb.START_AT_CURSOR, cursor="half", work=True)
                 half.take(len(expected) // 2)
                 again = self.desk(profile)
-                again.subscribe([COUNTY], pb.START_AT_CURSOR, cursor="half")
+                again.subscribe([COUNTY], pb.START_AT_CURSOR, cursor="half", work=True)
                 tokens = self.desk(profile)
-                tokens.resume(half.positions, [COUNTY])
+                tokens.resume(half.positions, [COUNTY], work=True)
                 for desk in (again, tokens):
                     rest = [m.event_id for m in self.drain(desk)]
                     self.assertEqual(rest, expected[-len(rest):])
                 batches = self.desk(profile)
-                batches.subscribe_raw([COUNTY], batch_max_bytes=32768)
+                batches.subscribe_raw([COUNTY], batch_max_bytes=32768, work=True)
                 last = b""
                 while last != self.last[0]:
                     kind, message = batches.peer.receive(10)
@@ -327,9 +350,9 @@ class MarkerTest(unittest.TestCase):
             for message in self.live_deliveries[profile]:
                 names = {groups.NAMES[g.tag - 1] for g in message.event.groups if not g.digest}
                 expected = shown if len(message.event.groups) == 13 or profile == "FULL@1" else shown & {"times"}
-                if len(message.event.groups) == 10:
-                    expected = expected & set(groups.NAMES[:10])
-                self.assertEqual(names, expected, profile)
+                if len(message.event.groups) == 14:
+                    expected = shown
+                self.assertEqual(names, expected & set(groups.NAMES[:len(message.event.groups)]), profile)
                 self.assertEqual((message.profile, message.agreement), (profile, f"A-{profile[:-2]}"))
 
     def test_3_the_markers_are_there_to_be_found(self):
@@ -343,6 +366,36 @@ class MarkerTest(unittest.TestCase):
         self.assertGreater(with_words, 40, "in the real alerts too")
         kept, = self.stack.sql("SELECT count(*) FROM intake.report WHERE position(%s::bytea IN bytes) > 0", TOKENS["unknown"].encode())[0]
         self.assertEqual(kept, 1, "the unknown fields did arrive")
+
+    def test_2_snapshots_and_backfills(self):
+        """What is open, first; and all that one agreement gives: the same copies, and of what was done as little."""
+        wait_until(lambda: self.stack.sql("SELECT f.seq = h.last_seq FROM dispatch.follow f JOIN feed.head h USING (stream) WHERE stream = %s",
+                                          COUNTY)[0][0], 10, "followed")
+        for profile, shown in PROFILES.items():
+            kept, told = [], {}
+            for fields in ({}, {"batch_max_bytes": 32768}, {"include_closed": True, "include_test": True}):
+                desk = Viewer(self.stack, self.keys[profile], hello=False)
+                desk.peer.socket = Recording(desk.peer.socket, kept)
+                desk.welcome = wait_until(lambda desk=desk: desk.peer.hello(timeout=1), 10, "welcome")
+                items, end = desk.snapshot([COUNTY], **fields)
+                desk.close()
+                self.assertGreater(len(items), 5)
+                for message in items:
+                    names = {groups.NAMES[g.tag - 1] for g in message.event.groups if not g.digest}
+                    self.assertLessEqual(names, shown)
+                    self.assertEqual(message.case_state != 0, profile == "FULL@1", "only FULL says what the case has come to")
+                told.update((m.incident_id, m) for m in items)
+            self.assertIn(self.last[1], told)
+            filler = Desk(self.stack, self.keys[profile], hello=False)
+            filler.peer.socket = Recording(filler.peer.socket, kept)
+            filler.welcome = wait_until(lambda: filler.peer.hello(timeout=1), 10, "welcome")
+            filler.subscribe([COUNTY], only_agreement=f"A-{profile[:-2]}", work=True)
+            self.assertEqual([m.event_id for m in self.drain(filler)], [m.event_id for m in self.live_deliveries[profile]])
+            self.assertEqual(filler.peer.expect("SNAPSHOT_END").count, len(self.live_deliveries[profile]))
+            filler.close()
+            self.assert_clean(profile, b"\0".join(kept), "the snapshots and backfill")
+            if profile == "FULL@1":
+                self.assertEqual(found(b"\0".join(kept), NEEDLES), shown & set(NEEDLES))
 
     # ---- other ways ----
 
@@ -372,7 +425,7 @@ class MarkerTest(unittest.TestCase):
             cases.close()
             self.assert_clean(profile, b"\0".join(kept), "the cases")
             if profile == "FULL@1":
-                self.assertEqual(found(b"\0".join(kept), NEEDLES), PROFILES[profile] & set(NEEDLES))
+                self.assertEqual(found(b"\0".join(kept), NEEDLES) - {"work"}, PROFILES[profile] & set(NEEDLES) - {"work"})
 
     def test_5_webhooks(self):
         incident = str(uuid.UUID(bytes=self.last[1])).encode()

@@ -52,15 +52,16 @@ class UsageTest(OfferCliTest):
     def test_wrong_use(self):
         duty = str(DUTY)
         for args, words in (
-                ((), "say what: offer list"), (("take", duty), "say what"), (("accept",), "wants the duty's id"),
-                (("accept", "047"), "'047' is no id of a duty"), (("accept", duty, duty), "not wanted here"),
+                ((), "say what to do"), (("take", duty), "'take' is not one of its commands"), (("accept",), "wants DUTY"),
+                (("accept", "047"), "duty_id"), (("accept", duty, duty), "does not take"),
                 (("decline", duty), "wants --reason"), (("decline", duty, "--reason", ""), "wants --reason"),
-                (("decline", duty, "--reason", "x" * 201), "200 bytes"), (("accept", duty, "--reason", "x"), "does not take 'x'"),
+                (("accept", duty, "--reason", "x"), "does not take '--reason'"),
                 (("hand-over", duty), "wants --desk"), (("hand-over-all", duty, "--desk", "D"), f"does not take '{duty}'"),
                 (("complete", duty), "wants --disposition"), (("complete", duty, "--disposition"), "wants a value"),
-                (("accept", duty, "--version", "0"), "--version is 1 to"), (("accept", duty, "--command-id", "x"), "no id of a command"),
-                (("accept", duty, "--timeout", "x"), "--timeout is 1 to"), (("list", duty), "takes no id"), (("watch", duty), "takes no id"),
-                (("list", "--limit", "0"), "--limit is 1 to"), (("list", "--mine"), "not wanted here")):
+                (("accept", duty, "--version", "0"), "--version is the number"), (("accept", duty, "--command-id", "x"), "command_id"),
+                (("accept", duty, "--timeout", "x"), "--timeout is 1 to"), (("list", duty), "does not take"),
+                (("watch", duty), "does not take"), (("watch", "--count", "0"), "--count is 1 to"), (("watch", "--count"), "wants a value"),
+                (("list", "--limit", "0"), "--limit is 1 to"), (("list", "--mine"), "does not take")):
             done = self.run_fake("offer", *args)
             self.assertEqual((done.returncode, done.stdout), (2, ""), (args, done))
             self.assertIn(words, done.stderr, args)
@@ -109,13 +110,15 @@ class AnswerTest(OfferCliTest):
     def test_what_people_read(self):
         self.answer("OFFER_COMMAND", self.done)
         done = self.run_fake("offer", "accept", str(DUTY), said=())
-        self.assertEqual((done.stdout, done.stderr), ("accepted: this desk has it (HELD)\n", ""))
-        self.answer("OFFER_COMMAND", lambda m: self.done(m, repeated=True, state="", number="3"))
+        self.assertEqual((done.stdout, done.stderr), (f"{DUTY} HELD (version 3)\n", ""))
+        self.answer("OFFER_COMMAND", lambda m: self.done(m, repeated=True))
+        self.assertEqual(self.run_fake("offer", "accept", str(DUTY), said=()).stdout, f"{DUTY} HELD (version 3), done before\n")
+        self.answer("OFFER_COMMAND", lambda m: self.done(m, state="", number="3"))
         done = self.run_fake("offer", "hand-over-all", "--desk", "D", said=())
-        self.assertEqual(done.stdout, "3 to be offered; this desk has each until the other accepts; this had been done before\n")
+        self.assertEqual(done.stdout, "3 to be offered; this desk has each until the other accepts it\n")
 
     def test_refusals(self):
-        for code, status, words in (("TAKEN", 1, "TAKEN: another desk"), ("NOT_FOUND", 1, "there is no such duty for this key"),
+        for code, status, words in (("TAKEN", 1, "TAKEN: another desk"), ("NOT_FOUND", 1, "NOT_FOUND"),
                                     ("STALE_VERSION", 1, "STALE_VERSION"), ("NOT_PERMITTED", 4, "NOT_PERMITTED")):
             self.answer("OFFER_COMMAND", lambda m: ("REFUSED", self.pb.Refused(request=m.request, code=f"CODE_{code}",
                                                                                reason="another desk")))

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import secrets
+import time
 import unittest
 import uuid
 
@@ -131,6 +132,7 @@ class RefusalTest(OpenedTest):
         self.refused(peer, bytes(16), "CODE_RULE_VIOLATION", "incident_id")
         self.refused(peer, b"", "CODE_RULE_VIOLATION", "incident_id")
         self.refused(peer, b"\xff" * 60000, "CODE_RULE_VIOLATION", "incident_id")
+        self.refused(peer, b"\xff" * 1000000, "CODE_OVERSIZE", "")
         self.refused(peer, event.incident, "CODE_RULE_VIOLATION", "command_id", b"x")
         self.refused(peer, event.incident, "CODE_RULE_VIOLATION", "command_id", bytes(16))
 
@@ -192,6 +194,25 @@ class WrittenTest(OpenedTest):
         self.done(self.peer(nairobi), event.incident)
         self.done(self.peer(mombasa), event.incident)
 
+    def test_killed_at_any_moment(self):
+        """Whatever was on its way is sent again under its id; each is done once in the end."""
+        dispatch, repeated = stack.services["dispatch"], 0
+        for pause in (0, 0.002, 0.005, 0.01, 0.02, 0.05):
+            marks = {secrets.token_bytes(16): self.incident() for _ in range(8)}
+            peer = self.peer(nairobi)
+            for command_id, event in marks.items():
+                peer.send("INCIDENT_MARK", pb.IncidentMark(request=1, command_id=command_id, incident_id=event.incident.bytes))
+            time.sleep(pause)
+            dispatch.kill()
+            dispatch.start()
+            peer = self.peer(nairobi)
+            for command_id, event in marks.items():
+                answer = self.ask(peer, event.incident, command_id)
+                self.assertEqual(answer.DESCRIPTOR.name, "CommandDone", answer)
+                repeated += answer.repeated
+                self.assertEqual((opened(event.incident), mails(event.incident)), (["NAIROBI"], [("NAIROBI", "NMS")]))
+        self.assertTrue(0 < repeated < 48, f"{repeated} of 48 were done before the kill: some should be, and not all")
+
     def test_a_database_that_goes_away(self):
         event, peer, command_id = self.incident(), self.peer(nairobi), secrets.token_bytes(16)
         stack.cluster.stop()
@@ -215,6 +236,21 @@ class WrittenTest(OpenedTest):
                   [str(event.incident), str(held.incident)])
         self.assertEqual(stack.sql("SELECT dispatch.forget_opened(1000)", role="jukwaa_dispatch"), [(1,)])
         self.assertEqual((opened(event.incident), opened(held.incident)), ([], ["NAIROBI"]))
+
+
+class MailboxTest(OpenedTest):
+    def test_the_owner_reads_it_and_nothing_comes_back_of_that(self):
+        event, kept = self.incident(), scratch() / f"mailbox-{secrets.token_hex(4)}"
+        self.assertEqual(stack.cli_json(publisher, "watch", "--mailbox", "--resume", kept, "--timeout", "1")[1], 0)
+        self.done(self.peer(nairobi), event.incident)
+        lines, status = stack.cli_json(publisher, "watch", "--mailbox", "--resume", kept, "--count", "1", "--timeout", "10")
+        self.assertEqual((status, lines[0]["kind"], lines[0]["incident_id"]), (0, "OPENED", str(event.incident)), lines)
+        self.assertEqual((lines[0]["opened"]["desk"], lines[0]["opened"]["agency"]), ("NAIROBI", "NMS"))
+        self.assertTrue(lines[0]["copy_verified"], lines)
+        # The publisher acknowledged a mail: that is no news to anybody. A mark of a mailbox's incident by its owner neither.
+        before = stack.sql("SELECT count(*) FROM feed.event")
+        lines, status = stack.cli_json(publisher, "watch", "--mailbox", "--resume", kept, "--timeout", "2")
+        self.assertEqual((lines, stack.sql("SELECT count(*) FROM feed.event")), ([], before))
 
 
 class CommandLineTest(OpenedTest):

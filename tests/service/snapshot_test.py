@@ -1,6 +1,9 @@
 """Dispatch: a subscription that begins with what is open, and goes on from exactly there; backfills of one agreement."""
 import contextlib
+import json
+import os
 import random
+import subprocess
 import threading
 import time
 import unittest
@@ -8,7 +11,7 @@ import unittest
 import feed_events as feed
 from agreements import Party, agree
 from dispatch_test import Desk
-from jukwaa_harness import Stack, commitment, protos, run_cli, wait_until
+from jukwaa_harness import BIN, Stack, commitment, protos, run_cli, wait_until
 
 pb = protos()
 SNAPSHOT = pb.START_AT_SNAPSHOT
@@ -61,23 +64,8 @@ class Viewer(Desk):
         return items, message
 
 
-class SnapshotTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_SNAPSHOT_GRACE_S": "3600"}})
-        cls.service = cls.stack.services["dispatch"]
-        cls.police = Party(cls.stack, "POLICE")
-        cls.other = Party(cls.stack, "OTHER")
-        cls.stack.add_publisher("FIRE")
-        cls.keys = {"OPEN": cls.stack.add_desk("OPEN"), "OWN": cls.stack.add_desk("OWN", agency="POLICE", allow=()),
-                    "NOBODY": cls.stack.add_desk("NOBODY", allow=()),
-                    "FIREONLY": cls.stack.add_desk("FIREONLY", allow=(("--agency", "FIRE"),)),
-                    "COARSE": cls.stack.add_desk("COARSE", agency="OTHER", allow=())}
-        agree(cls.stack, "A-COARSE", cls.police, cls.other, "COARSE_PLACE@1", desks=["COARSE"])
-        cls.stack.wait_known(cls.keys["COARSE"], "dispatch")
-        cls.in_force()
-        cls.counties = [f"{n:03}" for n in range(1, 48)]
-        random.seed(5)
+class SnapshotCase(unittest.TestCase):
+    """What the cases share: a stream of its own for each, desks, events."""
 
     @classmethod
     def in_force(cls):
@@ -115,6 +103,37 @@ class SnapshotTest(unittest.TestCase):
         wait_until(lambda: self.stack.sql(
             "SELECT bool_and(h.last_seq = coalesce(f.seq, 0)) FROM feed.head h LEFT JOIN dispatch.follow f USING (stream)"
             " WHERE h.stream !~ '^@'")[0][0], 15, "followed")
+
+    def many(self, count):
+        """So many incidents with bodies that repeat."""
+        bodies = [feed.Event(counties=(self.stream,), agency="POLICE", severity=1 + n % 4) for n in range(8)]
+        for start in range(0, count, 2000):
+            some = [bodies[n % 8] for n in range(start, min(start + 2000, count))]
+            n = len(some)
+            self.stack.sql("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[],"
+                           " %s::int2[], %s::bytea[], %s::bytea[])", [self.stream] * n, [str(feed.new_id()) for _ in some], [1] * n,
+                           [str(feed.new_id()) for _ in some], [1] * n, [2] * n, [e.category for e in some], [e.commitment for e in some],
+                           [e.body for e in some])
+        self.followed()
+
+
+class SnapshotTest(SnapshotCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_CLOSED_KEEP_S": "3600"}})
+        cls.service = cls.stack.services["dispatch"]
+        cls.police = Party(cls.stack, "POLICE")
+        cls.other = Party(cls.stack, "OTHER")
+        cls.fire = cls.stack.add_publisher("FIRE")
+        cls.keys = {"OPEN": cls.stack.add_desk("OPEN"), "OWN": cls.stack.add_desk("OWN", agency="POLICE", allow=()),
+                    "NOBODY": cls.stack.add_desk("NOBODY", allow=()),
+                    "FIREONLY": cls.stack.add_desk("FIREONLY", allow=(("--agency", "FIRE"),)),
+                    "COARSE": cls.stack.add_desk("COARSE", agency="OTHER", allow=())}
+        agree(cls.stack, "A-COARSE", cls.police, cls.other, "COARSE_PLACE@1", desks=["COARSE"])
+        cls.stack.wait_known(cls.keys["COARSE"], "dispatch")
+        cls.in_force()
+        cls.counties = [f"{n:03}" for n in range(1, 48)]
+        random.seed(5)
 
     def open_by_sql(self, counties, closed_since=None):
         """What is open by the feed alone: the newest state of each incident in each stream, from its events in their order."""
@@ -418,6 +437,82 @@ class SnapshotTest(unittest.TestCase):
             self.assertEqual(len(self.record("CHANGED", message.seq) - {None}), 1, message.seq)
         self.assertEqual(sum(bool(self.record("CHANGED", n) - {None}) for n in range(1, 31)), len(items))
 
+    def test_publishers_learn_who_has_their_incidents(self):
+        self.event(agency="FIRE")
+        self.event()
+        self.event(of=None, agency="FIRE")
+        self.followed()
+        box = Desk(self.stack, self.fire)
+        self.desks.append(box)
+        box.subscribe(mailbox=True, start=pb.START_AT_NOW)
+        desk = self.desk()
+        _, end = desk.snapshot([self.stream], ack=False)
+        desk.ack(end.delivery_no - 1)
+        box.quiet(1.5)  # not before all of it is with the desk
+        desk.ack(end.delivery_no)
+        told = box.take(1)[0].delivered
+        self.assertEqual((told.desk, told.stream, told.up_to_seq), ("OPEN", self.stream, 3))
+
+    # ---- what goes wrong in the middle ----
+
+    def test_the_library_begins_anew_when_dispatch_is_killed(self):
+        """jukwaa watch goes on by itself, and says that what it showed of the first snapshot counts no more."""
+        count, path = 12000, self.stack.new_key("watch").with_suffix(".out")
+        self.many(count)
+        with open(path, "w") as out:
+            watch = subprocess.Popen([BIN / "jukwaa", "--json", "watch", "--county", self.stream, "--snapshot", "--window", "1"], stdout=out,
+                                     env={**os.environ, **self.stack.env(self.keys["OPEN"])})
+        try:
+            wait_until(lambda: path.read_text().count("\n") > 200, 20, "the snapshot has begun")
+            self.service.kill()
+            self.assertNotIn("SNAPSHOT_END", path.read_text(), "it was told before dispatch was killed")
+            self.service.start()
+            wait_until(lambda: "SNAPSHOT_END" in path.read_text(), 60, "a whole snapshot")
+        finally:
+            watch.terminate()
+            watch.wait(10)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        begins = [i for i, row in enumerate(rows) if row["snapshot_begins"]]
+        self.assertEqual((len(begins), begins[0]), (2, 0))
+        whole = rows[begins[1]:]
+        self.assertEqual(len({row["incident_id"] for row in whole[:-1]}), count)
+        self.assertEqual((whole[-1]["kind"], whole[-1]["snapshot_count"], len(whole)), ("SNAPSHOT_END", count, count + 1))
+        self.assertEqual([row["delivery_no"] for row in rows], list(range(1, len(rows) + 1)))
+        severities = [row["severity"] for row in whole[:-1]]
+        self.assertEqual(severities, sorted(severities, key=["EXTREME", "SEVERE", "MODERATE", "MINOR"].index))
+
+    def test_the_database_goes_away_in_the_middle(self):
+        events = [self.event() for _ in range(150)]
+        self.followed()
+        desk = self.desk()
+        desk.subscribe([self.stream], SNAPSHOT, window=2, work=True)
+        items = [desk.take_item(desk.peer.expect("DELIVER")) for _ in range(2)]
+        self.stack.cluster.stop()
+        desk.ack()
+        self.stack.cluster.start()
+        self.stack.feed_connection.close()
+        items, end = desk.take_snapshot(items=items, timeout=30)
+        self.assertEqual({m.incident_id for m in items}, {e.incident.bytes for e in events})
+        self.assertEqual(end.count, 150)
+
+    def test_what_was_removed_by_age_is_passed_over(self):
+        """An incident that is older than the feed is kept: nothing is known of it any more."""
+        events = [self.event() for _ in range(5)]
+        self.followed()
+        self.stack.sql("DELETE FROM feed.event WHERE stream = %s AND seq = 2", self.stream)
+        items, end = self.desk().snapshot([self.stream])
+        self.assertEqual({m.incident_id for m in items}, {e.incident.bytes for e in events} - {events[1].incident.bytes})
+        self.assertEqual(end.count, 4)
+
+    def test_a_desk_that_stops_holds_up_nobody(self):
+        self.many(3000)
+        stopped = [self.desk() for _ in range(3)]
+        for desk in stopped:
+            desk.subscribe([self.stream], SNAPSHOT, window=1, work=True)
+            desk.peer.expect("DELIVER")
+        items, end = self.desk().snapshot([self.stream], batch_max_bytes=32768)
+        self.assertEqual((len(items), end.count), (3000, 3000))
+
     # ---- backfill of an agreement ----
 
     def test_backfill_of_a_new_agreement(self):
@@ -508,6 +603,46 @@ class SnapshotTest(unittest.TestCase):
         for wrong in (("--backfill", "A-COARSE", "--snapshot"), ("--backfill", "A-COARSE", "--cursor", "c"), ("--include-closed",),
                       ("--snapshot", "--from", "now")):
             self.assertEqual(self.watch("COARSE", *wrong, "--timeout", 2).returncode, 2, wrong)
+
+
+class StallTest(SnapshotCase):
+    """Desks that take nothing of their snapshots, until there is no memory for others."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_CACHE_MIB": "1"}})
+        cls.service = cls.stack.services["dispatch"]
+        cls.stack.add_publisher("POLICE")
+        cls.keys = {"OPEN": cls.stack.add_desk("OPEN")}
+        cls.stack.wait_known(cls.keys["OPEN"], "dispatch")
+        cls.counties = ["047"]
+
+    def test_who_takes_nothing_makes_room_for_others(self):
+        self.many(12000)
+        stalled = [self.desk() for _ in range(14)]
+        for desk in stalled:
+            desk.subscribe([self.stream], SNAPSHOT, window=1, work=True)
+        for desk in stalled[:8]:
+            desk.peer.expect("DELIVER", timeout=10)
+        ended = threading.Event()
+
+        def stay():  # they are there, and say so
+            while not ended.wait(1):
+                for desk in stalled:
+                    desk.peer.send("PING", pb.Ping())
+        thread = threading.Thread(target=stay)
+        thread.start()
+        try:
+            items, end = self.desk().snapshot([self.stream], batch_max_bytes=32768, timeout=40)
+        finally:
+            ended.set()
+            thread.join()
+        self.assertEqual((len(items), end.count), (12000, 12000))
+        said = []
+        for desk in stalled:
+            while (got := desk.peer.receive(0.2)) is not None:
+                said.append(got[1].code if got[0] == "BYE" else None)
+        self.assertIn(pb.CODE_UNAVAILABLE, said)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Units, recommendation and help between agencies: the real dispatch on a real database, incidents written into the feed by hand,
 clients made from the .proto files."""
+import contextlib
 import math
 import random
 import struct
@@ -38,7 +39,9 @@ def setUpModule():
 
 
 def tearDownModule():
+    alive = dispatch.process.poll() is None
     stack.stop()
+    assert alive, dispatch.log()[-6000:]
 
 
 def km(a, b):
@@ -315,6 +318,60 @@ class LeakTest(UnitTest):
             self.assertEqual(len(ids), 1)
             seen.append(ids)
         self.assertTrue(seen[0].isdisjoint(seen[1]))
+
+
+class ErasureTest(UnitTest):
+    """An event that says what was done carries what is known of the incident: what is erased does not come back by it."""
+
+    def incident(self, **fields):
+        event = super().incident(headline="Wambui was hurt", **fields)
+        stack.sql("INSERT INTO intake.dedup (key, revision, content, incident_id, event_id, first) VALUES (%s, 1, %s, %s, %s, true)",
+                  uuid.uuid4().bytes, uuid.uuid4().bytes, str(event.incident), str(event.event_id))
+        return event
+
+    ERASE = "SELECT done FROM intake.erase(%s, 32, %s, 'asked for', 'DPO')"
+
+    def narratives(self, event):
+        """(kind, revision, does it tell?) of all its events."""
+        return [(kind, revision, b"Wambui" in bytes(body)) for kind, revision, body in stack.sql(
+            "SELECT kind, revision, body FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY seq", str(event.incident))]
+
+    def test_erasing_finds_what_was_done(self):
+        peer, event = self.peer(police), self.incident()
+        self.done(self.assign(peer, self.add(peer), event))
+        self.assertEqual(self.narratives(event), [(1, 1, True), (11, 1, True)])
+        self.assertEqual(stack.sql(self.ERASE, str(event.incident), False), [("erased",)])
+        self.assertEqual(self.narratives(event), [(1, 1, False), (11, 1, False), (8, 1, False)])
+
+    def test_what_is_not_superseded_stays(self):
+        peer, event = self.peer(police), self.incident()
+        code = self.add(peer)
+        self.done(self.assign(peer, code, event))
+        newer = Event(kind=feed.UPDATE, incident=event.incident, revision=2, headline="Wambui is well")
+        append(stack, newer)
+        stack.sql("INSERT INTO intake.dedup (key, revision, content, incident_id, event_id, first) VALUES (%s, 2, %s, %s, %s, true)",
+                  uuid.uuid4().bytes, uuid.uuid4().bytes, str(event.incident), str(newer.event_id))
+        wait_until(lambda: stack.sql("SELECT revision = 2 FROM dispatch.open_incident WHERE incident_id = %s", str(event.incident))[0][0],
+                   10, "followed")
+        self.done(self.advance(peer, code, "ON_SCENE"))
+        stack.sql(self.ERASE, str(event.incident), True)
+        self.assertEqual(self.narratives(event)[:4], [(1, 1, False), (11, 1, False), (2, 2, True), (11, 2, True)])
+
+    def test_a_step_that_meets_an_erasure(self):
+        """The step has read the body, the erasure is not committed: the step waits, and is made anew from what is left."""
+        peer, event = self.peer(police), self.incident()
+        code = self.add(peer)
+        with contextlib.closing(stack.cluster.connect(stack.database)) as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(self.ERASE, (str(event.incident), False))
+            peer.send("UNIT_COMMAND", pb.UnitCommand(request=1, command_id=uuid.uuid4().bytes, code=code,
+                                                     assign={"incident_id": event.incident.bytes}))
+            wait_until(lambda: stack.sql("SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+                                         " WHERE c.relname = 'erasure' AND NOT l.granted")[0][0], 5, "the step waits")
+            self.assertIsNone(peer.receive(0.2))
+            cursor.execute("COMMIT")
+        self.done(peer.expect("COMMAND_DONE", "REFUSED"))
+        self.assertEqual(self.narratives(event), [(1, 1, False), (8, 1, False), (11, 1, False)])
 
 
 class ListTest(UnitTest):

@@ -70,6 +70,10 @@ cases.cursor           -     -     SIU   -     S
 cases.case             -     -     SIU   -     S
 cases.entry            -     -     SI    -     S
 cases.access           -     -     I     -     S
+cases.task             -     -     SIU   -     S
+cases.number           -     -     SIU   -     S
+cases.link             -     -     SI    -     S
+cases.target           -     -     S     -     SIDu
 notify.cursor          -     -     -     SIU   S
 notify.rule            -     -     -     S     SIu
 notify.message         -     -     -     SIU   Su
@@ -88,10 +92,11 @@ COLUMNS = {
     ("admin", "notify.message"): "state attempts next_attempt_at last_error",
     ("dispatch", "dispatch.disclosure"): "acked_seq sent_seq closed_at record terms noted_at",
     ("notify", "notify.attempt"): "http_status error uncertain",
+    ("admin", "cases.target"): "triage_s resolve_s",
 }
 # Who may call it. Functions that are not here nobody may call: they serve those that are.
 FUNCTIONS = {
-    "feed.append": "intake dispatch",
+    "feed.append": "intake dispatch cases",
     "feed.current_epoch": "intake dispatch admin",
     "feed.confirm_epoch": "admin",
     "feed.remove": "dispatch",
@@ -99,6 +104,7 @@ FUNCTIONS = {
     "dispatch.remove": "dispatch",
     "dispatch.move": "dispatch",
     "dispatch.expect": "dispatch",
+    "dispatch.expect_unerased": "dispatch",
     "dispatch.forget_closed": "dispatch",
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
@@ -155,7 +161,8 @@ FORBIDDEN = {
     "cases": ("SELECT * FROM intake.report", "SELECT * FROM intake.protected", "SELECT * FROM intake.incident",
               "SELECT * FROM dispatch.secret", "SELECT * FROM evidence.head", 'DELETE FROM cases."case"', "UPDATE cases.entry SET at = now()",
               "DELETE FROM cases.entry", "SELECT * FROM notify.message", "SELECT * FROM cases.access",
-              "UPDATE cases.access SET purpose = 'AUDIT'", "DELETE FROM cases.access", APPEND),
+              "UPDATE cases.access SET purpose = 'AUDIT'", "DELETE FROM cases.access", "UPDATE cases.entry SET detail = NULL", "DELETE FROM cases.entry", "DELETE FROM cases.link",
+              "DELETE FROM cases.task", "INSERT INTO cases.target (category, severity, triage_s) VALUES (0, 0, 1)"),
     "notify": (APPEND, "SELECT * FROM intake.report", "SELECT * FROM intake.protected", "SELECT * FROM dispatch.disclosure",
                "DELETE FROM notify.attempt", "UPDATE notify.attempt SET at = now()", "INSERT INTO notify.rule (name) VALUES ('mine')",
                "UPDATE notify.rule SET url = 'http://mine'", 'SELECT * FROM cases."case"', "SELECT * FROM evidence.head"),
@@ -293,7 +300,7 @@ class RightsTest(unittest.TestCase):
         """The same tries go through where they are meant to: the refusals above are no typing errors."""
         allowed = {"intake": (APPEND, "SELECT * FROM intake.report", "SELECT * FROM intake.protected"),
                    "dispatch": (APPEND, "SELECT * FROM evidence.head", "SELECT * FROM dispatch.secret"),
-                   "cases": ('SELECT * FROM cases."case"', "SELECT * FROM feed.event"),
+                   "cases": (APPEND, 'SELECT * FROM cases."case"', "SELECT * FROM feed.event"),
                    "notify": ("SELECT * FROM notify.message", "SELECT * FROM feed.event"),
                    "admin": ("UPDATE registry.key SET revoked_at = now()", "SELECT * FROM dispatch.disclosure")}
         for role, statements in allowed.items():

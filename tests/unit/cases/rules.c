@@ -104,6 +104,44 @@ static void a_receipt_or_complaint_leaves_only_a_line(void **state)
 	assert_int_equal(row.version, 2);
 }
 
+static void what_was_done_is_a_line_and_the_first_time_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		enum jk_event_kind kind;
+		enum cases_entry_kind entry;
+	} rows[] = {{JK_EVENT_DUTY, CASES_ENTRY_DUTY}, {JK_EVENT_UNIT, CASES_ENTRY_UNIT}, {JK_EVENT_AID, CASES_ENTRY_AID}};
+	struct cases_case row = {.case_id = make_id(1, 1)}, none = {.case_id = make_id(1, 1)};
+	struct cases_event incident = make_event(JK_EVENT_INCIDENT, "047", 2, 1),
+			   own = make_event(JK_EVENT_CASE_STATE, "047", 2, 9);
+	struct cases_entry entry;
+
+	(void)cases_rules_apply(&row, &incident, false, &entry);
+	assert_int_equal(cases_rules_apply(&row, &own, true, &entry), CASES_ENTRY_NONE); /* its command has written it */
+	assert_int_equal(row.version, 1);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct cases_event event = make_event(rows[i].kind, "047", 2, (uint8_t)(2 + i));
+		event.work = (struct cases_work){
+			.milestone = CASES_WAS_ON_SCENE, .at_us = 500 - (int64_t)i, .agency = "EMS", .desk = "EMS-1"};
+		assert_int_equal(cases_rules_apply(&none, &event, false, &entry), CASES_ENTRY_NONE);
+		assert_int_equal(none.version, 0);
+		assert_int_equal(cases_rules_apply(&row, &event, false, &entry), rows[i].entry);
+		assert_string_equal(entry.actor_agency, "EMS");
+		assert_string_equal(entry.actor_desk, "EMS-1");
+		assert_string_equal(entry.agency, "KPS");
+		assert_int_equal(row.version, 2 + i);
+		assert_int_equal(row.steps.on_scene_at_us, 500 - (int64_t)i);
+		event.work.at_us = 900;
+		event.event_id = make_id(2, 50);
+		(void)cases_rules_apply(&row, &event, true, &entry); /* its copy in another stream */
+		assert_int_equal(row.version, 2 + i);
+	}
+	assert_int_equal(row.steps.on_scene_at_us, 498);
+	assert_int_equal(row.steps.accepted_at_us, 0);
+	assert_int_equal(row.revision, 2);
+	assert_memory_equal(&row.event_id, &incident.event_id, sizeof row.event_id); /* the report stands */
+}
+
 static void revisions_never_go_back(void **state)
 {
 	(void)state;
@@ -339,6 +377,7 @@ int main(void)
 		cmocka_unit_test(place_time_and_work_are_withheld_with_their_groups),
 		cmocka_unit_test(only_reports_open_a_case),
 		cmocka_unit_test(a_receipt_or_complaint_leaves_only_a_line),
+		cmocka_unit_test(what_was_done_is_a_line_and_the_first_time_counts),
 		cmocka_unit_test(revisions_never_go_back),
 		cmocka_unit_test(names_follow_the_newest_revision_and_go_with_the_words),
 		cmocka_unit_test(a_name_is_kept_whole_or_not_at_all),

@@ -434,6 +434,47 @@ static void read_mail(const char *expected, void (*set)(Jukwaa__V1__Deliver *del
 	jk_arena_free(&s.arena);
 }
 
+static void one_of_a_snapshot_says_so(void **state)
+{
+	struct client_chains chains = {0};
+	struct jk_buffer json = {0};
+	struct jukwaa_event event;
+	struct sample s;
+	Jukwaa__V1__SnapshotEnd end = JUKWAA__V1__SNAPSHOT_END__INIT;
+
+	(void)state;
+	make_sample(&s, 7, (const uint8_t *)"unknown previous chain, 32 bytes");
+	s.deliver.snapshot = s.deliver.closed = true;
+	s.deliver.case_state = JUKWAA__V1__CASE_STATE__CASE_STATE_CLOSED;
+	for (int i = 0; i < 2; i++) {
+		assert_true(client_event_read(&s.link, &s.deliver, 1, &chains, &json, &event));
+		assert_true(event.snapshot && event.closed && event.copy_verified);
+		assert_int_equal(event.snapshot_begins, i == 0);
+		assert_false(event.chain_verified || event.chain_broken); /* its place says nothing of those around it */
+		assert_string_equal(event.case_state, "CLOSED");
+		assert_non_null(strstr(event.json,
+			i == 0 ? ",\"snapshot\":true,\"snapshot_begins\":true,\"case_state\":\"CLOSED\",\"closed\":true,"
+			       : ",\"snapshot_begins\":false,"));
+	}
+	s.deliver.case_state = 200; /* of a later version */
+	assert_true(client_event_read(&s.link, &s.deliver, 1, &chains, NULL, &event));
+	assert_string_equal(event.case_state, "");
+	end.count = 3;
+	client_event_read_end(&end, 4, &chains, &json, &event);
+	assert_string_equal(event.kind, "SNAPSHOT_END");
+	assert_false(event.snapshot_begins);
+	assert_int_equal(event.snapshot_count, 3);
+	assert_string_equal(event.json,
+		"{\"delivery_no\":4,\"kind\":\"SNAPSHOT_END\",\"snapshot\":true,\"snapshot_begins\":false,\"snapshot_count\":3}");
+	end.count = 0;
+	client_event_read_end(&end, 5, &chains, NULL, &event);
+	assert_true(event.snapshot_begins); /* and ends: nothing is open */
+	assert_null(event.json);
+	jk_buffer_done(&json);
+	client_chains_done(&chains);
+	jk_arena_free(&s.arena);
+}
+
 static void set_opened(Jukwaa__V1__Deliver *deliver)
 {
 	static Jukwaa__V1__Opened opened = JUKWAA__V1__OPENED__INIT;
@@ -483,6 +524,7 @@ int main(void)
 		cmocka_unit_test(what_was_done_stands_beside_the_incident),
 		cmocka_unit_test(what_was_done_is_shown_by_full_alone),
 		cmocka_unit_test(mails_are_checked_and_written_out),
+		cmocka_unit_test(one_of_a_snapshot_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

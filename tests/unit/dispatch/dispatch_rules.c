@@ -56,10 +56,11 @@ static void test_filter(void **state)
 static void test_filter_form(void **state)
 {
 	struct dispatch_filter every = {.categories = CATEGORIES_ALL}, none = {.categories = 0}, one = {.categories = BIT(6)};
-	uint8_t a[DISPATCH_FILTER_FORM_BYTES], b[DISPATCH_FILTER_FORM_BYTES];
+	uint8_t a[DISPATCH_FILTER_FORM_BYTES] = {0}, b[DISPATCH_FILTER_FORM_BYTES] = {0};
+	size_t size = dispatch_rules_write_filter(a, &every);
 	(void)state;
 
-	dispatch_rules_write_filter(a, &every);
+	assert_int_equal(size, 4); /* as it was before there were backfills: cursors and tokens of before stay good */
 	dispatch_rules_write_filter(b, &none);
 	assert_memory_equal(a, b, sizeof a);
 	dispatch_rules_write_filter(b, &one);
@@ -70,6 +71,62 @@ static void test_filter_form(void **state)
 	one = (struct dispatch_filter){.minimum_severity = 1};
 	dispatch_rules_write_filter(b, &one);
 	assert_memory_not_equal(a, b, sizeof a);
+	one = (struct dispatch_filter){.agreement = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"};
+	assert_int_equal(dispatch_rules_write_filter(b, &one), 36);
+	assert_memory_equal(a, b, 4);
+	assert_memory_equal(b + 4, one.agreement, 32);
+}
+
+static void test_work(void **state)
+{
+	static const int kinds[] = {JK_EVENT_CASE_STATE, JK_EVENT_DUTY, JK_EVENT_UNIT, JK_EVENT_AID, JK_EVENT_OPENED,
+		JK_EVENT_ACTED, JK_EVENT_UNANSWERED};
+	(void)state;
+
+	for (int kind = -1; kind < 256; kind++) {
+		bool expected = false;
+
+		for (size_t i = 0; i < COUNT(kinds); i++)
+			expected = expected || kinds[i] == kind;
+		assert_int_equal(dispatch_rules_is_work(kind), expected);
+	}
+}
+
+static void test_backfill(void **state)
+{
+	static const struct {
+		const char *agreement;
+		enum dispatch_start start;
+		const char *cursor;
+		bool mailbox;
+		const char *field; /* NULL: fine */
+	} rows[] = {
+		{"A", DISPATCH_START_NOW, "", false, "start_at"},
+		{"A", DISPATCH_START_CURSOR, "", false, "start_at"},
+		{"A", DISPATCH_START_SNAPSHOT, "", false, "start_at"},
+		{"A", DISPATCH_START_NONE, "", false, "start_at"},
+		{"A", DISPATCH_START_BEGINNING, "c", false, "cursor"},
+		{"A", DISPATCH_START_TOKEN, "c", false, "cursor"},
+		{"A", DISPATCH_START_BEGINNING, "", true, "mailbox"},
+		{"A", DISPATCH_START_BEGINNING, "", false, NULL},
+		{"A", DISPATCH_START_TOKEN, "", false, NULL},
+		{"", DISPATCH_START_SNAPSHOT, "c", true, NULL},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct dispatch_filter filter = {0};
+		struct jk_refusal refusal = {.code = JK_CODE_NONE};
+
+		filter.agreement[0] = rows[i].agreement[0];
+		if (dispatch_rules_check_backfill(&filter, rows[i].start, rows[i].cursor, rows[i].mailbox, &refusal) !=
+			(rows[i].field == NULL))
+			fail_msg("row %zu", i);
+		if (rows[i].field != NULL) {
+			assert_string_equal(refusal.field, rows[i].field);
+			assert_int_equal(refusal.code, JK_CODE_RULE_VIOLATION);
+		}
+	}
 }
 
 static void test_ask(void **state)
@@ -93,6 +150,8 @@ static void test_ask(void **state)
 		{{0}, DISPATCH_START_NOW, "", 257, true, "window"},
 		{{0}, DISPATCH_START_CURSOR, long_name + 1, 256, true, NULL},
 		{{.minimum_severity = 4}, DISPATCH_START_BEGINNING, "Night.shift_1-b", 1, true, NULL},
+		{{0}, DISPATCH_START_SNAPSHOT, "", 0, true, NULL},
+		{{0}, DISPATCH_START_SNAPSHOT, "wall", 0, true, NULL},
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -243,6 +302,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_filter_form),
+		cmocka_unit_test(test_work),
+		cmocka_unit_test(test_backfill),
 		cmocka_unit_test(test_ask),
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_blocks),

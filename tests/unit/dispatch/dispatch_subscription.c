@@ -164,6 +164,44 @@ static void test_acknowledged_position(void **state)
 	assert_int_equal(subscription->places[1].acked.seq, 10);
 }
 
+static void send_other(enum dispatch_sent sent)
+{
+	const struct dispatch_unacked delivery = {
+		.position = {.seq = 3}, .recorded_at_us = INT64_MAX, .size = 50, .agency_id = 7, .place = 1, .sent = sent};
+
+	assert_true(dispatch_subscription_make_room(subscription));
+	dispatch_subscription_sent(subscription, &delivery, false);
+}
+
+/* What a snapshot tells takes credit like anything else, and moves no stream. */
+static void test_items_move_no_place(void **state)
+{
+	struct dispatch_place *place = &subscription->places[1];
+	(void)state;
+
+	place->unsaved = false;
+	send_other(DISPATCH_SENT_ITEM);
+	send_other(DISPATCH_SENT_ITEM);
+	send_other(DISPATCH_SENT_END);
+	assert_int_equal(subscription->delivery_no, 3);
+	assert_int_equal(subscription->unacked_bytes, 150);
+	assert_int_equal(place->unacked, 0);
+	assert_int_equal(place->at.seq, 10);
+	assert_true(dispatch_subscription_oldest_us(subscription) == INT64_MAX);
+	send(1, 11);
+	assert_false(dispatch_subscription_has_credit(subscription, false));
+	assert_int_equal(place->acked.seq, 10);
+	assert_true(ack(3));
+	assert_int_equal(acked, 3);
+	assert_int_equal(subscription->unacked_bytes, 100);
+	assert_int_equal(place->acked.seq, 10);
+	assert_false(place->unsaved);
+	assert_true(ack(4));
+	assert_int_equal(place->acked.seq, 11);
+	assert_true(place->unsaved);
+	assert_true(dispatch_subscription_has_credit(subscription, false));
+}
+
 static void grant(struct dispatch_place *place, int64_t disclosure_id, uint64_t from_seq, uint64_t to_seq)
 {
 	const struct dispatch_range range = {.disclosure_id = disclosure_id, .from_seq = from_seq, .to_seq = to_seq};
@@ -281,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_batches, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deliveries_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_acknowledged_position, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_items_move_no_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_range_with_groups, set_up, tear_down),

@@ -35,6 +35,41 @@ static Jukwaa__V1__DeliverBatch *deliver(const struct jk_term *term)
 	return batch;
 }
 
+/* One of a snapshot, likewise. */
+static Jukwaa__V1__DeliverBatch *deliver_item(int case_state, bool closed)
+{
+	static const uint8_t nothing[1];
+	static const struct dispatch_copy copy = {.size = 0, .bytes = nothing};
+	const struct dispatch_delivery delivery = {
+		.delivery_no = UINT64_MAX, .stream = "047", .copy = &copy, .case_state = case_state, .closed = closed};
+	struct dispatch_parcel parcel = {0};
+	Jukwaa__V1__DeliverBatch *batch;
+
+	assert_true(dispatch_parcel_add(&parcel, &delivery));
+	assert_true(parcel.size - SESSION_FIELD_BYTES <= dispatch_wire_delivery_bytes(&delivery));
+	batch = jukwaa__v1__deliver_batch__unpack(NULL, parcel.size - SESSION_FIELD_BYTES, parcel.bytes + SESSION_FIELD_BYTES);
+	dispatch_parcel_done(&parcel);
+	assert_non_null(batch);
+	return batch;
+}
+
+static void one_of_a_snapshot_has_no_position(void **state)
+{
+	(void)state;
+	for (int closed = 0; closed < 2; closed++) {
+		Jukwaa__V1__DeliverBatch *batch = deliver_item(closed ? 8 : 0, closed);
+		const Jukwaa__V1__Deliver *got = batch->deliveries[0];
+
+		assert_null(got->position);
+		assert_true(got->snapshot);
+		assert_int_equal(got->closed, closed);
+		assert_int_equal(got->case_state, closed ? 8 : 0);
+		assert_true(got->delivery_no == UINT64_MAX);
+		assert_string_equal(got->allowed_by, "owner");
+		jukwaa__v1__deliver_batch__free_unpacked(batch, NULL);
+	}
+}
+
 static void the_owners_copy_names_no_agreement(void **state)
 {
 	(void)state;
@@ -42,6 +77,8 @@ static void the_owners_copy_names_no_agreement(void **state)
 	const Jukwaa__V1__Deliver *got = batch->deliveries[0];
 
 	assert_string_equal(got->allowed_by, "owner");
+	assert_non_null(got->position);
+	assert_false(got->snapshot);
 	assert_string_equal(got->agreement, "");
 	assert_string_equal(got->profile, "");
 	assert_int_equal(got->agreement_version, 0);
@@ -86,6 +123,7 @@ static void the_longest_agreement_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_of_a_snapshot_has_no_position),
 		cmocka_unit_test(the_owners_copy_names_no_agreement),
 		cmocka_unit_test(a_row_of_the_operator_is_no_agreement),
 		cmocka_unit_test(the_longest_agreement_fits),
