@@ -276,8 +276,11 @@ static void push_to(void *arg, struct jk_session *session)
 	const struct jk_registry *registry = jk_sessions_registry(duties->sessions);
 	const struct jk_desk *desk =
 		session->ended || session->desk_id < 0 ? NULL : jk_registry_find_desk(registry, session->desk_id);
-	struct told_session *told = desk == NULL ? NULL : find_told(offers, session->number);
+	struct told_session *told = NULL;
 	struct open_offer *next;
+
+	if (desk != NULL && next_open(offers, session->desk_id, 0) != NULL)
+		told = find_told(offers, session->number);
 
 	for (int i = 0; told != NULL && (next = next_open(offers, session->desk_id, told->serial)) != NULL; i++) {
 		if (i == PUSHES_MAX) {
