@@ -65,7 +65,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON dispatch.open_incident TO jukwaa_dispatc
 GRANT EXECUTE ON FUNCTION dispatch.move, dispatch.expect TO jukwaa_dispatch;
 GRANT SELECT ON dispatch.follow, dispatch.open_incident TO jukwaa_admin;
 
--- Cases: where and when it was, and when what was reached; NULL: not (yet), or not known.
+-- Cases: where and when it was, and when what was reached; NULL: not (yet), or not known. since_version: the newest version that
+-- changed more than the timeline: a command made for it or a later one is fresh.
 ALTER TABLE cases."case"
   ADD COLUMN constituency  text,
   ADD COLUMN lat           double precision,
@@ -76,5 +77,6 @@ ALTER TABLE cases."case"
   ADD COLUMN on_scene_at   timestamptz,
   ADD COLUMN resolved_at   timestamptz,
   ADD COLUMN closed_at     timestamptz,
-  ADD COLUMN merged_into   uuid;
+  ADD COLUMN merged_into   uuid,
+  ADD COLUMN since_version integer NOT NULL DEFAULT 1;
 RESET ROLE;

@@ -84,6 +84,7 @@ struct cases_life {
 	struct jk_id merged_into;
 	int64_t triaged_at_us, assigned_at_us, started_at_us, closed_at_us; /* of resolving: cases_steps in cases.h */
 	int64_t target_triage_at_us, target_resolve_at_us;
+	int32_t since_version; /* the newest that changed more than the timeline */
 };
 
 /* A checked command. Texts are never NULL, and borrowed. */

@@ -205,13 +205,19 @@ static bool fits(const struct cases_life_row *row, enum cases_state state, enum 
 	return row->from == state || (row->from == CASES_STATE_NONE && state != CASES_CLOSED && state != CASES_MERGED);
 }
 
+/* Lines that the feed added since then (a duty was accepted, a unit is on its way) make no decision stale. */
+static bool is_fresh(const struct cases_case *row, uint32_t version)
+{
+	return version >= (uint32_t)row->life.since_version && version <= (uint32_t)row->version;
+}
+
 static bool check_versions(const struct cases_scene *scene, const struct cases_command *command, struct jk_refusal *ret_refusal)
 {
 	uint32_t version = (uint32_t)scene->subject->version;
 
-	if (command->version != version && (command->version != 0 || cases_life_moves(command->action)))
+	if (!is_fresh(scene->subject, command->version) && (command->version != 0 || cases_life_moves(command->action)))
 		return jk_refuse(ret_refusal, JK_CODE_STALE_VERSION, "version", "the case has version %u", (unsigned)version);
-	if (scene->other && command->other_version != 0 && command->other_version != (uint32_t)scene->other->version)
+	if (scene->other && command->other_version != 0 && !is_fresh(scene->other, command->other_version))
 		return jk_refuse(ret_refusal, JK_CODE_STALE_VERSION, "into_version", "the other case has version %u",
 			(unsigned)scene->other->version);
 	return true;
@@ -310,6 +316,7 @@ static void set_times(struct cases_case *row, const struct cases_command *comman
 static void touch(struct cases_case *row, int64_t now_us)
 {
 	row->version++;
+	row->life.since_version = row->version;
 	row->entries++;
 	if (now_us > row->updated_at_us)
 		row->updated_at_us = now_us;

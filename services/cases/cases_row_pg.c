@@ -27,6 +27,7 @@ void cases_row_read_life(const PGresult *result, int row, struct cases_life *ret
 		*times[i] = jk_db_get_time_us(result, row, FIRST + 8 + (int)i);
 	ret->assigned_hidden = jk_db_get_int(result, row, FIRST + 14) != 0;
 	ret->referred_hidden = jk_db_get_int(result, row, FIRST + 15) != 0;
+	ret->since_version = (int32_t)jk_db_get_int(result, row, FIRST + 16);
 }
 
 void cases_row_read_task(const PGresult *result, int row, struct cases_task *ret)

@@ -16,8 +16,8 @@ enum { CASES_OID_FLOAT8 = 701, CASES_OID_TIMESTAMPTZ = 1184 };
 #define CASES_LIFE_COLUMNS                                                                                                       \
 	"c.assigned_agency, c.assigned_desk, c.referred_agency, c.referred_service, c.disposition, c.blocking, c.took_in,"       \
 	" c.merged_into, c.triaged_at, c.assigned_at, c.started_at, c.closed_at, c.target_triage_at, c.target_resolve_at,"       \
-	" c.assigned_hidden, c.referred_hidden"
-enum { CASES_ROW_COLUMN_COUNT = 42 };
+	" c.assigned_hidden, c.referred_hidden, c.since_version"
+enum { CASES_ROW_COLUMN_COUNT = 43 };
 
 /* Where the columns of cases_place, cases_steps and cases_life begin, counted from 0. */
 enum { CASES_ROW_PLACE = 18, CASES_ROW_STEPS = 22, CASES_ROW_LIFE = 26 };

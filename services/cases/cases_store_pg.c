@@ -73,8 +73,10 @@ static const struct jk_db_statement change_cases = {
 	       " target_triage_at = CASE WHEN c.category = u.category AND c.severity = u.severity AND c.opened_at = u.opened_at"
 	       " THEN c.target_triage_at ELSE u.opened_at + t.triage_s * interval '1 s' END,"
 	       " target_resolve_at = CASE WHEN c.category = u.category AND c.severity = u.severity AND c.opened_at = u.opened_at"
-	       " THEN c.target_resolve_at ELSE u.opened_at + t.resolve_s * interval '1 s' END FROM " ROWS TARGET
-	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
+	       " THEN c.target_resolve_at ELSE u.opened_at + t.resolve_s * interval '1 s' END,"
+	       " since_version = CASE WHEN c.event_id = u.event_id AND c.counties = string_to_array(u.counties, ',')"
+	       " AND c.named IS NOT DISTINCT FROM string_to_array(u.named, ',') THEN c.since_version ELSE u.version END "
+	       "FROM " ROWS TARGET " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
 	       " SELECT cases.expect((SELECT count(*) FROM put), $26::int8)",
 	.params = CASES_CASE_COLUMNS + 1,
 };

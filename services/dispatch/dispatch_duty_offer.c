@@ -230,12 +230,8 @@ static struct told_session *find_told(struct dispatch_offers *offers, uint64_t n
 
 void dispatch_duty_forget(struct dispatch_duties *duties, uint64_t session)
 {
-	struct told_session *told;
+	struct told_session *told = duties->offers->told.items;
 
-	/* Sessions that are there when the service closes end after this part. */
-	if (duties == NULL || duties->offers == NULL)
-		return;
-	told = duties->offers->told.items;
 	for (size_t i = 0; i < duties->offers->told.count; i++) {
 		if (told[i].number != session)
 			continue;
@@ -280,8 +276,11 @@ static void push_to(void *arg, struct jk_session *session)
 	const struct jk_registry *registry = jk_sessions_registry(duties->sessions);
 	const struct jk_desk *desk =
 		session->ended || session->desk_id < 0 ? NULL : jk_registry_find_desk(registry, session->desk_id);
-	struct told_session *told = desk == NULL ? NULL : find_told(offers, session->number);
+	struct told_session *told = NULL;
 	struct open_offer *next;
+
+	if (desk != NULL && next_open(offers, session->desk_id, 0) != NULL)
+		told = find_told(offers, session->number);
 
 	for (int i = 0; told != NULL && (next = next_open(offers, session->desk_id, told->serial)) != NULL; i++) {
 		if (i == PUSHES_MAX) {

@@ -64,6 +64,11 @@ static const struct jk_db_statement load_holders = {
 	.sql = "SELECT u.id, (SELECT count(*) FROM dispatch.duty d WHERE d.holder = u.id) FROM unnest($1::int4[]) AS u (id)",
 	.params = 1,
 };
+static const struct jk_db_statement lost_statement = {
+	.name = "dispatch_duty_lost",
+	.sql = "SELECT duty_id FROM dispatch.duty WHERE holder = ANY ($1::int4[]) LIMIT $2::int8",
+	.params = 2,
+};
 static const struct jk_db_statement count_statement = {
 	.name = "dispatch_duty_count",
 	.sql = "SELECT state, count(*) FROM dispatch.duty WHERE state IN (1, 2, 3, 4) GROUP BY state",
@@ -86,6 +91,23 @@ void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_
 	*ret_step = (struct jk_db_step){.statement = &due_statement};
 	jk_db_bind_int8(ret_step, 0, &store->due_max, (int64_t)max);
 	jk_db_bind_int8(ret_step, 1, &store->due_past, (int64_t)past);
+}
+
+void dispatch_duty_lost_reset(struct dispatch_duty_store *store)
+{
+	jk_db_array_reset(&store->revoked, JK_OID_INT4);
+}
+
+void dispatch_duty_lost_add(struct dispatch_duty_store *store, int32_t desk_id)
+{
+	jk_db_array_add_int(&store->revoked, desk_id);
+}
+
+void dispatch_duty_lost_step(struct dispatch_duty_store *store, struct jk_db_step *ret_step)
+{
+	*ret_step = (struct jk_db_step){.statement = &lost_statement};
+	jk_db_bind_array(ret_step, 0, &store->revoked);
+	jk_db_bind_int8(ret_step, 1, &store->lost_max, DISPATCH_DUTY_DUE_MAX);
 }
 
 void dispatch_duty_count_step(struct jk_db_step *ret_step)

@@ -8,7 +8,8 @@
 
 #include "base/jk_id.h"
 #include "base/jk_words.h"
-#include "registry/registry_duty.h"
+
+enum { DISPATCH_DISCIPLINE_BYTES = 17 }; /* as JK_DISCIPLINE_BYTES */
 
 /* The numbers of jukwaa.v1.DutyState, and of dispatch.duty.state. NONE: made, and not opened yet. */
 enum dispatch_duty_state {
@@ -28,6 +29,7 @@ enum dispatch_duty_event {
 	DISPATCH_DUTY_NOBODY, /* there is none left in this round */
 	DISPATCH_DUTY_LATE,   /* an offer was not answered in time */
 	DISPATCH_DUTY_SAY,    /* it is time to tell the publisher again */
+	DISPATCH_DUTY_LOST,   /* the desk that has it was revoked */
 	DISPATCH_DUTY_ACCEPT,
 	DISPATCH_DUTY_DECLINE,
 	DISPATCH_DUTY_HAND_OVER,
@@ -97,7 +99,7 @@ extern const size_t dispatch_duty_rules_count;
 struct dispatch_duty {
 	struct jk_id duty_id, incident_id;
 	char county[JK_COUNTY_BYTES];
-	char discipline[JK_DISCIPLINE_BYTES];
+	char discipline[DISPATCH_DISCIPLINE_BYTES];
 	int32_t version;
 	enum dispatch_duty_state state;
 	int32_t answer_s, again_s;
@@ -135,10 +137,10 @@ struct dispatch_duty_change dispatch_duty_skip(struct dispatch_duty *duty, int64
 /* The time that has come, of offers and sayings; DISPATCH_DUTY_EVENTS: none has. */
 enum dispatch_duty_event dispatch_duty_due(const struct dispatch_duty *duty, int64_t now_us);
 
-/* When a role is to be told, given when it was told last (0: never), and whether it has acknowledged that. 0: never again. What
- * was told before the duty began anew does not count. */
+/* When a role is to be told: after_s and again_s are its own, told_us when it was told last (0: never), acknowledged whether it
+ * has read that. 0: never again. What was told before the duty began anew does not count. */
 int64_t dispatch_duty_tell_at(
-	const struct dispatch_duty *duty, const struct jk_escalation *escalation, int64_t told_us, bool acknowledged);
+	const struct dispatch_duty *duty, int32_t after_s, int32_t again_s, int64_t told_us, bool acknowledged);
 /* Is somebody missing who has it? */
 bool dispatch_duty_is_open(enum dispatch_duty_state state);
 

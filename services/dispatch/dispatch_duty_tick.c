@@ -15,6 +15,7 @@ enum {
 	COUNT_MS = 5000,
 	FORGET_MS = 60000,
 	ASKED_MAX = 4096, /* desks in one round */
+	ASIDE_MAX = 4,
 	LOG_EVERY_MS = 10000,
 };
 
@@ -100,8 +101,8 @@ static int64_t next_telling(
 	const struct dispatch_duty_telling *telling =
 		dispatch_duty_batch_telling(&steps->batch, &item->duty.duty_id, escalation->escalation_id);
 
-	return dispatch_duty_tell_at(&item->duty, escalation, telling == NULL ? 0 : telling->told_us,
-		telling != NULL && telling->acknowledged_us != 0);
+	return dispatch_duty_tell_at(&item->duty, escalation->after_s, escalation->again_s,
+		telling == NULL ? 0 : telling->told_us, telling != NULL && telling->acknowledged_us != 0);
 }
 
 /* Tells the roles whose time has come, and finds the next time. Telling of an earlier life of the duty counts for this one. */
@@ -139,6 +140,13 @@ static void settle(struct dispatch_duty_item *item)
 	}
 }
 
+static bool is_lost(const struct dispatch_duty_steps *steps, const struct dispatch_duty *duty)
+{
+	const struct jk_desk *holder = duty->holder == 0 ? NULL : jk_registry_find_desk(steps->registry, duty->holder);
+
+	return duty->holder != 0 && (holder == NULL || holder->revoked);
+}
+
 static void work_off(struct dispatch_duty_steps *steps, struct dispatch_duty_item *item)
 {
 	struct dispatch_duty *duty = &item->duty;
@@ -150,6 +158,8 @@ static void work_off(struct dispatch_duty_steps *steps, struct dispatch_duty_ite
 		return;
 	}
 	take_rule(steps, item, DISPATCH_DUTY_OPEN, 0);
+	if (is_lost(steps, duty))
+		take_rule(steps, item, DISPATCH_DUTY_LOST, 0);
 	if (duty->shift_to != 0)
 		hand_over(steps, item);
 	while ((event = dispatch_duty_due(duty, steps->batch.now_us)) != DISPATCH_DUTY_EVENTS)
@@ -200,12 +210,21 @@ static void pass_by(struct dispatch_tick *tick)
 	tick->single = true;
 }
 
+/* Where much is due, another dispatcher takes the first of it too: the next look begins further down. */
+static void step_aside(struct dispatch_tick *tick)
+{
+	if (tick->due == DISPATCH_DUTY_DUE_MAX)
+		tick->past = DISPATCH_DUTY_DUE_MAX * (jk_id_new().bytes[15] % ASIDE_MAX);
+}
+
 static void on_stored(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
 
 	if (outcome->status == JK_BROKEN)
 		pass_by(&duties->tick);
+	else if (outcome->status == JK_RETRY && !duties->tick.single)
+		step_aside(&duties->tick);
 	if (has_failed(&duties->tick, outcome, "store"))
 		return;
 	dispatch_duty_count(duties, &duties->tick.steps);
@@ -242,6 +261,16 @@ static void set_states(struct dispatch_duties *duties, const PGresult *result)
 		jk_metric_set(duties->metrics.states[state], counts[state]);
 }
 
+static size_t add_found(struct dispatch_tick *tick, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct jk_id duty_id = jk_db_get_id(result, row, 0);
+
+		dispatch_duty_load_add(&tick->steps.store, &duty_id);
+	}
+	return (size_t)PQntuples(result);
+}
+
 static void on_due(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
@@ -249,20 +278,31 @@ static void on_due(void *arg, const struct jk_db_outcome *outcome)
 
 	if (has_failed(tick, outcome, "due"))
 		return;
-	if (tick->counts)
-		set_states(duties, outcome->results[1]);
-	tick->due = (size_t)PQntuples(outcome->results[0]);
 	dispatch_duty_load_reset(&tick->steps.store);
-	for (size_t i = 0; i < tick->due; i++) {
-		struct jk_id duty_id = jk_db_get_id(outcome->results[0], (int)i, 0);
-
-		dispatch_duty_load_add(&tick->steps.store, &duty_id);
+	tick->due = add_found(tick, outcome->results[0]);
+	if (tick->counts) {
+		set_states(duties, outcome->results[1]);
+		/* Where nothing is due: then none of them is twice in the list. */
+		if (tick->due == 0)
+			tick->due = add_found(tick, outcome->results[2]);
 	}
 	tick->stage = tick->due > 0 ? DISPATCH_TICK_FOUND : DISPATCH_TICK_IDLE;
-	if (tick->due == 0) {
+	if (tick->due == 0)
+		tick->woken = tick->woken || (tick->past > 0 && !tick->single);
+	if (tick->due == 0 || !tick->single) {
 		tick->single = false;
 		tick->past = 0;
 	}
+}
+
+static void add_revoked(struct dispatch_duties *duties)
+{
+	const struct jk_registry *registry = jk_sessions_registry(duties->sessions);
+
+	dispatch_duty_lost_reset(&duties->tick.steps.store);
+	for (size_t i = 0; registry != NULL && i < registry->desk_count; i++)
+		if (registry->desks[i].revoked)
+			dispatch_duty_lost_add(&duties->tick.steps.store, registry->desks[i].desk_id);
 }
 
 static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps)
@@ -276,6 +316,8 @@ static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps
 	tick->counts = now_ms >= tick->count_at_ms;
 	if (tick->counts) {
 		dispatch_duty_count_step(&steps[count++]);
+		add_revoked(duties);
+		dispatch_duty_lost_step(&tick->steps.store, &steps[count++]);
 		tick->count_at_ms = now_ms + COUNT_MS;
 	}
 	if (now_ms >= tick->forget_at_ms) {

@@ -25,7 +25,6 @@ struct dispatch_surroundings {
 	const char *head_file;    /* signed heads are published here; "": nowhere */
 	int64_t lag_after_s;      /* publishers are told of desks that lag for so long; 0: never */
 	int64_t lag_again_s;      /* and again after so long */
-	int64_t snapshot_grace_s; /* for so long a snapshot has closed incidents too, for those who ask */
 };
 
 enum jk_status dispatch_open(const struct dispatch_surroundings *surroundings, struct dispatch **ret_dispatch) JK_MUST_CHECK;

@@ -75,6 +75,7 @@ struct dispatch_snapshot {
 	size_t page_first, page_count;  /* turns of which the events are here */
 	size_t page_bytes, items_bytes; /* as counted with those of others */
 	size_t ranges_asked;
+	int64_t moved_ms;                                  /* when something of it was sent or acknowledged last */
 	struct dispatch_event *page[DISPATCH_PAGE_EVENTS]; /* NULL: not kept any more */
 };
 

@@ -11,7 +11,7 @@ struct settings {
 	struct jk_daemon_settings daemon;
 	const char *listen, *database, *key_file, *hint_sockets, *head_file;
 	enum jk_realm realm;
-	int64_t cache_mib, lag_after_s, lag_again_s, closed_keep_s, snapshot_grace_s;
+	int64_t cache_mib, lag_after_s, lag_again_s, closed_keep_s;
 };
 
 static const struct jk_setting table[] = {
@@ -33,9 +33,7 @@ static const struct jk_setting table[] = {
 	{"lag-again-s", JK_CONF_INT, offsetof(struct settings, lag_again_s), "3600", 1, 604800, false,
 		"and again after so many, while it lasts"},
 	{"closed-keep-s", JK_CONF_INT, offsetof(struct settings, closed_keep_s), "86400", 60, 31536000, false,
-		"seconds that a closed incident is still kept among the open ones"},
-	{"snapshot-grace-s", JK_CONF_INT, offsetof(struct settings, snapshot_grace_s), "86400", 0, 31536000, false,
-		"a snapshot that asks for closed incidents too has those closed within so many seconds"},
+		"seconds that a closed incident is still kept among the open ones, for snapshots that ask for it"},
 };
 
 /* All that main opens. */
@@ -61,7 +59,6 @@ static bool open_house(const struct settings *settings, struct house *house)
 	around->lag_after_s = settings->lag_after_s;
 	around->lag_again_s = settings->lag_again_s;
 	around->grace_s = settings->closed_keep_s;
-	around->snapshot_grace_s = settings->snapshot_grace_s;
 	if (jk_crypt_init() != JK_OK || jk_key_read(settings->key_file, &house->key, why) != JK_OK)
 		return false;
 	around->loop = jk_loop_new();

@@ -565,6 +565,26 @@ class ListTest(DutyTest):
         self.done(desk.do(duty, "decline", reason="not ours any more"), "WAITING")
 
 
+class LostTest(DutyTest):
+    def test_a_holder_that_is_revoked_has_it_no_longer(self):
+        keys["LEAVING"] = stack.add_desk("LEAVING", agency="NPS")
+        desks["LEAVING"] = stack.sql("SELECT desk_id FROM registry.desk WHERE code = 'LEAVING'")[0][0]
+        duty_desk("LEAVING", "003")
+        duty_desk("KILIMANI", "003", rank=200)
+        stack.wait_known(keys["LEAVING"], "dispatch")
+        event = Event(counties=("003",))
+        append(stack, event)
+        duty = self.duty_of(event, county="003")
+        desk, next_desk = Desk(self, "LEAVING"), Desk(self, "KILIMANI")
+        desk.offered(duty)
+        self.done(desk.do(duty, "accept"), "HELD")
+        stack.sql("UPDATE registry.desk SET revoked_at = now() WHERE code = 'LEAVING'")
+        next_desk.offered(duty, timeout=15)
+        self.wait(duty, "OFFERED", holder=None, asked="KILIMANI")
+        self.assertEqual([a for a, _ in self.history(duty)], ["OPENED", "OFFERED", "ACCEPTED", "OPENED", "SKIPPED", "OFFERED"])
+        self.assertEqual(self.steps(event, "003")[3], ("OPENED", ""))
+
+
 class FaultTest(DutyTest):
     def test_killed_in_the_middle_and_with_two_of_it(self):
         """Each duty is opened once, offered to one desk at a time, and has one holder, however often dispatch dies."""

@@ -64,23 +64,8 @@ class Viewer(Desk):
         return items, message
 
 
-class SnapshotTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_SNAPSHOT_GRACE_S": "3600"}})
-        cls.service = cls.stack.services["dispatch"]
-        cls.police = Party(cls.stack, "POLICE")
-        cls.other = Party(cls.stack, "OTHER")
-        cls.fire = cls.stack.add_publisher("FIRE")
-        cls.keys = {"OPEN": cls.stack.add_desk("OPEN"), "OWN": cls.stack.add_desk("OWN", agency="POLICE", allow=()),
-                    "NOBODY": cls.stack.add_desk("NOBODY", allow=()),
-                    "FIREONLY": cls.stack.add_desk("FIREONLY", allow=(("--agency", "FIRE"),)),
-                    "COARSE": cls.stack.add_desk("COARSE", agency="OTHER", allow=())}
-        agree(cls.stack, "A-COARSE", cls.police, cls.other, "COARSE_PLACE@1", desks=["COARSE"])
-        cls.stack.wait_known(cls.keys["COARSE"], "dispatch")
-        cls.in_force()
-        cls.counties = [f"{n:03}" for n in range(1, 48)]
-        random.seed(5)
+class SnapshotCase(unittest.TestCase):
+    """What the cases share: a stream of its own for each, desks, events."""
 
     @classmethod
     def in_force(cls):
@@ -118,6 +103,37 @@ class SnapshotTest(unittest.TestCase):
         wait_until(lambda: self.stack.sql(
             "SELECT bool_and(h.last_seq = coalesce(f.seq, 0)) FROM feed.head h LEFT JOIN dispatch.follow f USING (stream)"
             " WHERE h.stream !~ '^@'")[0][0], 15, "followed")
+
+    def many(self, count):
+        """So many incidents with bodies that repeat."""
+        bodies = [feed.Event(counties=(self.stream,), agency="POLICE", severity=1 + n % 4) for n in range(8)]
+        for start in range(0, count, 2000):
+            some = [bodies[n % 8] for n in range(start, min(start + 2000, count))]
+            n = len(some)
+            self.stack.sql("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[],"
+                           " %s::int2[], %s::bytea[], %s::bytea[])", [self.stream] * n, [str(feed.new_id()) for _ in some], [1] * n,
+                           [str(feed.new_id()) for _ in some], [1] * n, [2] * n, [e.category for e in some], [e.commitment for e in some],
+                           [e.body for e in some])
+        self.followed()
+
+
+class SnapshotTest(SnapshotCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_CLOSED_KEEP_S": "3600"}})
+        cls.service = cls.stack.services["dispatch"]
+        cls.police = Party(cls.stack, "POLICE")
+        cls.other = Party(cls.stack, "OTHER")
+        cls.fire = cls.stack.add_publisher("FIRE")
+        cls.keys = {"OPEN": cls.stack.add_desk("OPEN"), "OWN": cls.stack.add_desk("OWN", agency="POLICE", allow=()),
+                    "NOBODY": cls.stack.add_desk("NOBODY", allow=()),
+                    "FIREONLY": cls.stack.add_desk("FIREONLY", allow=(("--agency", "FIRE"),)),
+                    "COARSE": cls.stack.add_desk("COARSE", agency="OTHER", allow=())}
+        agree(cls.stack, "A-COARSE", cls.police, cls.other, "COARSE_PLACE@1", desks=["COARSE"])
+        cls.stack.wait_known(cls.keys["COARSE"], "dispatch")
+        cls.in_force()
+        cls.counties = [f"{n:03}" for n in range(1, 48)]
+        random.seed(5)
 
     def open_by_sql(self, counties, closed_since=None):
         """What is open by the feed alone: the newest state of each incident in each stream, from its events in their order."""
@@ -376,6 +392,11 @@ class SnapshotTest(unittest.TestCase):
         wait_until(closed, 8, "the ranges of the snapshot are closed")
         for number in range(1, len(events) + 1):
             self.assertEqual(self.record("RECORDED", number) - {None}, {self.under("RECORDED")} if number in told else set(), number)
+        for event, number in zip(events, range(1, len(events) + 1)):
+            done = run_cli("--json", "disclosures", event.incident, env=self.stack.admin_env, check=False)
+            copies = [row for row in map(json.loads, done.stdout.splitlines()) if row["type"] == "copy"]
+            self.assertEqual([(row["desk"], row["acknowledged"], row["possibly"]) for row in copies],
+                             [("RECORDED", True, False)] if number in told else [], done.stdout)
         self.assertEqual(self.stack.sql("SELECT count(*) FROM dispatch.disclosure WHERE stream = %s", self.stream)[0][0], 1,
                          "one row, not one an incident")
 
@@ -438,18 +459,6 @@ class SnapshotTest(unittest.TestCase):
         self.assertEqual((told.desk, told.stream, told.up_to_seq), ("OPEN", self.stream, 3))
 
     # ---- what goes wrong in the middle ----
-
-    def many(self, count):
-        """So many incidents with bodies that repeat."""
-        bodies = [feed.Event(counties=(self.stream,), agency="POLICE", severity=1 + n % 4) for n in range(8)]
-        for start in range(0, count, 2000):
-            some = [bodies[n % 8] for n in range(start, min(start + 2000, count))]
-            n = len(some)
-            self.stack.sql("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[],"
-                           " %s::int2[], %s::bytea[], %s::bytea[])", [self.stream] * n, [str(feed.new_id()) for _ in some], [1] * n,
-                           [str(feed.new_id()) for _ in some], [1] * n, [2] * n, [e.category for e in some], [e.commitment for e in some],
-                           [e.body for e in some])
-        self.followed()
 
     def test_the_library_begins_anew_when_dispatch_is_killed(self):
         """jukwaa watch goes on by itself, and says that what it showed of the first snapshot counts no more."""
@@ -599,6 +608,46 @@ class SnapshotTest(unittest.TestCase):
         for wrong in (("--backfill", "A-COARSE", "--snapshot"), ("--backfill", "A-COARSE", "--cursor", "c"), ("--include-closed",),
                       ("--snapshot", "--from", "now")):
             self.assertEqual(self.watch("COARSE", *wrong, "--timeout", 2).returncode, 2, wrong)
+
+
+class StallTest(SnapshotCase):
+    """Desks that take nothing of their snapshots, until there is no memory for others."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_CACHE_MIB": "1"}})
+        cls.service = cls.stack.services["dispatch"]
+        cls.stack.add_publisher("POLICE")
+        cls.keys = {"OPEN": cls.stack.add_desk("OPEN")}
+        cls.stack.wait_known(cls.keys["OPEN"], "dispatch")
+        cls.counties = ["047"]
+
+    def test_who_takes_nothing_makes_room_for_others(self):
+        self.many(12000)
+        stalled = [self.desk() for _ in range(14)]
+        for desk in stalled:
+            desk.subscribe([self.stream], SNAPSHOT, window=1, work=True)
+        for desk in stalled[:8]:
+            desk.peer.expect("DELIVER", timeout=10)
+        ended = threading.Event()
+
+        def stay():  # they are there, and say so
+            while not ended.wait(1):
+                for desk in stalled:
+                    desk.peer.send("PING", pb.Ping())
+        thread = threading.Thread(target=stay)
+        thread.start()
+        try:
+            items, end = self.desk().snapshot([self.stream], batch_max_bytes=32768, timeout=40)
+        finally:
+            ended.set()
+            thread.join()
+        self.assertEqual((len(items), end.count), (12000, 12000))
+        said = []
+        for desk in stalled:
+            while (got := desk.peer.receive(0.2)) is not None:
+                said.append(got[1].code if got[0] == "BYE" else None)
+        self.assertIn(pb.CODE_UNAVAILABLE, said)
 
 
 if __name__ == "__main__":

@@ -758,7 +758,7 @@ class AgainTest(UnitTest):
         deaths, rounds = [], dict.fromkeys(codes, 0)
 
         def kill():
-            while not stop.wait(0.02 + random.random() / 20):
+            while len(deaths) < 6 and not stop.wait(0.02 + random.random() / 10):
                 dispatch.kill()
                 dispatch.start()
                 deaths.append(1)

@@ -18,7 +18,7 @@ static void refuses(void **state)
 	assert_int_equal(jk_words_number(&jk_severities, "_"), -1);
 	assert_string_equal(jk_words_name(&jk_severities, -1), "?");
 	assert_string_equal(jk_words_name(&jk_severities, 6), "?");
-	assert_string_equal(jk_words_name(&jk_codes, 25), "?");
+	assert_string_equal(jk_words_name(&jk_codes, 26), "?");
 	assert_string_equal(jk_status_name((enum jk_status)9), "?");
 }
 

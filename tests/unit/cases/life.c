@@ -48,8 +48,8 @@ struct stage {
 static void set_stage(struct stage *stage, enum cases_state state, enum cases_action action)
 {
 	*stage = (struct stage){
-		.subject = {.case_id = {{1}}, .state = state, .version = 5, .entries = 5},
-		.other = {.case_id = {{2}}, .state = CASES_NEW, .version = 3, .entries = 3},
+		.subject = {.case_id = {{1}}, .state = state, .version = 5, .entries = 5, .life.since_version = 5},
+		.other = {.case_id = {{2}}, .state = CASES_NEW, .version = 3, .entries = 3, .life.since_version = 3},
 		.task = {.task_id = {{3}}, .case_id = {{1}}, .state = CASES_TASK_OPEN},
 		.command = {.action = action,
 			.version = 5,
@@ -233,6 +233,25 @@ static void versions_are_checked(void **state)
 	assert_non_null(decide(&stage, &refusal));
 }
 
+/* What came since then were lines of the timeline alone. */
+static void lines_make_no_decision_stale(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct jk_refusal refusal;
+
+	set_stage(&stage, CASES_NEW, CASES_TRIAGE);
+	stage.subject.life.since_version = 3;
+	for (uint32_t version = 3; version <= 5; version++) {
+		stage.command.version = version;
+		assert_non_null(decide(&stage, &refusal));
+	}
+	stage.command.version = 2;
+	refuses(&stage, JK_CODE_STALE_VERSION, "5");
+	stage.command.version = 6;
+	refuses(&stage, JK_CODE_STALE_VERSION, "5");
+}
+
 /* Decides and does it; tells: is the owner told? */
 static bool apply(struct stage *stage)
 {
@@ -361,6 +380,7 @@ int main(void)
 		cmocka_unit_test(guards_hold_back),
 		cmocka_unit_test(loops_and_chains_of_merges_are_refused),
 		cmocka_unit_test(versions_are_checked),
+		cmocka_unit_test(lines_make_no_decision_stale),
 		cmocka_unit_test(every_command_in_every_state),
 		cmocka_unit_test(the_table_is_sound),
 		cmocka_unit_test(effects_are_left_behind),

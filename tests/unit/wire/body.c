@@ -72,7 +72,7 @@ static const struct refusal refusals[] = {
 	{"enum 99", PUBLISH, B("\x18\x63"), JK_CODE_INVALID_SCHEMA, "format"},
 	{"enum -1", PUBLISH, B("\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), JK_CODE_INVALID_SCHEMA, "format"},
 	{"enum 2^32+1, which protobuf-c takes for 1", PUBLISH, B("\x18\x81\x80\x80\x80\x10"), JK_CODE_INVALID_SCHEMA, "format"},
-	{"enum 9 in the gap of kinds", DELIVER, B("\x40\x09"), JK_CODE_INVALID_SCHEMA, "kind"},
+	{"enum 13 in the gap of kinds", DELIVER, B("\x40\x0d"), JK_CODE_INVALID_SCHEMA, "kind"},
 	{"enum 99 packed", CLASSIFICATION, B("\x0a\x02\x06\x63"), JK_CODE_INVALID_SCHEMA, "categories"},
 	{"enum 99 in an array, unpacked", CLASSIFICATION, B("\x08\x06\x08\x63"), JK_CODE_INVALID_SCHEMA, "categories"},
 	{"packed numbers cut off", CLASSIFICATION, B("\x0a\x02\x06\x80"), JK_CODE_NOT_WELL_FORMED, "categories"},
