@@ -6,7 +6,7 @@
 #include "base/jk_text.h"
 #include "cases_tally_internal.h"
 
-enum { COUNTIES = JK_COUNTY_MAX + 1, NOWHERE = 0, BUCKETS = 512, FEW = 64 };
+enum { COUNTIES = JK_COUNTY_MAX + 1, NOWHERE = 0 };
 enum { KNOWN = 1, ALLOWED = 2, NO_PLACE = 4, NO_AGENCY = 8 }; /* a verdict */
 enum { UNKNOWN = -1, NOTHING = -2, SEVERAL = -3 };            /* where cases of a label and class count, else a figure's index */
 static const int64_t hour_us = INT64_C(3600000000), day_us = INT64_C(86400000000);
@@ -277,132 +277,7 @@ static bool add_rows(struct asking *asking)
 	return true;
 }
 
-/* ---- quantiles ---------------------------------------------------------------------------------------------------------- */
-
-/* Sixteen buckets for each power of two: in the order of the values, and evenly filled by durations. */
-static size_t bucket_of(uint32_t value)
-{
-	int bits = value < 16 ? 4 : 31 - __builtin_clz(value);
-
-	return (size_t)(bits - 4) * 16 + (value >> (bits - 4));
-}
-
-static void swap(uint32_t *a, uint32_t *b)
-{
-	uint32_t kept = *a;
-
-	*a = *b;
-	*b = kept;
-}
-
-/* Hoare's selection: the value of this rank, with what is smaller before it. */
-static uint32_t select_among(uint32_t *values, size_t count, size_t rank)
-{
-	size_t low = 0, high = count;
-
-	while (high - low > 1) {
-		uint32_t pivot = values[low + (high - low) / 2];
-		size_t left = low, right = high - 1;
-
-		for (;;) {
-			while (values[left] < pivot)
-				left++;
-			while (values[right] > pivot)
-				right--;
-			if (left >= right)
-				break;
-			swap(&values[left++], &values[right--]);
-		}
-		/* left is where what is not smaller begins, when the two have passed each other. */
-		if (left == right && values[left] <= pivot)
-			left++;
-		if (left == low || left == high)
-			left = low + 1;
-		if (rank < left)
-			high = left;
-		else
-			low = left;
-	}
-	return values[low];
-}
-
-/* Runs of values that together are one set. */
-struct runs {
-	const uint32_t *values;
-	const size_t *starts, *sizes; /* of each run */
-	size_t count;
-};
-
-static size_t rank_of(size_t count, size_t percent)
-{
-	return (count * percent + 99) / 100 - 1;
-}
-
-static void measure_few(const struct runs *runs, size_t count, uint32_t *picked, uint32_t *ret_p50, uint32_t *ret_p90)
-{
-	size_t at = 0, rank = rank_of(count, 90);
-
-	for (size_t run = 0; run < runs->count; run++) {
-		memcpy(picked + at, runs->values + runs->starts[run], runs->sizes[run] * sizeof *picked);
-		at += runs->sizes[run];
-	}
-	*ret_p90 = select_among(picked, count, rank);
-	*ret_p50 = select_among(picked, count, rank_of(count, 50));
-}
-
-/* The bucket that holds the rank, which becomes the rank in it. */
-static size_t find_bucket(const uint32_t histogram[BUCKETS], size_t *rank)
-{
-	size_t bucket = 0;
-
-	while (*rank >= histogram[bucket])
-		*rank -= histogram[bucket++];
-	return bucket;
-}
-
-/* Looks for the two ranks among the values of their buckets alone: one picked at the front, the other at the back. */
-static void measure_many(const struct runs *runs, size_t count, uint32_t *picked, uint32_t *ret_p50, uint32_t *ret_p90)
-{
-	uint32_t histogram[BUCKETS] = {0}, *end = picked + count, *low = picked, *high = end;
-	size_t low_rank = rank_of(count, 50), high_rank = rank_of(count, 90), low_bucket, high_bucket;
-
-	for (size_t run = 0; run < runs->count; run++)
-		for (size_t i = 0; i < runs->sizes[run]; i++)
-			histogram[bucket_of(runs->values[runs->starts[run] + i])]++;
-	low_bucket = find_bucket(histogram, &low_rank);
-	high_bucket = find_bucket(histogram, &high_rank);
-	for (size_t run = 0; run < runs->count; run++)
-		for (size_t i = 0; i < runs->sizes[run]; i++) {
-			uint32_t value = runs->values[runs->starts[run] + i];
-			size_t bucket = bucket_of(value);
-
-			if (bucket == low_bucket)
-				*low++ = value;
-			else if (bucket == high_bucket)
-				*--high = value;
-		}
-	*ret_p50 = select_among(picked, (size_t)(low - picked), low_rank);
-	*ret_p90 = low_bucket == high_bucket ? select_among(picked, (size_t)(low - picked), high_rank)
-					     : select_among(high, (size_t)(end - high), high_rank);
-}
-
-static void measure(const struct runs *runs, uint32_t *picked, struct cases_span_figure *ret)
-{
-	uint32_t p50, p90;
-	size_t count = 0;
-
-	for (size_t run = 0; run < runs->count; run++)
-		count += runs->sizes[run];
-	*ret = (struct cases_span_figure){.count = count};
-	if (count == 0)
-		return;
-	if (count <= FEW)
-		measure_few(runs, count, picked, &p50, &p90);
-	else
-		measure_many(runs, count, picked, &p50, &p90);
-	ret->p50_ms = (int64_t)p50 * 10;
-	ret->p90_ms = (int64_t)p90 * 10;
-}
+/* ---- spans --------------------------------------------------------------------------------------------------------------- */
 
 static void put_values(struct asking *asking, uint32_t row, uint32_t group)
 {
@@ -442,18 +317,18 @@ static bool sort_out(struct asking *asking)
 static void measure_span(struct asking *asking, int span, size_t *starts, size_t *sizes)
 {
 	struct cases_figures *figures = asking->figures;
-	struct runs runs = {asking->values[span], starts, sizes, figures->count};
+	struct cases_runs runs = {asking->values[span], starts, sizes, figures->count};
 
 	for (size_t group = 0; group < figures->count; group++) {
 		const struct group *of = &asking->sizes[group];
-		struct runs one = {asking->values[span], &starts[group], &sizes[group], 1};
+		struct cases_runs one = {asking->values[span], &starts[group], &sizes[group], 1};
 
 		sizes[group] = of->first[span] + of->more[span];
 		starts[group] = of->fill[span] - sizes[group];
-		measure(&one, asking->picked, &figures->rows[group].spans[span]);
+		cases_tally_measure(&one, asking->picked, &figures->rows[group].spans[span]);
 		sizes[group] = of->first[span];
 	}
-	measure(&runs, asking->picked, &figures->all.spans[span]);
+	cases_tally_measure(&runs, asking->picked, &figures->all.spans[span]);
 }
 
 static bool measure_spans(struct asking *asking)

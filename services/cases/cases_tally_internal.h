@@ -6,6 +6,15 @@
 /* Spans in ticks of 10 ms. */
 #define CASES_SPAN_UNKNOWN UINT32_MAX
 
+/* Runs of values that together are one set. */
+struct cases_runs {
+	const uint32_t *values;
+	const size_t *starts, *sizes; /* of each run */
+	size_t count;
+};
+/* picked: room for as many values as there are. */
+void cases_tally_measure(const struct cases_runs *runs, uint32_t *picked, struct cases_span_figure *ret);
+
 struct label_key {
 	uint64_t counties;
 	uint16_t categories;

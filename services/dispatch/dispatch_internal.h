@@ -7,7 +7,8 @@
  *   dispatch_feed.c       reading lane: heads, blocks that sessions wait for
  *   dispatch_fanout.c     who gets the next event of each stream
  *   dispatch_visit.c      what a visit to a session sends
- *   dispatch_snapshot.c   first what is open: reading, telling, its ranges; ends of backfills
+ *   dispatch_snapshot.c   first what is open: telling it, its ranges; ends of backfills
+ *   dispatch_snapshot_read.c  reading lane: what is open, and its events
  *   dispatch_protected.c  a lane of its own: protected groups for those who may have them
  *   dispatch_writing.c    writing lane: disclosure, cursors; which job is next
  *   dispatch_closing.c    writing lane: what was sent of each range, and how far
@@ -302,6 +303,9 @@ bool dispatch_recall_look(struct dispatch *dispatch);
 void dispatch_recall_done(struct dispatch *dispatch);
 
 /* dispatch_snapshot.c */
+enum { DISPATCH_PAGES_MAX_BYTES = 32 * 1024 * 1024 }; /* of all snapshots; plus what one job brings */
+/* Lets its events go, which are read again when it comes for them. */
+void dispatch_snapshot_release_page(struct dispatch *dispatch, struct dispatch_snapshot *snapshot);
 /* The subscription's snapshot waits for what it needs next: what is open, or the events of its next page. */
 void dispatch_snapshot_want(struct dispatch *dispatch, struct dispatch_subscription *subscription);
 /* The policy is another one: what is left is written down anew before it is sent. */

@@ -120,7 +120,7 @@ def message_inputs(messages):
             yield "body", bytes([number]) + messages.make(name).SerializeToString()
         yield "incident", bytes([0]) + messages.make("Incident").SerializeToString()
         yield "feed", bytes([round_no % 2]) + messages.make("EventBody").SerializeToString()
-        for number, name in enumerate(["Subscribe", "CaseList", "CaseShow"]):
+        for number, name in enumerate(["Subscribe", "CaseList", "CaseShow", "CaseExport", "CaseFigures", "CaseSimilar"]):
             yield "ask", bytes([number]) + messages.make(name).SerializeToString()
         for number, name in enumerate(["Deliver", "Receipt", "Beat"]):
             yield "delivery", bytes([number]) + messages.make(name).SerializeToString()

@@ -9,7 +9,7 @@ from psycopg2 import Binary
 from jukwaa_harness import commitment, protos
 
 pb = protos()
-TAGS = sorted(v for v in pb.GroupTag.values() if v)
+TAGS = sorted(v for v in pb.GroupTag.values() if v and v != pb.GROUP_TAG_WORK)
 REPORTER, PERSONS = pb.GROUP_TAG_REPORTER, pb.GROUP_TAG_PERSONS
 MARKERS = {"reporter": "Wanjiku-marker", "persons": "Otieno-marker", "narrative": "narrative-marker"}
 

@@ -1,11 +1,18 @@
 """3,521 real updates of 1,708 fires by CSV: in order and shuffled, the current state is the latest."""
+import bisect
 import collections
 import csv
 import datetime
+import math
 import random
+import time
 import unittest
 
 from jukwaa_harness import ROOT, Stack, need_data, scratch
+
+STEPS = ("accepted", "dispatched", "on_scene", "resolved")
+OPEN = ("open_hour", "open_day", "open_week", "open_older")
+AGES = (3600, 86400, 7 * 86400)
 
 
 class NswTest(unittest.TestCase):
@@ -44,9 +51,36 @@ class NswTest(unittest.TestCase):
         cases = {by_incident[i]: revision for i, revision in stack.sql('SELECT case_id::text, revision FROM cases."case"')}
         self.assertEqual(cases, latest)
 
+    def follow(self, stack, receipts):
+        """What desks did with the cases: {incident_id: (open, [time of each of STEPS, or None])}. Here: nothing yet."""
+        return {receipt["incident_id"]: (True, [None] * len(STEPS)) for receipt in receipts}
+
+    def check_figures(self, stack, receipts):
+        """The exchange's figures against those made from the feed and from what desks did."""
+        done = self.follow(stack, receipts)
+        opened = dict(stack.sql("SELECT incident_id::text, extract(epoch FROM min(recorded_at))::float8 FROM feed.event WHERE stream = '047'"
+                                " GROUP BY 1"))
+        self.assertEqual(set(opened), set(done))
+        lines, status = stack.cli_json(next(stack.run.glob("pub-*.key")), "case", "figures", "--purpose", "statistics")
+        now = time.time()
+        self.assertEqual(status, 0)
+        self.assertEqual([(line.get("county", ""), line.get("agency", "")) for line in lines], [("047", "NSW-RFS"), ("", "")])
+        ages = collections.Counter(bisect.bisect(AGES, now - at) for incident, at in opened.items() if done[incident][0])
+        for line in lines:
+            self.assertEqual(line["count"], 1708)
+            self.assertEqual([line.get(name, 0) for name in OPEN], [ages[i] for i in range(len(OPEN))])
+            for number, name in enumerate(STEPS):
+                spans = sorted(times[number] - before for incident, (_, times) in done.items()
+                               for before in [times[number - 1] if number else opened[incident]] if times[number] and before)
+                told = line.get(name, {})
+                self.assertEqual(told.get("count", 0), len(spans), name)
+                for percent in (50, 90) if spans else ():
+                    self.assertAlmostEqual(told[f"p{percent}_ms"] / 1000, spans[math.ceil(len(spans) * percent / 100) - 1], delta=0.02)
+
     def test_in_order(self):
         stack, receipts = self.publish(self.updates)
         self.check_current(stack, receipts)
+        self.check_figures(stack, receipts)
         again, status = stack.cli_json(next(stack.run.glob("pub-*.key")), "publish", "--format", "csv", "--map", self.map,
                                        "--county", "047", self.updates)
         self.assertEqual((status, collections.Counter(r["verdict"] for r in again)), (0, {"DUPLICATE": 3521}))
@@ -64,6 +98,7 @@ class NswTest(unittest.TestCase):
             csv.writer(f).writerows([head, *body])
         stack, receipts = self.publish(shuffled)
         self.check_current(stack, receipts)
+        self.check_figures(stack, receipts)
         kinds = dict(stack.sql("SELECT kind, count(*) FROM feed.event GROUP BY 1"))
         self.assertGreater(kinds[4], 500, "late revisions are stored as HISTORY")
         stack.stop()

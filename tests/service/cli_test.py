@@ -163,7 +163,8 @@ class Bare(unittest.TestCase):
         self.assertLessEqual({"publish", "watch", "case", "status", "admin"}, complete(""))
         self.assertEqual(complete("--json", "watch", "--min"), {"--min-severity"})
         self.assertEqual(complete("watch", "--min-severity", "S"), {"SEVERE"})
-        self.assertEqual(complete("--key", "x", "case", ""), {"list", "show"})
+        self.assertEqual(complete("--key", "x", "case", "") & {"list", "show", "similar", "export", "figures"},
+                         {"list", "show", "similar", "export", "figures"})
         self.assertEqual(complete("publish", "--format", "c"), {"cap", "csv"})
         self.assertEqual(complete("publish", "--map", str(script)[:-3]), {str(script)})
         objects = {line.split()[2] for line in self.run_bare("admin", "--help").stdout.splitlines()

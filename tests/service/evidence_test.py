@@ -385,7 +385,7 @@ class TamperTest(Case):
         receipt.write_text(json.dumps({"event_id": str(uuid.uuid4()), "stream": "047", "seq": 2, "chain": chain}))
         self.evidence(self.stack, "verify", "--database", "--receipt", receipt)
         self.stack.sql("UPDATE meta.retention SET event = interval '1 microsecond'")
-        for table in ("cases.cursor", "notify.cursor"):
+        for table in ("cases.cursor", "notify.cursor", "dispatch.follow"):
             self.stack.sql(f"INSERT INTO {table} (stream, seq) SELECT stream, last_seq FROM feed.head WHERE stream ~ '^[0-9]'")
         try:
             self.assertEqual(self.stack.sql("SELECT removed FROM feed.remove(100000)"), [(len(STREAMS) * 30,)])
@@ -399,7 +399,7 @@ class TamperTest(Case):
         finally:
             self.stack.sql("UPDATE meta.retention SET event = interval '400 days'")
             self.stack.sql("UPDATE feed.removal SET head_no = 0")
-            self.stack.sql("TRUNCATE cases.cursor, notify.cursor")
+            self.stack.sql("TRUNCATE cases.cursor, notify.cursor, dispatch.follow")
 
     def test_inserted(self):
         """One more at the end; one in the middle, for which all that follow move up."""

@@ -392,6 +392,11 @@ class SnapshotTest(SnapshotCase):
         wait_until(closed, 8, "the ranges of the snapshot are closed")
         for number in range(1, len(events) + 1):
             self.assertEqual(self.record("RECORDED", number) - {None}, {self.under("RECORDED")} if number in told else set(), number)
+        for event, number in zip(events, range(1, len(events) + 1)):
+            done = run_cli("--json", "disclosures", event.incident, env=self.stack.admin_env, check=False)
+            copies = [row for row in map(json.loads, done.stdout.splitlines()) if row["type"] == "copy"]
+            self.assertEqual([(row["desk"], row["acknowledged"], row["possibly"]) for row in copies],
+                             [("RECORDED", True, False)] if number in told else [], done.stdout)
         self.assertEqual(self.stack.sql("SELECT count(*) FROM dispatch.disclosure WHERE stream = %s", self.stream)[0][0], 1,
                          "one row, not one an incident")
 

@@ -33,7 +33,8 @@ static const struct jk_db_statement cover = {.name = "cover",
 	       " sha256('a') || sha256('b') FROM feed.head h JOIN feed.event e ON e.stream = h.stream AND e.seq = h.last_seq / "
 	       "2"};
 static const struct jk_db_statement follow = {.name = "follow",
-	.sql = "WITH c AS (INSERT INTO cases.cursor SELECT stream, last_seq FROM feed.head)"
+	.sql = "WITH c AS (INSERT INTO cases.cursor SELECT stream, last_seq FROM feed.head),"
+	       " d AS (INSERT INTO dispatch.follow SELECT stream, last_seq FROM feed.head)"
 	       " INSERT INTO notify.cursor SELECT stream, last_seq FROM feed.head"};
 static const struct jk_db_statement expire = {.name = "expire", .sql = "UPDATE meta.retention SET event = '1 microsecond'"};
 static const struct jk_db_statement remove_events = {.name = "remove", .sql = "SELECT removed FROM feed.remove(100000)"};
