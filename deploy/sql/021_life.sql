@@ -2,12 +2,14 @@
 SET LOCAL ROLE jukwaa_owner;
 
 -- assigned_*: who has it. referred_*: whom it waits for. disposition: jukwaa.v1.Disposition. blocking: open tasks that keep it from
--- being resolved. took_in: cases merged into it. Targets are fixed when it is opened or its severity changes.
+-- being resolved. *_hidden: the party has it under a term that keeps its name from others. took_in: cases merged into it. Targets are fixed when it is opened or its severity changes.
 ALTER TABLE cases."case"
   ADD COLUMN assigned_agency   text NOT NULL DEFAULT '',
   ADD COLUMN assigned_desk     text NOT NULL DEFAULT '',
   ADD COLUMN referred_agency   text NOT NULL DEFAULT '',
   ADD COLUMN referred_service  text NOT NULL DEFAULT '',
+  ADD COLUMN assigned_hidden   boolean NOT NULL DEFAULT false,
+  ADD COLUMN referred_hidden   boolean NOT NULL DEFAULT false,
   ADD COLUMN disposition       smallint NOT NULL DEFAULT 0,
   ADD COLUMN blocking          integer NOT NULL DEFAULT 0,
   ADD COLUMN took_in           integer NOT NULL DEFAULT 0,
@@ -48,6 +50,8 @@ CREATE TABLE cases.task (
   desk     text NOT NULL,
   due_at   timestamptz,
   blocking boolean NOT NULL,
+  -- For its own agency alone to know who is to do it.
+  hidden   boolean NOT NULL,
   -- jukwaa.v1.CaseTaskState
   state    smallint NOT NULL CHECK (state IN (1, 2, 3)),
   made_at  timestamptz NOT NULL,

@@ -87,6 +87,9 @@ struct cases_event {
 	struct cases_work work; /* of DUTY, UNIT and AID */
 };
 
+/* Beside the groups (bits 1 on) of what is withheld: bit 0, parties that are hidden. */
+enum { CASES_WITHHELD_PARTIES = 1 };
+
 struct cases_case {
 	struct jk_id case_id;  /* the incident's id */
 	struct jk_id event_id; /* of the revision it stands at */

@@ -130,16 +130,18 @@ static const struct jk_desk *find_desk(const struct jk_registry *registry, const
 }
 
 /* A desk of the agency that may answer for the case. */
-static bool agency_may(const struct hand *hand, const struct jk_agency *agency)
+static bool agency_may(struct hand *hand, const struct jk_agency *agency)
 {
 	for (size_t i = 0; i < hand->registry->desk_count; i++)
 		if (hand->registry->desks[i].agency == agency &&
-			cases_sight_desk_may(hand->registry, &hand->registry->desks[i], JK_USE_RESPOND, &hand->seat->row))
+			cases_sight_desk_may(hand->registry, &hand->registry->desks[i], JK_USE_RESPOND, &hand->seat->row,
+				&hand->scene.actor.hidden))
 			return true;
 	return false;
 }
 
-/* What is given to somebody who can neither see nor act would lie there for ever. */
+/* What is given to somebody who can neither see nor act would lie there for ever. Where it must not be known who it is, the whole
+ * step names nobody. */
 static bool check_desk(struct hand *hand)
 {
 	struct cases_command *command = hand->command;
@@ -148,7 +150,7 @@ static bool check_desk(struct hand *hand)
 	if (!desk || desk->revoked || (*command->agency && strcmp(desk->agency->code, command->agency) != 0))
 		return refuse(hand, JK_CODE_RULE_VIOLATION, "desk", "there is no such desk, or not of this agency");
 	command->agency = desk->agency->code;
-	return cases_sight_desk_may(hand->registry, desk, JK_USE_RESPOND, &hand->seat->row) ||
+	return cases_sight_desk_may(hand->registry, desk, JK_USE_RESPOND, &hand->seat->row, &hand->scene.actor.hidden) ||
 	       refuse(hand, JK_CODE_RULE_VIOLATION, "desk", "no agreement lets this desk act on the case");
 }
 
@@ -359,7 +361,8 @@ static void add_task(struct hand *hand, struct jk_id task_id)
 		.case_id = hand->seat->row.case_id,
 		.due_us = hand->command->due_us,
 		.made_at_us = hand->batch->now_us,
-		.blocking = hand->command->blocking};
+		.blocking = hand->command->blocking,
+		.hidden = hand->scene.actor.hidden};
 
 	(void)jk_text_copy(task.title, sizeof task.title, hand->command->text);
 	(void)jk_text_copy(task.agency, sizeof task.agency, hand->command->agency);

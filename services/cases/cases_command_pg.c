@@ -10,8 +10,8 @@ enum { BODIES_MAX_BYTES = 16 * 1024 * 1024 };
 /* Kinds of results, as in cases_wanted.step_of. */
 enum { DONE, CASES, NEWEST, TASKS, NUMBERS, LINKS };
 
-/* One look into an index for each row, whatever the tables hold, by plans that are kept: planning anew took half of the time of a lone
- * command, and plans left to themselves that were made while tables are small would read them whole. */
+/* One look into an index for each row, whatever the tables hold, by plans that are kept: planning anew took half of the time of a
+ * lone command, and plans left to themselves that were made while tables are small would read them whole. */
 static const struct jk_db_statement begin = {
 	.name = "cases_command_begin",
 	.sql = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
@@ -74,15 +74,18 @@ static const struct jk_db_statement move_cases = {
 	       " updated_at = u.updated_at, assigned_agency = u.assigned_agency, assigned_desk = u.assigned_desk,"
 	       " referred_agency = u.referred_agency, referred_service = u.referred_service, disposition = u.disposition,"
 	       " blocking = u.blocking, took_in = u.took_in, merged_into = u.merged_into, triaged_at = u.triaged_at,"
-	       " assigned_at = u.assigned_at, started_at = u.started_at, resolved_at = u.resolved_at, closed_at = u.closed_at"
+	       " assigned_at = u.assigned_at, started_at = u.started_at, resolved_at = u.resolved_at, closed_at = u.closed_at,"
+	       " assigned_hidden = u.assigned_hidden, referred_hidden = u.referred_hidden"
 	       " FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int4[], $5::int2[], $6::timestamptz[], $7::text[], "
 	       "$8::text[],"
 	       " $9::text[], $10::text[], $11::int2[], $12::int4[], $13::int4[], $14::uuid[], $15::timestamptz[],"
-	       " $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[]) AS u (case_id, loaded, version,"
+	       " $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bool[], $21::bool[]) AS u "
+	       "(case_id, loaded, version,"
 	       " entries, state, updated_at, assigned_agency, assigned_desk, referred_agency, referred_service, disposition,"
-	       " blocking, took_in, merged_into, triaged_at, assigned_at, started_at, resolved_at, closed_at)"
+	       " blocking, took_in, merged_into, triaged_at, assigned_at, started_at, resolved_at, closed_at, assigned_hidden, "
+	       "referred_hidden)"
 	       " WHERE c.case_id = u.case_id AND c.version = u.loaded RETURNING 1)"
-	       " SELECT cases.expect((SELECT count(*) FROM put), $20::int8)",
+	       " SELECT cases.expect((SELECT count(*) FROM put), $22::int8)",
 	.params = CASES_MOVED_COLUMNS + 1,
 };
 static const struct jk_db_statement add_lines = {
@@ -98,9 +101,9 @@ static const struct jk_db_statement add_lines = {
 };
 static const struct jk_db_statement add_tasks = {
 	.name = "cases_command_add_tasks",
-	.sql = "INSERT INTO cases.task (task_id, case_id, title, agency, desk, due_at, blocking, state, made_at)"
+	.sql = "INSERT INTO cases.task (task_id, case_id, title, agency, desk, due_at, blocking, state, made_at, hidden)"
 	       " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::bool[],"
-	       " $8::int2[], $9::timestamptz[])",
+	       " $8::int2[], $9::timestamptz[], $10::bool[])",
 	.params = CASES_TASK_COLUMNS,
 };
 static const struct jk_db_statement end_tasks = {
@@ -293,12 +296,13 @@ void cases_deeds_reset(struct cases_deeds *deeds)
 {
 	RESET(deeds->moved, JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_INT4, JK_OID_INT2, CASES_OID_TIMESTAMPTZ, JK_OID_TEXT,
 		JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT2, JK_OID_INT4, JK_OID_INT4, JK_OID_UUID, CASES_OID_TIMESTAMPTZ,
-		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ);
+		CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, CASES_OID_TIMESTAMPTZ, JK_OID_BOOL,
+		JK_OID_BOOL);
 	RESET(deeds->lines, JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, CASES_OID_TIMESTAMPTZ, JK_OID_INT2, JK_OID_INT8, JK_OID_TEXT,
 		JK_OID_TEXT, JK_OID_TEXT, JK_OID_INT4, JK_OID_BOOL, JK_OID_UUID, JK_OID_BYTEA, JK_OID_INT4, JK_OID_INT2,
 		JK_OID_UUID, JK_OID_TEXT, JK_OID_BYTEA);
 	RESET(deeds->tasks, JK_OID_UUID, JK_OID_UUID, JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, CASES_OID_TIMESTAMPTZ, JK_OID_BOOL,
-		JK_OID_INT2, CASES_OID_TIMESTAMPTZ);
+		JK_OID_INT2, CASES_OID_TIMESTAMPTZ, JK_OID_BOOL);
 	RESET(deeds->task_ends, JK_OID_UUID, JK_OID_INT2, CASES_OID_TIMESTAMPTZ);
 	RESET(deeds->numbers, JK_OID_UUID, JK_OID_TEXT, JK_OID_TEXT, JK_OID_TEXT, CASES_OID_TIMESTAMPTZ);
 	RESET(deeds->links, JK_OID_UUID, JK_OID_UUID, JK_OID_INT2, CASES_OID_TIMESTAMPTZ);
@@ -352,6 +356,8 @@ void cases_deeds_move(struct cases_deeds *deeds, const struct cases_case *row, i
 	cases_row_add_time(column++, life->started_at_us);
 	cases_row_add_time(column++, row->steps.resolved_at_us);
 	cases_row_add_time(column++, life->closed_at_us);
+	jk_db_array_add_int(column++, life->assigned_hidden);
+	jk_db_array_add_int(column++, life->referred_hidden);
 }
 
 void cases_deeds_enter(struct cases_deeds *deeds, const struct cases_line *line)
@@ -392,6 +398,7 @@ void cases_deeds_add_task(struct cases_deeds *deeds, const struct cases_task *ta
 	jk_db_array_add_int(column++, task->blocking);
 	jk_db_array_add_int(column++, CASES_TASK_OPEN);
 	cases_row_add_time(column++, task->made_at_us);
+	jk_db_array_add_int(column++, task->hidden);
 }
 
 void cases_deeds_end_task(struct cases_deeds *deeds, const struct cases_task *task)

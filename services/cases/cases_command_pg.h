@@ -70,9 +70,9 @@ struct cases_line {
 
 /* What is to be stored: an array a column. Zero-initialise; as cases_wanted. */
 enum {
-	CASES_MOVED_COLUMNS = 19,
+	CASES_MOVED_COLUMNS = 21,
 	CASES_LINE_COLUMNS = 18,
-	CASES_TASK_COLUMNS = 9,
+	CASES_TASK_COLUMNS = 10,
 	CASES_TASK_END_COLUMNS = 3,
 	CASES_NUMBER_COLUMNS = 5,
 	CASES_LINK_COLUMNS = 4,

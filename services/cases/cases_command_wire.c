@@ -374,9 +374,9 @@ struct jk_span cases_command_write_work(const struct cases_deed *deed, struct jk
 	step.reason = word(deed->command->reason);
 	step.disposition = (Jukwaa__V1__Disposition)deed->command->disposition;
 	step.merged_into_id = id_bytes(&deed->row->life.merged_into);
-	step.assignee = word(assignee_of(deed));
 	work.at_us = deed->at_us;
 	if (!deed->actor->hidden) {
+		step.assignee = word(assignee_of(deed));
 		work.agency = word(deed->actor->agency);
 		work.desk = word(deed->actor->desk);
 	}

@@ -77,6 +77,7 @@ enum {
 struct cases_life {
 	char assigned_agency[CASES_CODE_BYTES], assigned_desk[CASES_CODE_BYTES];
 	char referred_agency[CASES_CODE_BYTES], referred_service[CASES_CODE_BYTES];
+	bool assigned_hidden, referred_hidden; /* under a term that keeps the name from others */
 	int disposition;
 	int32_t blocking; /* open tasks that keep it from being resolved */
 	int32_t took_in;  /* cases that were merged into it */
@@ -116,6 +117,6 @@ struct cases_task {
 	char title[CASES_TITLE_MAX_BYTES + 1];
 	char agency[CASES_CODE_BYTES], desk[CASES_CODE_BYTES];
 	int64_t due_us, made_at_us, ended_at_us;
-	bool blocking;
+	bool blocking, hidden;
 	enum cases_task_state state;
 };

@@ -274,10 +274,14 @@ static void take_assignee(const struct cases_command *command, const struct case
 static void set_parties(
 	struct cases_life *life, const struct cases_scene *scene, const struct cases_command *command, unsigned effects)
 {
-	if (effects & (CASES_CLEARS_ASSIGNEE | CASES_SETS_ASSIGNEE))
+	if (effects & (CASES_CLEARS_ASSIGNEE | CASES_SETS_ASSIGNEE)) {
 		life->assigned_agency[0] = life->assigned_desk[0] = '\0';
-	if (effects & (CASES_CLEARS_REFERRAL | CASES_SETS_REFERRAL))
+		life->assigned_hidden = effects & CASES_SETS_ASSIGNEE && scene->actor.hidden;
+	}
+	if (effects & (CASES_CLEARS_REFERRAL | CASES_SETS_REFERRAL)) {
 		life->referred_agency[0] = life->referred_service[0] = '\0';
+		life->referred_hidden = effects & CASES_SETS_REFERRAL && scene->actor.hidden;
+	}
 	if (effects & CASES_SETS_ASSIGNEE)
 		take_assignee(command, &scene->actor, life->assigned_agency, life->assigned_desk);
 	if (effects & CASES_SETS_REFERRAL) {

@@ -25,7 +25,9 @@ void cases_row_read_life(const PGresult *result, int row, struct cases_life *ret
 	ret->merged_into = jk_db_get_id(result, row, FIRST + 7);
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
 		*times[i] = jk_db_get_time_us(result, row, FIRST + 8 + (int)i);
-	ret->since_version = (int32_t)jk_db_get_int(result, row, FIRST + 14);
+	ret->assigned_hidden = jk_db_get_int(result, row, FIRST + 14) != 0;
+	ret->referred_hidden = jk_db_get_int(result, row, FIRST + 15) != 0;
+	ret->since_version = (int32_t)jk_db_get_int(result, row, FIRST + 16);
 }
 
 void cases_row_read_task(const PGresult *result, int row, struct cases_task *ret)
@@ -38,6 +40,7 @@ void cases_row_read_task(const PGresult *result, int row, struct cases_task *ret
 		.state = (enum cases_task_state)jk_db_get_int(result, row, 7),
 		.made_at_us = jk_db_get_time_us(result, row, 8),
 		.ended_at_us = jk_db_get_time_us(result, row, 9),
+		.hidden = jk_db_get_int(result, row, 10) != 0,
 	};
 	read_text(ret->title, sizeof ret->title, result, row, 2);
 	read_text(ret->agency, sizeof ret->agency, result, row, 3);

@@ -15,9 +15,9 @@ enum { CASES_OID_FLOAT8 = 701, CASES_OID_TIMESTAMPTZ = 1184 };
 	" c.accepted_at, c.dispatched_at, c.on_scene_at, c.resolved_at, " CASES_LIFE_COLUMNS
 #define CASES_LIFE_COLUMNS                                                                                                       \
 	"c.assigned_agency, c.assigned_desk, c.referred_agency, c.referred_service, c.disposition, c.blocking, c.took_in,"       \
-	" c.merged_into, c.triaged_at, c.assigned_at, c.started_at, c.closed_at, c.target_triage_at, c.target_resolve_at, "      \
-	"c.since_version"
-enum { CASES_ROW_COLUMN_COUNT = 41 };
+	" c.merged_into, c.triaged_at, c.assigned_at, c.started_at, c.closed_at, c.target_triage_at, c.target_resolve_at,"       \
+	" c.assigned_hidden, c.referred_hidden, c.since_version"
+enum { CASES_ROW_COLUMN_COUNT = 43 };
 
 /* Where the columns of cases_place, cases_steps and cases_life begin, counted from 0. */
 enum { CASES_ROW_PLACE = 18, CASES_ROW_STEPS = 22, CASES_ROW_LIFE = 26 };
@@ -27,7 +27,7 @@ void cases_row_read_life(const PGresult *result, int row, struct cases_life *ret
 
 /* Of a table alias `t`. */
 #define CASES_TASK_ROW_COLUMNS                                                                                                   \
-	"t.task_id, t.case_id, t.title, t.agency, t.desk, t.due_at, t.blocking, t.state, t.made_at, t.ended_at"
+	"t.task_id, t.case_id, t.title, t.agency, t.desk, t.due_at, t.blocking, t.state, t.made_at, t.ended_at, t.hidden"
 void cases_row_read_task(const PGresult *result, int row, struct cases_task *ret);
 
 /* Microseconds since 1970 as PostgreSQL's binary timestamptz; INT64_MAX is infinity. */

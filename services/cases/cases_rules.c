@@ -218,6 +218,10 @@ void cases_rules_withhold(struct cases_case *incident_case, uint32_t withheld)
 	}
 	if (withheld >> JK_GROUP_TIMES & 1)
 		incident_case->place.occurred_at_us = 0;
+	if (withheld & CASES_WITHHELD_PARTIES && incident_case->life.assigned_hidden)
+		incident_case->life.assigned_agency[0] = incident_case->life.assigned_desk[0] = '\0';
+	if (withheld & CASES_WITHHELD_PARTIES && incident_case->life.referred_hidden)
+		incident_case->life.referred_agency[0] = incident_case->life.referred_service[0] = '\0';
 	if (withheld >> JK_GROUP_WORK & 1) {
 		incident_case->steps = (struct cases_steps){0};
 		incident_case->life = (struct cases_life){0};

@@ -36,6 +36,13 @@ static void fill_label(const struct jk_registry *registry, const struct cases_ca
 		ret->ways = 1;
 }
 
+/* Is somebody named in it who is not for this agency to know? */
+static bool hides_parties(const struct cases_life *life, const char *agency)
+{
+	return (life->assigned_hidden && strcmp(life->assigned_agency, agency) != 0) ||
+	       (life->referred_hidden && strcmp(life->referred_agency, agency) != 0);
+}
+
 struct cases_sight cases_sight_of_key(
 	const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use, const struct cases_case *row)
 {
@@ -61,11 +68,13 @@ struct cases_sight cases_sight_at(const struct jk_registry *registry, const stru
 		sight.hides = decision.term && decision.term->hides_recipient;
 		jk_term_name(sight.under, decision.term);
 	}
+	if (hides_parties(&row->life, key->agency->code))
+		sight.withheld |= CASES_WITHHELD_PARTIES;
 	return sight;
 }
 
-bool cases_sight_desk_may(
-	const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use, const struct cases_case *row)
+bool cases_sight_desk_may(const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use,
+	const struct cases_case *row, bool *ret_hides)
 {
 	int64_t now_us = jk_time_now_us();
 	struct labelled labelled;
@@ -75,8 +84,11 @@ bool cases_sight_desk_may(
 	fill_label(registry, row, &labelled);
 	for (size_t i = 0; i < labelled.ways; i++) {
 		memcpy(labelled.label.county, labelled.counties[i], sizeof labelled.label.county);
-		if (jk_registry_decide_desk(registry, desk, use, &labelled.label, now_us).effect != JK_DENY)
-			return true;
+		struct jk_decision decision = jk_registry_decide_desk(registry, desk, use, &labelled.label, now_us);
+		if (decision.effect == JK_DENY)
+			continue;
+		*ret_hides = *ret_hides || (decision.term && decision.term->hides_recipient);
+		return true;
 	}
 	return false;
 }

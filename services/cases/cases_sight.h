@@ -19,6 +19,6 @@ struct cases_sight cases_sight_of_key(
 /* The same for a time other than now. */
 struct cases_sight cases_sight_at(const struct jk_registry *registry, const struct jk_registry_key *key, enum jk_use use,
 	const struct cases_case *row, int64_t now_us);
-/* Of a desk that does not ask itself: may it be given the case? */
-bool cases_sight_desk_may(
-	const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use, const struct cases_case *row);
+/* Of a desk that does not ask itself: may it be given the case? ret_hides: set where that must not be known of it. */
+bool cases_sight_desk_may(const struct jk_registry *registry, const struct jk_desk *desk, enum jk_use use,
+	const struct cases_case *row, bool *ret_hides);

@@ -96,6 +96,9 @@ static enum jk_status gather(
 	keep_links(look);
 	if (!cases_story_shows_texts(withheld))
 		story->task_count = 0;
+	for (size_t i = 0; i < story->task_count; i++)
+		if (story->tasks[i].hidden && strcmp(story->tasks[i].agency, look->request->key->agency->code) != 0)
+			story->tasks[i].agency[0] = story->tasks[i].desk[0] = '\0';
 	if (!cases_story_shows_numbers(withheld))
 		story->number_count = 0;
 	for (size_t i = 0; i < story->took_in_count; i++)

@@ -66,6 +66,9 @@ static Jukwaa__V1__CaseEntry *write_entry(const struct cases_story *story, const
 	entry->agency = word(from->agency);
 	entry->by_agency = word(from->actor_agency);
 	entry->by_desk = word(from->actor_desk);
+	/* Who is hidden is so as an assignee too. */
+	if (from->hidden && !*from->actor_agency)
+		entry->assignee = word("");
 	hide_other(story, entry);
 	return entry;
 }

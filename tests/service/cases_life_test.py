@@ -1,6 +1,8 @@
 """The life of a case: commands of desks, who may give them, what they leave in the history, the feed and the owner's mailbox."""
 import hashlib
+import json
 import os
+import pathlib
 import time
 import unittest
 import uuid
@@ -267,6 +269,60 @@ class WhoTest(LifeTest):
         for whom in ({"desk": "MVC-1"}, {"agency": "MV"}, {"desk": "NO-SUCH"}, {"agency": "NO-SUCH"}, {"agency": "OWN", "desk": "MVCR-1"}):
             self.refused("RULE_VIOLATION", desks["VIEW", "CASE", "RESPOND"], case, self.version(case), assign=whom)
         self.assertEqual(self.moved(desks["VIEW", "CASE", "RESPOND"], case, assign={"desk": "MVCR-1"}), "ASSIGNED")
+
+    def test_a_task_force_acts_as_its_agreement_says(self):
+        """Two task forces of one lead: one may act, the other may look. Who their members are is not the owner's to know."""
+        def signer(agency):
+            path = stack.new_key(f"sign-{agency}")
+            stack.admin("agency", "add", agency, "--name", agency)
+            stack.admin("key", "add", "--file", f"{path}.pub", "--role", "publisher", "--agency", agency, "--may-sign")
+            return path
+
+        def sign(what, code, proposer, accepters, **document):
+            path = stack.run / f"{code}.json"
+            path.write_text(json.dumps({"version": 1, "counties": ["*"], "purpose": "tests", "legal_basis": "none",
+                                        "start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z", **document}))
+            stack.admin(what, "propose", path, "--key", proposer)
+            for accepter in accepters:
+                stack.admin(what, "accept", code, "--key", accepter)
+
+        owner, lead, members = signer("FORCED"), signer("LEADER"), {}
+        for name, actions in (("ACTS", ["VIEW", "CASE", "RESPOND"]), ("LOOKS", ["VIEW", "CASE"])):
+            member = signer(f"M-{name}")
+            members[name] = stack.add_desk(f"M-{name}-1", agency=f"M-{name}", allow=())
+            sign("taskforce", f"TF-{name}", lead, [member], task_force=f"TF-{name}", lead="LEADER", members=["LEADER", f"M-{name}"])
+            sign("agreement", f"WITH-{name}", owner, [lead], agreement=f"WITH-{name}", kind="MUTUAL_CONSENT", provider="FORCED",
+                 recipient=f"taskforce:TF-{name}", all_categories=True, tlp_ceiling="AMBER", profile="FULL@1", actions=actions)
+        owner_desk = stack.add_desk("FORCED-1", agency="FORCED", allow=())
+        for key in (*members.values(), owner_desk):
+            stack.wait_known(key, "cases")
+        case = put(agency="FORCED").incident
+        wait_until(lambda: all(self.show(key, case).DESCRIPTOR.name == "CaseShown" for key in members.values()), what="task forces in force")
+        self.refused("NOT_PERMITTED", members["LOOKS"], case, self.version(case), triage={})
+        self.refused("NOT_PERMITTED", members["LOOKS"], case, note={"text": "t"})
+        self.bring_as(members["ACTS"], case, "triage", "assign")
+        self.done(members["ACTS"], case, note={"text": "from the task force"})
+        seen = {name: self.show(key, case) for name, key in (*members.items(), ("OWNER", owner_desk))}
+        for name, shown in seen.items():
+            lines = [(e.action, e.text, e.by_desk) for e in shown.timeline if e.kind >= 16]
+            by = "M-ACTS-1" if name == "ACTS" else ""
+            self.assertEqual(lines, [("TRIAGE", "", by), ("ASSIGN", "", by), ("NOTE", "from the task force", by)], name)
+        self.done(members["ACTS"], case, task_add={"title": "ask the neighbours"})
+        for name, key in (("OWNER", owner_desk), ("ACTS", members["ACTS"])):
+            shown = self.show(key, case)
+            named = ("M-ACTS", "M-ACTS-1") if name == "ACTS" else ("", "")
+            self.assertEqual((shown.summary.assigned_agency, shown.summary.assigned_desk), named)
+            self.assertEqual([(t.agency, t.desk) for t in shown.tasks], [named])
+            self.assertEqual(b"M-ACTS" in shown.SerializeToString().replace(shown.summary.allowed_by.encode(), b""), name == "ACTS")
+        for body, in stack.sql("SELECT body FROM feed.event WHERE incident_id = %s AND kind IN (9, 20)", str(case)):
+            self.assertNotIn(b"M-ACTS", bytes(body))
+        acted = [self.pb.Acted.FromString(bytes(row[0])) for row in stack.sql(
+            "SELECT body FROM feed.event WHERE stream = '@FORCED' AND incident_id = %s AND kind = 20", str(case))]
+        self.assertEqual([(m.step, m.agency, m.desk) for m in acted], [("ASSIGNED", "", "")])
+
+    def bring_as(self, key, case, *actions):
+        for action in actions:
+            self.moved(key, case, **{action: {}})
 
     def test_what_was_written_down_is_shown_where_narrative_is(self):
         owner, full, coarse = Party(stack, "NARR"), Party(stack, "FULLY"), Party(stack, "COARSE")
@@ -709,6 +765,14 @@ class LineTest(LifeTest):
         text = self.cli("states").stdout
         self.assertIn("every state but CLOSED and MERGED", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
+        # The picture in the README is this table.
+        readme = (pathlib.Path(__file__).parents[2] / "services" / "cases" / "README.md").read_text()
+        ways = {}
+        for row in lines:
+            ways.setdefault(row.get("from", "every state but CLOSED and MERGED"), {}).setdefault(row.get("to", ""), []).append(row["event"])
+        for state, targets in ways.items():
+            parts = [" ".join(dict.fromkeys(events)) + (f" → {to}" if to else " (stays)") for to, events in targets.items()]
+            self.assertIn(f"| {state} | {'; '.join(parts)} |", readme)
 
 
 if __name__ == "__main__":
