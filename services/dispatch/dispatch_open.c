@@ -15,7 +15,7 @@
 _Static_assert((int)DISPATCH_OPEN_BATCH_MAX == (int)JK_FOLLOW_BATCH_MAX, "a batch of the feed fits");
 
 /* A body's headline is the most that reading its labels allocates. */
-enum { LABEL_ARENA_BYTES = 4 * 1024 * 1024, LOG_EVERY_MS = 10000 };
+enum { LABEL_ARENA_BYTES = 4 * 1024 * 1024, LOG_EVERY_MS = 10000, PROBLEMS_BEFORE_LOG = 20 /* timers: 5 s */ };
 
 struct dispatch_open {
 	struct jk_db *db;
@@ -28,6 +28,7 @@ struct dispatch_open {
 	struct dispatch_list needs; /* struct dispatch_open_need */
 	size_t events;
 	bool wakes;
+	unsigned problems; /* timers in a row that found one */
 	struct jk_metric *followed, *lag, *unreadable;
 	struct dispatch_open_batch batch;
 	struct dispatch_open_event event;
@@ -173,17 +174,18 @@ void dispatch_open_hint(struct dispatch_open *open)
 	jk_follow_hint(open->follow);
 }
 
+/* That another dispatcher was first is no problem: it comes and goes. */
 void dispatch_open_on_timer(struct dispatch_open *open)
 {
+	const char *problem = jk_follow_problem(open->follow);
+
 	jk_follow_on_timer(open->follow);
+	open->problems = problem[0] == '\0' ? 0 : open->problems + 1;
+	if (open->problems > PROBLEMS_BEFORE_LOG)
+		jk_log_limited(LOG_EVERY_MS, JK_LOG_WARN, "feed_not_followed", "why=%s", problem);
 }
 
 void dispatch_open_turn(struct dispatch_open *open)
 {
 	jk_follow_turn(open->follow);
-}
-
-const char *dispatch_open_problem(const struct dispatch_open *open)
-{
-	return jk_follow_problem(open->follow);
 }

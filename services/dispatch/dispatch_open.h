@@ -19,6 +19,3 @@ void dispatch_open_hint(struct dispatch_open *open);
 void dispatch_open_on_timer(struct dispatch_open *open);
 /* At the end of each turn of the loop. */
 void dispatch_open_turn(struct dispatch_open *open);
-/* What keeps it from following; "" when all is well. Of the feed itself only: what the database suffers from is said elsewhere.
- */
-const char *dispatch_open_problem(const struct dispatch_open *open);

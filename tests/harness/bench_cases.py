@@ -1,14 +1,16 @@
 """Figures of finding cases: a million of them, made by SQL with the skew of a real year; questions of several askers, one at a time.
 What is measured is what a client waits for, the record of the reading included."""
 import contextlib
+import os
 import random
 import statistics
+import subprocess
 import time
 import uuid
 
 from agreements import Party, agree
 from feed_events import Event, append
-from jukwaa_harness import Stack, protos
+from jukwaa_harness import BIN, Stack, protos
 
 AGENCIES = 20
 COUNT = 1_000_000
@@ -36,8 +38,15 @@ FROM (SELECT n, gen_random_uuid() AS id, (%(events)s::uuid[])[1 + n %% cardinali
 """
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class Asker:
     def __init__(self, stack, key):
+        self.process = stack.services["cases"].process.pid
         self.pb, self.peer = protos(), stack.peer("cases", key)
         assert self.peer.hello() is not None
 
@@ -86,15 +95,15 @@ def fill(stack, count):
 
 def measure(title, asker, questions):
     asker.ask(*questions[0][:1], **questions[0][1])  # plans are made, pages are read
-    took, counts = [], []
+    took, counts, before = [], [], cpu_seconds(asker.process)
     for name, fields in questions:
         answer, seconds = asker.ask(name, **fields)
         took.append(seconds * 1000)
         counts.append(len(getattr(answer, "cases", getattr(answer, "similar", getattr(answer, "figures", ())))))
     took.sort()
-    p95 = took[int(len(took) * 0.95)]
+    p95, busy = took[int(len(took) * 0.95)], (cpu_seconds(asker.process) - before) / len(took) * 1000
     print(f"{title}: p50 {statistics.median(took):.1f} ms, p95 {p95:.1f} ms, most {took[-1]:.1f} ms ({len(took)} questions,"
-          f" {statistics.mean(counts):.0f} rows each)", flush=True)
+          f" {statistics.mean(counts):.0f} rows each; cases itself is busy for {busy:.1f} ms)", flush=True)
     return p95
 
 
@@ -114,6 +123,20 @@ def explain(stack):
         if "Seq Scan" in plan:
             bad.append(plan)
     return bad
+
+
+def export(stack, count):
+    """All cases as CSV: how long it takes, and what the command needs of memory."""
+    began = time.monotonic()
+    with subprocess.Popen([BIN / "jukwaa", "case", "export", "--format", "csv", "--purpose", "audit"], stdout=subprocess.PIPE,
+                          env={**os.environ, **stack.env(stack.keys["all"])}) as process:
+        lines = sum(block.count(b"\n") for block in iter(lambda: process.stdout.read(1 << 20), b""))
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode or lines != count + 1:
+        raise SystemExit(f"export: status {process.returncode}, {lines} lines")
+    took = time.monotonic() - began
+    print(f"export: {count} cases in {took:.0f} s, {count / took:.0f} a second, at most {used.ru_maxrss / 1024:.0f} MiB", flush=True)
 
 
 def bench_cases(cluster, options):
@@ -150,6 +173,7 @@ def bench_cases(cluster, options):
     stack.sql('UPDATE cases."case" SET version = version + 1 WHERE case_id IN (SELECT case_id FROM cases."case" ORDER BY opened_at DESC'
               " LIMIT 4000)")
     measure("figures, after 4,000 changes", ask("all"), [("CaseFigures", {"counties": ["023"]})])
+    export(stack, options.cases)
     stack.stop()
     if bad:
         raise SystemExit("a plan reads all of the table")

@@ -760,8 +760,12 @@ class AgainTest(UnitTest):
         def kill():
             while len(deaths) < 6 and not stop.wait(0.02 + random.random() / 10):
                 dispatch.kill()
-                dispatch.start()
                 deaths.append(1)
+                for _ in range(3):  # on a busy machine it may take long until it is ready
+                    with contextlib.suppress(AssertionError):
+                        dispatch.start()
+                        break
+                    dispatch.kill()
         killer = threading.Thread(target=kill)
         killer.start()
         try:
@@ -776,7 +780,7 @@ class AgainTest(UnitTest):
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(120)
+                thread.join(300)
         finally:
             stop.set()
             killer.join()
@@ -794,7 +798,7 @@ class AgainTest(UnitTest):
     def insist(self, peers, code, action, sub):
         """Sends the command until it is answered, each time under the same id; a new session where the old one is gone."""
         message = pb.UnitCommand(request=number(), command_id=uuid.uuid4().bytes, code=code, **{action: sub})
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             peer = peers.get(code)
             if peer is None:
