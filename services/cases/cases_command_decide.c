@@ -94,7 +94,7 @@ static bool check_case(struct hand *hand, const struct cases_seat *seat, const c
 
 static bool check_actor(struct hand *hand)
 {
-	struct cases_sight sight, other_sight = {0};
+	struct cases_sight sight = {0}, other_sight = {0};
 	struct cases_seat *into = NULL;
 
 	hand->key = jk_registry_find_key(hand->registry, hand->queued->curve_key);

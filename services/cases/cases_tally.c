@@ -78,7 +78,7 @@ static uint32_t *grow_slots(uint32_t **slots_p, size_t *mask, size_t count)
 	size_t size = *slots_p ? *mask + 1 : 0;
 	uint32_t *slots;
 
-	if (*slots_p && (count + 1) * 2 <= size)
+	if (size > 0 && (count + 1) * 2 <= size)
 		return *slots_p;
 	size = size ? size * 2 : ROWS_FIRST * 2;
 	slots = calloc(size, sizeof *slots);
