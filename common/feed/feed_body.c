@@ -98,7 +98,9 @@ struct jk_span jk_body_work(const Jukwaa__V1__EventBody *body)
 {
 	const Jukwaa__V1__Group *group = body->n_groups == JK_GROUP_MAX ? body->groups[JK_GROUP_WORK - 1] : NULL;
 
-	return group == NULL ? (struct jk_span){0} : (struct jk_span){.data = group->content.data, .size = group->content.len};
+	if (group == NULL)
+		return (struct jk_span){0};
+	return (struct jk_span){.data = group->content.data, .size = group->content.len};
 }
 
 uint32_t jk_body_withheld(size_t group_count, uint32_t withheld)

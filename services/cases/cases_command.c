@@ -183,7 +183,7 @@ static int compare_seats(const void *a, const void *b)
 
 static void move_all(struct cases_command_batch *batch)
 {
-	const struct cases_seat *moved[CASES_SEATS_MAX];
+	const struct cases_seat *moved[CASES_SEATS_MAX] = {NULL};
 	size_t count = 0;
 
 	for (size_t i = 0; i < batch->seat_count; i++)

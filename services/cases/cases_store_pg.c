@@ -52,10 +52,11 @@ static const struct jk_db_statement load_entries = {
  * try. (Half the cost of the statement with a conflict clause and a count.) */
 static const struct jk_db_statement open_cases = {
 	.name = "cases_open",
-	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, entries, agency, counties, category,"
+	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, since_version, entries, agency, counties, category,"
 	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named,"
 	       " lat, lon, constituency, occurred_at, target_triage_at, target_resolve_at)"
-	       " SELECT u.case_id, u.case_id, u.version, u.entries, u.agency, string_to_array(u.counties, ','), u.category,"
+	       " SELECT u.case_id, u.case_id, u.version, u.version, u.entries, u.agency, string_to_array(u.counties, ','), "
+	       "u.category,"
 	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at,"
 	       " u.event_at, string_to_array(u.named, ','), u.lat, u.lon, u.constituency, u.occurred_at,"
 	       " u.opened_at + t.triage_s * interval '1 s', u.opened_at + t.resolve_s * interval '1 s' FROM " ROWS TARGET,

@@ -127,7 +127,7 @@ static void keep_body(void *arg, const struct jk_id *event_id, const uint8_t *bo
 static bool show(struct cases_service *service, const struct jk_request *request, const struct cases_case *row,
 	const struct cases_sight *sight, struct cases_access *access, struct cases_packed *ret_packed)
 {
-	struct cases_story story;
+	struct cases_story story = {0};
 	struct other_sight look = {.request = request, .access = access, .story = &story};
 	struct shown_body shown_body = {.arena = request->arena, .body = {.withheld = sight->withheld}};
 	struct cases_shown shown = {.summary = *row, .headline = "", .allowed_by = sight->under};

@@ -63,7 +63,8 @@ static const char *const statements[DUTY_STATEMENTS] = {
 				 "JOIN registry.desk d USING (desk_id) JOIN registry.agency a USING (agency_id) WHERE " SHOWN(
 					 "$1") " ORDER BY r.after_s, r.escalation_id",
 	[DUTY_ESCALATION_REMOVE] = REMOVE("registry.escalation", "escalation_id = $1::integer", "escalation_id"),
-	[DUTY_SHOW_COUNTY] = "SELECT county, name, (SELECT realm FROM meta.realm) AS realm FROM registry.county WHERE county = $1",
+	[DUTY_SHOW_COUNTY] =
+		"SELECT county, name, (SELECT realm FROM meta.realm) AS realm FROM registry.county WHERE county = $1",
 	[DUTY_SHOW_RULES] =
 		"SELECT rule_id, rank, discipline, categories, severity_floor, urgency_floor, answer_s, again_s "
 		"FROM registry.duty_rule WHERE revoked_at IS NULL AND coalesce(county, $1) = $1 ORDER BY rank, rule_id",

@@ -232,7 +232,8 @@ const struct cli_command cli_commands[] = {
 		"  jukwaa opened 01980b2e-7f5e-7c61-8a1e-3f0f4b1d2c3a",
 		false},
 	{"case", "VERB [ID] [OPTIONS]", "the cases opened for incidents, and what is done with them", cli_case, case_options,
-		"list show similar export figures triage assign start hold resume refer accept-referral decline-referral resolve close"
+		"list show similar export figures triage assign start hold resume refer accept-referral decline-referral resolve "
+		"close"
 		" reopen merge link number note task evidence states",
 		"  list | show ID | similar ID | export | figures | states [--dot]\n"
 		"  triage|start|resume|accept-referral|close ID --version N [--reason TEXT]\n"
@@ -314,7 +315,8 @@ const struct cli_command cli_commands[] = {
 	{"key", "new --out FILE | show FILE", "make a key pair, show its public halves", cli_key, key_options, "new show",
 		"Keep FILE secret (it has mode 0600); FILE.pub goes to the exchange's operator.", false},
 	{"admin", "OBJECT VERB …", "the operator's commands: registry, database, notification", cli_admin, NULL,
-		"migrate agency desk key agreement taskforce allow duty target rule dead epoch retention access hold erase erasure "
+		"migrate agency desk key agreement taskforce allow duty target rule dead epoch retention access hold erase "
+		"erasure "
 		"notify",
 		NULL, true},
 	{"notify", "rule|dead VERB …", "the same as jukwaa admin notify", cli_notify, NULL, "rule dead", NULL, true},

@@ -252,6 +252,7 @@ static int run(struct cli_work *work, const struct cli_work_verb *verb)
 		memcpy(after, page, sizeof after);
 		work->page = after;
 	} while (status == CLI_OK && page[0] != '\0' && (int64_t)work->printed < wanted);
+	work->page = NULL;
 	fflush(stdout);
 	if (status == CLI_OK && verb->list && *verb->words && work->printed == 0)
 		return cli_fail(CLI_REFUSED, NULL, "there is no '%s' for this key", work->words[0]);

@@ -4,8 +4,10 @@
 
 #include "base/jk_text.h"
 
+/* A type, or what is declared, cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define EACH(type, name, list)                                                                                                   \
 	for (type *name = (list)->items; name != NULL && name < (type *)(list)->items + (list)->count; name++)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 void dispatch_duty_batch_reset(struct dispatch_duty_batch *batch)
 {

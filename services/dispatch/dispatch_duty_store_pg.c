@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A type, or what is declared, cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define EACH(type, name, list)                                                                                                   \
 	for (const type *name = (list)->items; name != NULL && name < (const type *)(list)->items + (list)->count; name++)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct jk_db_statement change_duties = {
 	.name = "dispatch_duty_change",

@@ -21,10 +21,10 @@ struct dispatch_surroundings {
 	const struct jk_key *key;
 	const char *conninfo;
 	size_t cache_max_bytes;
-	int64_t grace_s; /* incidents closed for longer are not kept among the open ones */
-	const char *head_file;    /* signed heads are published here; "": nowhere */
-	int64_t lag_after_s;      /* publishers are told of desks that lag for so long; 0: never */
-	int64_t lag_again_s;      /* and again after so long */
+	int64_t grace_s;       /* incidents closed for longer are not kept among the open ones */
+	const char *head_file; /* signed heads are published here; "": nowhere */
+	int64_t lag_after_s;   /* publishers are told of desks that lag for so long; 0: never */
+	int64_t lag_again_s;   /* and again after so long */
 };
 
 enum jk_status dispatch_open(const struct dispatch_surroundings *surroundings, struct dispatch **ret_dispatch) JK_MUST_CHECK;

@@ -21,7 +21,8 @@ struct dispatch_write_job {
 
 struct dispatch_store {
 	struct jk_db *read_db, *write_db, *protected_db;
-	struct jk_db_array read_arrays[2], recall_arrays[4], item_arrays[2], protected_arrays[2], arrays[DISPATCH_STORE_ARRAYS], cursor_arrays[8];
+	struct jk_db_array read_arrays[2], recall_arrays[4], item_arrays[2], protected_arrays[2], arrays[DISPATCH_STORE_ARRAYS],
+		cursor_arrays[8];
 	struct jk_db_int8 read_rows, read_bytes, read_erased, protected_bytes, head_time;
 	struct dispatch_reader reader;
 	struct dispatch_store_done protected_done;

@@ -10,6 +10,7 @@ import uuid
 import feed_events as feed
 from agreements import Party, agree
 from feed_events import Event, append
+from groups import seal
 from jukwaa_harness import Stack, commitment, protos, wait_until
 
 
@@ -467,6 +468,21 @@ class WorkTest(LifeTest):
         self.assertEqual([(n.agency, n.number, n.ob_number) for n in self.show(desk, one).numbers], [("DESKS", "CR/1/26", "")])
         self.assertEqual([(n.agency, n.number, n.ob_number) for n in self.show(desk, two).numbers],
                          [("DESKS", "", "OB 8"), ("EMS", "CR/1/26", "")])
+
+    def test_the_publishers_ob_number_comes_from_its_report(self):
+        event, message = Event(), self.pb.Incident()
+        message.identity.agency, message.identity.status, message.identity.msg_type, message.identity.revision = "KPS", 1, 1, 1
+        message.identity.ob_number = "OB 3/5/26"
+        message.classification.categories.append(9)
+        message.classification.severity = 2
+        message.place.counties.append("047")
+        message.handling.tlp, message.handling.scope = 2, 1
+        event.body, event.commitment = seal(message, False)
+        append(stack, event)
+        wait_applied()
+        self.done(desk, event.incident, number={"number": "D/1"})
+        self.assertEqual([(n.agency, n.number, n.ob_number) for n in self.show(desk, event.incident).numbers],
+                         [("KPS", "", "OB 3/5/26"), ("DESKS", "D/1", "")])
 
     def test_links_go_both_ways(self):
         one, two, hidden = put(counties=("001",)).incident, put(counties=("001",)).incident, put(counties=("047",)).incident

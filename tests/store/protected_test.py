@@ -220,6 +220,22 @@ class ErasureTest(ProtectedCase):
         self.assertEqual(shown, {1, 2, 3, 4, 8})
         self.assertEqual(self.sql("SELECT external_id FROM intake.report WHERE event_id = %s", revision.event_id), [("",)])
 
+    def test_what_is_done_meanwhile_brings_nothing_back(self):
+        """A step (kind 10) copies the body that it has read; erased in between, it goes in without; of a later revision whole."""
+        revision, event_id = Revision(), str(uuid.uuid4())
+        store(self.stack, revision)
+        self.erase(revision.incident, 1 << 5)
+        newer = Revision(incident=revision.incident, kind=2, revision=2)
+        store(self.stack, newer)
+        later_id = str(uuid.uuid4())
+        for what, as_event in ((revision, event_id), (newer, later_id)):
+            self.sql("SELECT seq FROM feed.append(%s::text[], %s::uuid[], '{10}', %s::uuid[], %s::int8[], '{2}', '{9}', %s::bytea[], %s::bytea[])",
+                     ["047"], [as_event], [str(revision.incident)], [what.revision], [psycopg2.Binary(what.commitment)],
+                     [psycopg2.Binary(what.body)])
+        self.assertTrue(body_of(self.stack, event_id).groups[4].digest)
+        self.assertIn(b"marker", body_of(self.stack, later_id).groups[4].content.lower())
+        self.assertTrue(body_of(self.stack, revision.event_id).groups[4].digest)
+
     def test_superseded(self):
         """Rectification: the publisher corrected it by a newer revision; what was wrong goes, the newest stays whole."""
         first = Revision(headline="wrong-marker")

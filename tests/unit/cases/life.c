@@ -15,26 +15,27 @@ static const struct {
 	enum cases_action action;
 	const char *to[CASES_STATE_MAX + 1];
 } expected[] = {
-	/*                       -  NEW        TRIAGED    ASSIGNED    IN_PROGRESS  ON_HOLD      REFERRED    RESOLVED   CLOSED     REOPENED   MERGED */
-	{CASES_TRIAGE,           {"", "TRIAGED", "-", "-", "-", "-", "-", "-", "-", "TRIAGED", "-"}},
-	{CASES_ASSIGN,           {"", "-", "ASSIGNED", "ASSIGNED", "ASSIGNED", "ASSIGNED", "-", "-", "-", "ASSIGNED", "-"}},
-	{CASES_START,            {"", "-", "-", "IN_PROGRESS", "-", "-", "-", "-", "-", "-", "-"}},
-	{CASES_HOLD,             {"", "-", "-", "-", "ON_HOLD", "-", "-", "-", "-", "-", "-"}},
-	{CASES_RESUME,           {"", "-", "-", "-", "-", "IN_PROGRESS", "IN_PROGRESS", "-", "-", "-", "-"}},
-	{CASES_REFER,            {"", "-", "REFERRED", "REFERRED", "REFERRED", "REFERRED", "-", "-", "-", "-", "-"}},
-	{CASES_ACCEPT_REFERRAL,  {"", "-", "-", "-", "-", "-", "ASSIGNED", "-", "-", "-", "-"}},
+	/*                       -  NEW        TRIAGED    ASSIGNED    IN_PROGRESS  ON_HOLD      REFERRED    RESOLVED   CLOSED
+	   REOPENED   MERGED */
+	{CASES_TRIAGE, {"", "TRIAGED", "-", "-", "-", "-", "-", "-", "-", "TRIAGED", "-"}},
+	{CASES_ASSIGN, {"", "-", "ASSIGNED", "ASSIGNED", "ASSIGNED", "ASSIGNED", "-", "-", "-", "ASSIGNED", "-"}},
+	{CASES_START, {"", "-", "-", "IN_PROGRESS", "-", "-", "-", "-", "-", "-", "-"}},
+	{CASES_HOLD, {"", "-", "-", "-", "ON_HOLD", "-", "-", "-", "-", "-", "-"}},
+	{CASES_RESUME, {"", "-", "-", "-", "-", "IN_PROGRESS", "IN_PROGRESS", "-", "-", "-", "-"}},
+	{CASES_REFER, {"", "-", "REFERRED", "REFERRED", "REFERRED", "REFERRED", "-", "-", "-", "-", "-"}},
+	{CASES_ACCEPT_REFERRAL, {"", "-", "-", "-", "-", "-", "ASSIGNED", "-", "-", "-", "-"}},
 	{CASES_DECLINE_REFERRAL, {"", "-", "-", "-", "-", "-", "IN_PROGRESS", "-", "-", "-", "-"}},
-	{CASES_RESOLVE,          {"", "-", "-", "RESOLVED", "RESOLVED", "-", "RESOLVED", "-", "-", "-", "-"}},
-	{CASES_CLOSE,            {"", "-", "-", "-", "-", "-", "-", "CLOSED", "-", "-", "-"}},
-	{CASES_REOPEN,           {"", "-", "-", "-", "-", "-", "-", "REOPENED", "REOPENED", "-", "-"}},
-	{CASES_MERGE,            {"", "MERGED", "MERGED", "MERGED", "MERGED", "MERGED", "MERGED", "-", "-", "MERGED", "-"}},
-	{CASES_NUMBER,           {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
-	{CASES_LINK,             {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
-	{CASES_NOTE,             {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
-	{CASES_TASK_ADD,         {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
-	{CASES_TASK_DONE,        {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
-	{CASES_TASK_CANCEL,      {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
-	{CASES_EVIDENCE,         {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_RESOLVE, {"", "-", "-", "RESOLVED", "RESOLVED", "-", "RESOLVED", "-", "-", "-", "-"}},
+	{CASES_CLOSE, {"", "-", "-", "-", "-", "-", "-", "CLOSED", "-", "-", "-"}},
+	{CASES_REOPEN, {"", "-", "-", "-", "-", "-", "-", "REOPENED", "REOPENED", "-", "-"}},
+	{CASES_MERGE, {"", "MERGED", "MERGED", "MERGED", "MERGED", "MERGED", "MERGED", "-", "-", "MERGED", "-"}},
+	{CASES_NUMBER, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_LINK, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_NOTE, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_TASK_ADD, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_TASK_DONE, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_TASK_CANCEL, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
+	{CASES_EVIDENCE, {"", "=", "=", "=", "=", "=", "=", "=", "-", "=", "-"}},
 };
 
 /* A case in a state, somebody has it, all guards hold. */
@@ -104,7 +105,8 @@ static void every_command_in_every_state(void **state)
 				continue;
 			}
 			if (!row)
-				fail_msg("%s in %s: %s", cases_life_action_name(expected[i].action), cases_life_state_name(from), refusal.reason);
+				fail_msg("%s in %s: %s", cases_life_action_name(expected[i].action), cases_life_state_name(from),
+					refusal.reason);
 			assert_int_equal(refusal.code, JK_CODE_NONE);
 			assert_string_equal(strcmp(to, "=") ? cases_life_state_name(row->to) : "=", to);
 			if (strcmp(to, "=") == 0)
@@ -128,7 +130,8 @@ static void the_table_is_sound(void **state)
 		/* Two rows for the same exclude each other. */
 		for (size_t k = 0; k < i; k++)
 			if (cases_life_rows[k].from == row->from && cases_life_rows[k].action == row->action)
-				assert_true((cases_life_rows[k].guard ^ row->guard) & (CASES_HAS_ASSIGNEE | CASES_HAS_NO_ASSIGNEE));
+				assert_true(
+					(cases_life_rows[k].guard ^ row->guard) & (CASES_HAS_ASSIGNEE | CASES_HAS_NO_ASSIGNEE));
 	}
 	/* None that nobody uses, none without words. */
 	assert_int_equal(guards, (1U << CASES_GUARD_BITS) - 1);
@@ -314,7 +317,8 @@ static void effects_are_left_behind(void **state)
 	stage.subject.life.disposition = 1;
 	stage.subject.steps.resolved_at_us = stage.subject.life.closed_at_us = 500;
 	assert_false(apply(&stage));
-	assert_int_equal(stage.subject.steps.resolved_at_us + stage.subject.life.closed_at_us + stage.subject.life.disposition, 0);
+	assert_int_equal(
+		stage.subject.steps.resolved_at_us + stage.subject.life.closed_at_us + stage.subject.life.disposition, 0);
 	assert_string_equal(stage.subject.life.assigned_agency, "");
 }
 

@@ -60,8 +60,8 @@ static void a_table_of_pairs_alone_in_the_world(void **state)
 	} rows[] = {
 		{0, 0, TRANSPORT, "KRCS", 98, 100},    /* the same place and minute */
 		{150, 10, TRANSPORT, "KRCS", 95, 100}, /* an error of a receiver */
-		{150, 10, RESCUE, "KRCS", 90, 100},     /* another agency's word for it */
-		{150, 10, MET, "KRCS", 70, 100},        /* rain is no crash */
+		{150, 10, RESCUE, "KRCS", 90, 100},    /* another agency's word for it */
+		{150, 10, MET, "KRCS", 70, 100},       /* rain is no crash */
 		{800, 10, TRANSPORT, "KRCS", 60, 95},  /* a landmark */
 		{1900, 10, TRANSPORT, "KRCS", 0, 50},  /* another junction */
 		{150, 340, TRANSPORT, "KRCS", 1, 80},  /* hours later, where hardly anything happens */

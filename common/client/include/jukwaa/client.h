@@ -256,8 +256,8 @@ struct jukwaa_offers;
 JUKWAA_API int jukwaa_offers_open(
 	const struct jukwaa_connection *connection, struct jukwaa_offers **ret_offers, char ret_reason[256]);
 JUKWAA_API void jukwaa_offers_close(struct jukwaa_offers **offers_p);
-/* The next one: Offered (duty.proto) as JSON on one line, valid until the next call. First those that are open already; each once,
- * and again when its duty or what the desk has to do with it has changed. JUKWAA_E_TIMEOUT: none came. Other statuses but
+/* The next one: Offered (duty.proto) as JSON on one line, valid until the next call. First those that are open already; each
+ * once, and again when its duty or what the desk has to do with it has changed. JUKWAA_E_TIMEOUT: none came. Other statuses but
  * JUKWAA_E_ENDED and JUKWAA_E_UNKNOWN_KEY may pass: call again. */
 JUKWAA_API int jukwaa_offers_next(struct jukwaa_offers *offers, int timeout_ms, const char **ret_json);
 JUKWAA_API const struct jukwaa_error *jukwaa_offers_error(const struct jukwaa_offers *offers);

@@ -1,2 +1,0 @@
--- Follows.
-SELECT 1;
