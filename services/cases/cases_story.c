@@ -92,6 +92,7 @@ static enum jk_status gather(
 		return JK_BROKEN;
 	if (!may_know(look, &story->into))
 		story->into = (struct cases_case){0};
+	memset(others_withheld, 0xff, sizeof others_withheld); /* everything, until it is known */
 	keep_took_in(look, others_withheld);
 	keep_links(look);
 	if (!cases_story_shows_texts(withheld))
