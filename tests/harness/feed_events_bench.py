@@ -1,10 +1,7 @@
 """Many incidents put into the feed at once, for figures of services that follow it."""
-import os
-import sys
 import uuid
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "service"))
-import feed_events as feed  # noqa: E402
+import feed_events as feed
 
 
 def fill_cases(stack, count):
