@@ -17,6 +17,7 @@ enum {
 	ARENA_BYTES = 8 * 1024, /* and so many times a command's size, for what it unpacks into */
 	ARENA_TIMES = 32,
 	PATIENCE_MS = 5000,
+	RACES_MAX = 3,
 	PASSES_MAX = 20, /* through load and store, before the senders are told to come again */
 	LOG_EVERY_MS = 10000,
 };
@@ -136,8 +137,16 @@ static bool is_about_data(const struct jk_db_outcome *outcome)
 	       (strncmp(outcome->sqlstate, "22", 2) == 0 || strncmp(outcome->sqlstate, "23", 2) == 0);
 }
 
+/* A row that another process has committed since it was loaded: the same command, sent there before a link was lost; or the same
+ * number. Loaded anew, it is known. */
+static bool is_a_race(const struct jk_db_outcome *outcome)
+{
+	return strcmp(outcome->sqlstate, "23505") == 0 || strcmp(outcome->sqlstate, "23P01") == 0;
+}
+
 static void put_back(struct jk_commands *commands)
 {
+	commands->passes = 0;
 	commands->singly = commands->batch_count;
 	while (commands->batch_count > 0) {
 		struct jk_command *command = commands->batch[--commands->batch_count];
@@ -159,19 +168,21 @@ static void refuse_data(struct jk_commands *commands, const struct jk_db_outcome
 
 static void on_failed(struct jk_commands *commands, const struct jk_db_outcome *outcome)
 {
-	bool again = outcome->status == JK_RETRY && ++commands->passes < PASSES_MAX && jk_db_is_up(commands->db);
+	bool worth_it = outcome->status == JK_RETRY || (is_a_race(outcome) && commands->passes < RACES_MAX);
+	bool again = worth_it && ++commands->passes < PASSES_MAX && jk_db_is_up(commands->db);
 
 	jk_log_limited(LOG_EVERY_MS, outcome->status == JK_RETRY ? JK_LOG_WARN : JK_LOG_ERROR, "commands_not_done",
 		"commands=%zu sqlstate=%s why=%s", commands->batch_count, outcome->sqlstate,
 		outcome->message ? outcome->message : "");
 	commands->stage = IDLE;
+	if (again)
+		return; /* the next turn starts it anew */
 	if (is_about_data(outcome) && commands->batch_count > 1)
 		put_back(commands);
 	else if (is_about_data(outcome))
 		refuse_data(commands, outcome);
-	else if (!again)
+	else
 		refuse_batch(commands, "the database did not take it");
-	/* Else the next turn starts it anew. */
 }
 
 static void on_stored(void *arg, const struct jk_db_outcome *outcome)

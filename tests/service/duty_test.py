@@ -363,6 +363,21 @@ class CommandTest(DutyTest):
             self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty_holding WHERE duty_id = %s", str(duty))[0][0], 1)
         self.assertGreater(min(wins.values()), 0, wins)
 
+    def test_the_same_command_at_two_of_them_at_once_is_done_once(self):
+        """As after a lost link: one process has not heard of it when the other is about to commit it."""
+        port, http = free_port(), free_port()
+        other = Service("dispatch", {**stack.services["dispatch"].env, "JUKWAA_LISTEN": f"tcp://127.0.0.1:{port}",
+                                     "JUKWAA_HTTP_LISTEN": f"127.0.0.1:{http}"}, http).start()
+        self.addCleanup(other.kill)
+        pair = [self.first, Desk(self, "NAIROBI", f"tcp://127.0.0.1:{port}")]
+        for _ in range(60):
+            command_id = os.urandom(16)
+            for desk in pair:
+                desk.send(None, "hand_over_all", command_id, desk="RELIEF")
+            answers = [desk.expect("COMMAND_DONE", "REFUSED") for desk in pair]
+            self.assertEqual([a.DESCRIPTOR.name for a in answers], ["CommandDone"] * 2, answers)
+            self.assertEqual(sorted(a.repeated for a in answers), [False, True])
+
 
 class IncidentTest(DutyTest):
     def test_what_needs_nobody(self):
