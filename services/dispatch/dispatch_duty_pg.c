@@ -42,17 +42,18 @@ static const struct jk_db_statement load_tellings = {
 	       " CROSS JOIN LATERAL (SELECT * FROM dispatch.duty_telling k WHERE k.duty_id = u.id OFFSET 0) AS o",
 	.params = 1,
 };
-/* The newest body of each incident, and the counties that have it. */
+/* The newest body of each incident, and the counties that have it: those its newest report went to (less those it left), however far
+ * each of them has been followed. */
 static const struct jk_db_statement load_bodies = {
 	.name = "dispatch_duty_load_bodies",
 	.sql = "SELECT i.incident_id, s.streams, b.revision, b.tlp, b.category, b.body FROM (SELECT DISTINCT d.incident_id "
 	       "FROM " IDS
 	       " CROSS JOIN LATERAL (SELECT k.incident_id FROM dispatch.duty k WHERE k.duty_id = u.id OFFSET 0) AS d) AS i"
-	       " CROSS JOIN LATERAL (SELECT bit_or(1::int8 << o.stream::int4) AS streams FROM dispatch.open_incident o"
-	       " WHERE o.incident_id = i.incident_id AND o.closed_why & 2 = 0) AS s"
-	       " CROSS JOIN LATERAL (SELECT e.revision, e.tlp, e.category, e.body FROM dispatch.open_incident o"
+	       " CROSS JOIN LATERAL (SELECT e.event_id, e.revision, e.tlp, e.category, e.body FROM dispatch.open_incident o"
 	       " JOIN feed.event e ON e.stream = o.stream AND e.seq = o.body_seq WHERE o.incident_id = i.incident_id"
-	       " ORDER BY o.revision DESC, o.stream LIMIT 1) AS b",
+	       " ORDER BY o.revision DESC, o.stream LIMIT 1) AS b"
+	       " CROSS JOIN LATERAL (SELECT bit_or(1::int8 << k.stream::int4) AS streams FROM feed.event k"
+	       " WHERE k.event_id = b.event_id AND k.kind < 16 AND k.kind <> 5) AS s",
 	.params = 1,
 };
 static const struct jk_db_statement load_commands = {
