@@ -42,8 +42,8 @@ static const struct jk_db_statement load_tellings = {
 	       " CROSS JOIN LATERAL (SELECT * FROM dispatch.duty_telling k WHERE k.duty_id = u.id OFFSET 0) AS o",
 	.params = 1,
 };
-/* The newest body of each incident, and the counties that have it: those its newest report went to (less those it left), however far
- * each of them has been followed. */
+/* The newest body of each incident, and the counties that have it: those its newest report went to (less those it left), however
+ * far each of them has been followed. */
 static const struct jk_db_statement load_bodies = {
 	.name = "dispatch_duty_load_bodies",
 	.sql = "SELECT i.incident_id, s.streams, b.revision, b.tlp, b.category, b.body FROM (SELECT DISTINCT d.incident_id "
