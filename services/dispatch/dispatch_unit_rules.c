@@ -14,7 +14,7 @@ enum {
 };
 #define ROW(from, event, guard, to, effects, why)                                                                                \
 	{                                                                                                                        \
-		STATE(from), STATE(event), (enum dispatch_unit_guard)(guard), STATE(to), effects, why                              \
+		STATE(from), STATE(event), (enum dispatch_unit_guard)(guard), STATE(to), effects, why                            \
 	}
 
 static const struct dispatch_unit_row table[] = {
