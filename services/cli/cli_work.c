@@ -147,7 +147,7 @@ static int fail(const struct jukwaa_connection *connection, int status, const ch
 	memcpy(code, reason, size);
 	reason += size + (reason[size] != '\0');
 	name = strcspn(reason, ": ");
-	if (reason[name] == ':' && name < sizeof field) {
+	if (name < sizeof field && reason[name] == ':') {
 		memcpy(field, reason, name);
 		reason += name + 1 + (reason[name + 1] == ' ');
 	}

@@ -106,7 +106,7 @@ bool dispatch_unit_rules_is_code(const char *text)
 		return false;
 	while (is_upper_or_digit(text[size]) || text[size] == '_' || text[size] == '-')
 		size++;
-	return text[size] == '\0' && size <= CODE_MAX;
+	return size <= CODE_MAX && text[size] == '\0';
 }
 
 bool dispatch_unit_rules_is_word(const char *text, size_t most)
