@@ -26,6 +26,16 @@ struct jk_append {
 };
 void jk_append_reset(struct jk_append *append);
 void jk_append_add(struct jk_append *append, const struct jk_append_event *event);
+/* One mail: an event of a publisher's mailbox, whose commitment is the hash of its packed message. */
+struct jk_append_mail {
+	const char *agency; /* the publisher's code */
+	struct jk_id incident_id;
+	enum jk_event_kind kind;
+	int64_t revision;
+	int tlp, category;
+	struct jk_span body;
+};
+void jk_append_add_mail(struct jk_append *append, const struct jk_append_mail *mail);
 /* The step; false: there is nothing to append. The arrays are borrowed until the job is done. Its result: ord int, seq bigint,
  * chain bytea, recorded_at timestamptz, epoch int. */
 bool jk_append_step(struct jk_append *append, struct jk_db_step *ret_step);

@@ -1,6 +1,8 @@
 #include "feed/feed_append.h"
 
-enum { COLUMNS = 9 };
+#include "base/jk_text.h"
+
+enum { COLUMNS = 9, STREAM_BYTES = 40 };
 
 static const struct jk_db_statement append_statement = {
 	.name = "jk_append",
@@ -33,6 +35,26 @@ void jk_append_add(struct jk_append *append, const struct jk_append_event *event
 	jk_db_array_add(column++, event->commitment, JK_SHA256_BYTES);
 	jk_db_array_add(column++, event->body, (int)event->body_size);
 	append->count++;
+}
+
+void jk_append_add_mail(struct jk_append *append, const struct jk_append_mail *mail)
+{
+	char stream[STREAM_BYTES];
+	uint8_t commitment[JK_SHA256_BYTES];
+	const struct jk_append_event event = {.stream = stream,
+		.event_id = jk_id_new(),
+		.incident_id = mail->incident_id,
+		.kind = mail->kind,
+		.revision = mail->revision,
+		.tlp = mail->tlp,
+		.category = mail->category,
+		.commitment = commitment,
+		.body = mail->body.data,
+		.body_size = mail->body.size};
+
+	(void)jk_text_format(stream, sizeof stream, "@%s", mail->agency);
+	jk_sha256(commitment, &mail->body, 1);
+	jk_append_add(append, &event);
 }
 
 bool jk_append_step(struct jk_append *append, struct jk_db_step *ret_step)

@@ -333,26 +333,19 @@ static void append_mail(struct cases_command_batch *batch, const struct cases_ma
 {
 	const struct cases_case *row = &mail->seat->row;
 	const struct jk_agency *owner = jk_registry_find_agency(registry, row->labels.agency);
-	char stream[sizeof row->labels.agency + 1];
-	uint8_t commitment[JK_SHA256_BYTES];
 
 	jk_arena_reset(batch->arena);
 	struct jk_span body = cases_command_write_acted(
 		cases_life_state_name(mail->step), mail->agency, mail->desk, batch->now_us, batch->arena);
-	if (!owner || !body.data || !jk_text_format(stream, sizeof stream, "@%s", owner->code))
+	if (!owner || !body.data)
 		return;
-	jk_sha256(commitment, &body, 1);
-	const struct jk_append_event event = {.stream = stream,
-		.event_id = jk_id_new(),
-		.incident_id = row->case_id,
-		.kind = JK_EVENT_ACTED,
-		.revision = row->revision,
-		.tlp = row->labels.tlp,
-		.category = row->labels.category,
-		.commitment = commitment,
-		.body = body.data,
-		.body_size = body.size};
-	jk_append_add(&batch->append, &event);
+	jk_append_add_mail(&batch->append, &(struct jk_append_mail){.agency = owner->code,
+						   .incident_id = row->case_id,
+						   .kind = JK_EVENT_ACTED,
+						   .revision = row->revision,
+						   .tlp = row->labels.tlp,
+						   .category = row->labels.category,
+						   .body = body});
 }
 
 static void add_task(struct hand *hand, struct jk_id task_id)

@@ -15,7 +15,7 @@ struct step_mail {
 	enum jk_event_kind kind;
 	enum dispatch_duty_action action;
 	char discipline[JK_DISCIPLINE_BYTES], county[JK_COUNTY_BYTES];
-	char stream[40];
+	char agency[33];
 	int64_t revision;
 	int tlp, category;
 	size_t size;
@@ -178,7 +178,7 @@ static void put_mail(struct dispatch_duty_steps *steps, const struct dispatch_du
 	mail->action = action;
 	memcpy(mail->discipline, duty->discipline, sizeof mail->discipline);
 	memcpy(mail->county, duty->county, sizeof mail->county);
-	(void)jk_text_format(mail->stream, sizeof mail->stream, "@%s", incident->labels.agency);
+	(void)jk_text_copy(mail->agency, sizeof mail->agency, incident->labels.agency);
 	mail->revision = incident->revision;
 	mail->tlp = incident->labels.tlp;
 	mail->category = incident->labels.category;
@@ -296,21 +296,15 @@ static void append_mails(struct dispatch_duty_steps *steps)
 	const struct step_mail *mails = steps->mails.items;
 
 	for (size_t i = 0; i < steps->mails.count; i++) {
-		const struct jk_span body = {.data = mails[i].body, .size = mails[i].size};
-		uint8_t commitment[JK_SHA256_BYTES];
-		struct jk_append_event event = {.stream = mails[i].stream,
-			.event_id = jk_id_new(),
+		const struct jk_append_mail mail = {.agency = mails[i].agency,
 			.incident_id = mails[i].incident_id,
 			.kind = mails[i].kind,
 			.revision = mails[i].revision,
 			.tlp = mails[i].tlp,
 			.category = mails[i].category,
-			.commitment = commitment,
-			.body = mails[i].body,
-			.body_size = mails[i].size};
+			.body = {.data = mails[i].body, .size = mails[i].size}};
 
-		jk_sha256(commitment, &body, 1);
-		jk_append_add(&steps->append, &event);
+		jk_append_add_mail(&steps->append, &mail);
 	}
 	dispatch_list_clear(&steps->mails);
 }

@@ -124,26 +124,20 @@ static bool add_mail(struct dispatch_opened *opened, const struct verdict *verdi
 	const struct dispatch_opened_mail mail = {.desk = verdict->hides ? "" : key->desk->code,
 		.agency = verdict->hides ? "" : key->agency->code,
 		.at_us = mark->at_us};
-	char stream[sizeof verdict->owner->code + 1];
-	uint8_t commitment[JK_SHA256_BYTES];
 	struct jk_span body;
 
 	if (verdict->owner->agency_id == key->agency->agency_id)
 		return true;
 	jk_arena_reset(opened->arena);
-	if (!dispatch_opened_wire_mail(&mail, opened->arena, &body, commitment))
+	if (!dispatch_opened_wire_mail(&mail, opened->arena, &body))
 		return false;
-	(void)jk_text_format(stream, sizeof stream, "@%s", verdict->owner->code);
-	jk_append_add(&opened->store.mails, &(struct jk_append_event){.stream = stream,
-						    .event_id = jk_id_new(),
-						    .incident_id = mark->incident_id,
-						    .kind = JK_EVENT_OPENED,
-						    .revision = event->revision,
-						    .tlp = event->tlp,
-						    .category = event->category,
-						    .commitment = commitment,
-						    .body = body.data,
-						    .body_size = body.size});
+	jk_append_add_mail(&opened->store.mails, &(struct jk_append_mail){.agency = verdict->owner->code,
+							 .incident_id = mark->incident_id,
+							 .kind = JK_EVENT_OPENED,
+							 .revision = event->revision,
+							 .tlp = event->tlp,
+							 .category = event->category,
+							 .body = body});
 	opened->mail_count++;
 	return true;
 }

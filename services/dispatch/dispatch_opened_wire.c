@@ -37,8 +37,7 @@ bool dispatch_opened_wire_label(struct jk_span body, struct jk_arena *arena, str
 	       jk_text_is_utf8(ret->agency_code, strlen(ret->agency_code));
 }
 
-bool dispatch_opened_wire_mail(const struct dispatch_opened_mail *mail, struct jk_arena *arena, struct jk_span *ret_body,
-	uint8_t ret_commitment[JK_SHA256_BYTES])
+bool dispatch_opened_wire_mail(const struct dispatch_opened_mail *mail, struct jk_arena *arena, struct jk_span *ret_body)
 {
 	Jukwaa__V1__Opened message = JUKWAA__V1__OPENED__INIT;
 
@@ -46,8 +45,5 @@ bool dispatch_opened_wire_mail(const struct dispatch_opened_mail *mail, struct j
 	message.agency = (char *)mail->agency;
 	message.at_us = mail->at_us;
 	ret_body->data = jk_body_pack(&message.base, arena, &ret_body->size);
-	if (ret_body->data == NULL)
-		return false;
-	jk_sha256(ret_commitment, ret_body, 1);
-	return true;
+	return ret_body->data != NULL;
 }

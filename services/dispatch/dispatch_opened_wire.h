@@ -18,6 +18,5 @@ void dispatch_opened_wire_handler(
 bool dispatch_opened_wire_incident(const ProtobufCMessage *mark, struct jk_id *ret_incident);
 /* Labels of a stored body, for a decision. False: not a body of ours. */
 bool dispatch_opened_wire_label(struct jk_span body, struct jk_arena *arena, struct jk_event_label *ret);
-/* Packs the mail and its commitment. False: the arena is full. */
-bool dispatch_opened_wire_mail(const struct dispatch_opened_mail *mail, struct jk_arena *arena, struct jk_span *ret_body,
-	uint8_t ret_commitment[JK_SHA256_BYTES]);
+/* Packs the mail. False: the arena is full. */
+bool dispatch_opened_wire_mail(const struct dispatch_opened_mail *mail, struct jk_arena *arena, struct jk_span *ret_body);

@@ -129,22 +129,15 @@ void dispatch_unit_post(struct dispatch_unit_batch *batch)
 {
 	for (const struct dispatch_acted *acted = batch->acted; acted != NULL; acted = acted->next) {
 		struct jk_span body = dispatch_unit_wire_acted(batch->arena, batch->at_us, acted);
-		char stream[DISPATCH_STREAM_BYTES];
-		uint8_t commitment[JK_SHA256_BYTES];
 
 		if (body.size == 0)
 			continue;
-		(void)jk_text_format(stream, sizeof stream, "@%s", acted->incident->label.agency_code);
-		jk_sha256(commitment, &body, 1);
-		jk_append_add(&batch->append, &(struct jk_append_event){.stream = stream,
-						      .event_id = jk_id_new(),
-						      .incident_id = acted->incident->incident_id,
-						      .kind = JK_EVENT_ACTED,
-						      .tlp = JK_TLP_AMBER,
-						      .category = JK_CATEGORY_OTHER,
-						      .commitment = commitment,
-						      .body = body.data,
-						      .body_size = body.size});
+		jk_append_add_mail(&batch->append, &(struct jk_append_mail){.agency = acted->incident->label.agency_code,
+							   .incident_id = acted->incident->incident_id,
+							   .kind = JK_EVENT_ACTED,
+							   .tlp = JK_TLP_AMBER,
+							   .category = JK_CATEGORY_OTHER,
+							   .body = body});
 	}
 }
 
