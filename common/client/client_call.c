@@ -10,6 +10,7 @@
 #include "jukwaa/v1/life.pb-c.h"
 #include "jukwaa/v1/session.pb-c.h"
 #include "jukwaa/v1/unit.pb-c.h"
+#include "wire/wire_body.h"
 #include "json/json_map.h"
 
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
@@ -56,20 +57,13 @@ static const struct call *find_call(const char *name)
 	return NULL;
 }
 
-static void *member_of(ProtobufCMessage *message, const char *name)
-{
-	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
-
-	return field ? (uint8_t *)message + field->offset : NULL;
-}
-
 /* A command that its sender gave no id gets one, which stays the same while this call repeats it. */
 static bool number_command(ProtobufCMessage *message, struct jk_arena *arena)
 {
-	ProtobufCBinaryData *command_id = member_of(message, "command_id");
+	ProtobufCBinaryData *command_id = jk_body_member(message, "command_id");
 	struct jk_id *id;
 
-	*(uint64_t *)member_of(message, "request") = CLIENT_QUESTION;
+	*(uint64_t *)jk_body_member(message, "request") = CLIENT_QUESTION;
 	if (!command_id || command_id->len > 0)
 		return true;
 	id = jk_arena_alloc(arena, sizeof *id);
@@ -106,8 +100,8 @@ int jukwaa_call(const struct jukwaa_connection *connection, const char *name, co
 	else if (!number_command(message, arena))
 		(void)jk_text_copy(ret_reason, 256, "no memory");
 	if (message && !ret_reason[0]) {
-		const struct client_question question = {
-			call->kind, call->answer_kind, message, member_of(message, "session"), call->answer_type, write_answer};
+		const struct client_question question = {call->kind, call->answer_kind, message,
+			jk_body_member(message, "session"), call->answer_type, write_answer};
 
 		status = client_question_ask(connection, &question, timeout_ms, ret_json, ret_reason);
 	}

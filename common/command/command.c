@@ -300,17 +300,9 @@ static size_t count_of_session(const struct jk_commands *commands, uint64_t sess
 	return count;
 }
 
-/* The member of this name of an unpacked message; NULL: it has none. */
-static void *member_of(const ProtobufCMessage *message, const char *name)
-{
-	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
-
-	return field == NULL ? NULL : (uint8_t *)(uintptr_t)message + field->offset;
-}
-
 static bool take_id(const ProtobufCMessage *message, struct jk_id *ret_id)
 {
-	const ProtobufCBinaryData *bytes = member_of(message, "command_id");
+	const ProtobufCBinaryData *bytes = jk_body_member(message, "command_id");
 
 	if (bytes == NULL || bytes->len != sizeof ret_id->bytes)
 		return false;
@@ -357,8 +349,8 @@ static struct jk_command *make_command(const struct jk_request *request, struct 
 	command->desk_id = request->key->desk ? request->key->desk->desk_id : -1;
 	memcpy(command->curve_key, request->key->curve_key, sizeof command->curve_key);
 	command->since_ms = jk_time_mono_ms();
-	session = member_of(message, "session");
-	number = member_of(message, "request");
+	session = jk_body_member(message, "session");
+	number = jk_body_member(message, "request");
 	command->request = *number;
 	*session = *number = 0;
 	if (!take_id(message, &command->command_id))
@@ -374,7 +366,7 @@ static struct jk_command *make_command(const struct jk_request *request, struct 
 
 void jk_commands_put(struct jk_commands *commands, const struct jk_request *request)
 {
-	const uint64_t *number = member_of(request->message, "request");
+	const uint64_t *number = jk_body_member(request->message, "request");
 	struct jk_refusal refusal = {0};
 	struct jk_command *command = NULL;
 

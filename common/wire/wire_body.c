@@ -77,6 +77,13 @@ ProtobufCMessage *jk_body_unpack(const ProtobufCMessageDescriptor *type, const u
 	return message;
 }
 
+void *jk_body_member(const ProtobufCMessage *message, const char *name)
+{
+	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+
+	return field == NULL ? NULL : (uint8_t *)(uintptr_t)message + field->offset;
+}
+
 uint8_t *jk_body_pack(const ProtobufCMessage *message, struct jk_arena *arena, size_t *ret_size)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);

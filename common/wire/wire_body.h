@@ -20,5 +20,8 @@ bool jk_body_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
 ProtobufCMessage *jk_body_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t size,
 	struct jk_arena *arena, struct jk_refusal *ret_refusal);
 
+/* Where an unpacked message keeps its field of this name; NULL: its type has none. */
+void *jk_body_member(const ProtobufCMessage *message, const char *name);
+
 /* Packs into arena memory; NULL when the arena is full. */
 uint8_t *jk_body_pack(const ProtobufCMessage *message, struct jk_arena *arena, size_t *ret_size);
