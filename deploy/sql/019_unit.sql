@@ -129,19 +129,6 @@ BEGIN
   DELETE FROM intake.protected p WHERE p.event_id = ANY (v_ids) AND p.reporter IS NULL AND p.persons IS NULL;
 END $$;
 
--- Whoever appends what was done copies a body that it has read before. What was erased in between must not come back: no erasure
--- begins until the caller's transaction ends, and one that was since (p_after: the number that dispatch.erased_since told) fails it.
-CREATE FUNCTION dispatch.expect_unerased(p_incident uuid[], p_after bigint) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  LOCK TABLE intake.erasure IN ROW SHARE MODE;
-  IF EXISTS (SELECT FROM intake.erasure e WHERE e.erasure_id > p_after AND e.incident_id = ANY (p_incident)) THEN
-    RAISE EXCEPTION 'content of the incident was erased in between' USING ERRCODE = 'serialization_failure';
-  END IF;
-END $$;
-
-REVOKE ALL ON FUNCTION dispatch.expect_unerased FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION dispatch.expect_unerased TO jukwaa_dispatch;
 GRANT SELECT, INSERT, UPDATE ON dispatch.unit, dispatch.assignment, dispatch.aid TO jukwaa_dispatch;
 GRANT SELECT, INSERT, DELETE ON dispatch.unit_command TO jukwaa_dispatch;
 GRANT SELECT ON dispatch.unit, dispatch.assignment, dispatch.aid, dispatch.unit_command TO jukwaa_admin;

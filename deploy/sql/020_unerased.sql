@@ -2,12 +2,15 @@
 -- must not come back by it.
 SET LOCAL ROLE jukwaa_owner;
 
--- The body less what has been erased since the event of its revision was recorded. The commitment stays as it is.
+-- The body less what has been erased since the event of its revision was recorded; of a correction only where a newer revision has
+-- come. The commitment stays as it is.
 CREATE FUNCTION feed.unerased(p_incident uuid, p_revision bigint, p_body bytea) RETURNS bytea LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog AS $$
 DECLARE
   v_groups integer := (
-    SELECT bit_or(x.groups) FROM intake.erasure x WHERE x.incident_id = p_incident AND NOT x.superseded
+    SELECT bit_or(x.groups) FROM intake.erasure x WHERE x.incident_id = p_incident
+       AND (NOT x.superseded OR p_revision < (SELECT max(k.revision) FROM feed.event k WHERE k.incident_id = p_incident
+                                               AND k.kind IN (1, 2, 3)))
        AND x.at > coalesce((SELECT max(k.recorded_at) FROM feed.event k WHERE k.incident_id = p_incident
                              AND k.revision = p_revision AND k.kind IN (1, 2, 3)), '-infinity'));
 BEGIN

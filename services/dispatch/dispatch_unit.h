@@ -129,8 +129,7 @@ struct dispatch_acted {
 
 struct dispatch_unit_batch {
 	struct jk_arena *arena;
-	int64_t at_us;         /* of the database's clock: when all of it is done */
-	int64_t erased_before; /* number of the newest erasure when the incidents were read */
+	int64_t at_us; /* of the database's clock: when all of it is done */
 	struct dispatch_incident *incidents;
 	struct dispatch_unit *units;
 	struct dispatch_assignment *assignments;

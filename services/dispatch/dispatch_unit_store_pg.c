@@ -12,18 +12,6 @@ static const struct jk_db_statement deeds_statement = {
 	.params = 2,
 };
 
-/* Before the bodies are read: what is erased later is found when they are to be appended. */
-static const struct jk_db_statement erasure_statement = {
-	.name = "dispatch_unit_erasure",
-	.sql = "SELECT erasure_id FROM dispatch.erased_since(-1)",
-	.params = 0,
-};
-static const struct jk_db_statement unerased_statement = {
-	.name = "dispatch_unit_unerased",
-	.sql = "SELECT dispatch.expect_unerased($1::uuid[], $2::int8)",
-	.params = 2,
-};
-
 /* Units wanted by id or by code: two look-ups in indexes. */
 #define WANTED_UNITS                                                                                                             \
 	"unnest($1::int4[], $2::uuid[], $3::text[]) AS w (agency_id, unit_id, code) CROSS JOIN LATERAL ("                        \
@@ -223,7 +211,7 @@ void dispatch_unit_store_incidents(struct dispatch_unit_store *store, struct jk_
 	jk_db_bind_array(ret_step, 4, &store->arrays[AID_ID]);
 }
 
-enum { LOAD_DEEDS, LOAD_UNITS, LOAD_AIDS, LOAD_ERASURE, LOAD_INCIDENTS, LOADS };
+enum { LOAD_DEEDS, LOAD_UNITS, LOAD_AIDS, LOAD_INCIDENTS, LOADS };
 _Static_assert((int)LOADS <= (int)DISPATCH_UNIT_LOAD_STEPS, "they fit");
 
 size_t dispatch_unit_store_load(struct dispatch_unit_store *store, struct jk_db_step steps[DISPATCH_UNIT_LOAD_STEPS])
@@ -231,7 +219,6 @@ size_t dispatch_unit_store_load(struct dispatch_unit_store *store, struct jk_db_
 	bind(&steps[LOAD_DEEDS], &deeds_statement, &store->arrays[DEED_AGENCY], 2);
 	bind(&steps[LOAD_UNITS], &units_statement, &store->arrays[UNIT_AGENCY], 3);
 	bind(&steps[LOAD_AIDS], &aids_statement, &store->arrays[AID_ID], 1);
-	steps[LOAD_ERASURE] = (struct jk_db_step){.statement = &erasure_statement};
 	dispatch_unit_store_incidents(store, &steps[LOAD_INCIDENTS]);
 	return LOADS;
 }
@@ -265,7 +252,6 @@ static bool read_deeds(const PGresult *result, struct dispatch_unit_batch *batch
 
 bool dispatch_unit_store_loaded(const struct jk_db_outcome *outcome, struct dispatch_unit_batch *batch)
 {
-	batch->erased_before = jk_db_get_int(outcome->results[LOAD_ERASURE], 0, 0);
 	return read_deeds(outcome->results[LOAD_DEEDS], batch) &&
 	       dispatch_unit_store_read_units(outcome, LOAD_UNITS, batch->arena, &batch->units) &&
 	       dispatch_unit_store_read_aids(outcome, LOAD_AIDS, batch->arena, &batch->aids) &&
@@ -281,8 +267,7 @@ enum {
 	MOVES = UNITS + UNIT_ARRAYS,
 	ASSIGNMENTS = MOVES + MOVE_ARRAYS,
 	AIDS = ASSIGNMENTS + ASSIGNMENT_ARRAYS,
-	INCIDENTS = AIDS + AID_ARRAYS,
-	SAVES,
+	SAVES = AIDS + AID_ARRAYS,
 };
 _Static_assert((int)SAVES <= (int)DISPATCH_UNIT_ARRAYS, "they fit");
 
@@ -414,15 +399,6 @@ static size_t add_step(
 	return count + 1;
 }
 
-/* The last before the feed's own. */
-static void add_unerased(struct dispatch_unit_store *store, const struct dispatch_unit_batch *batch, struct jk_db_step *step)
-{
-	for (const struct dispatch_incident *incident = batch->incidents; incident != NULL; incident = incident->next)
-		jk_db_array_add_id(&store->arrays[INCIDENTS], &incident->incident_id);
-	bind(step, &unerased_statement, &store->arrays[INCIDENTS], 1);
-	jk_db_bind_int8(step, 1, &store->erased_before, batch->erased_before);
-}
-
 size_t dispatch_unit_store_save(struct dispatch_unit_store *store, const struct dispatch_unit_batch *batch,
 	struct jk_db_step steps[DISPATCH_UNIT_SAVE_STEPS])
 {
@@ -434,8 +410,7 @@ size_t dispatch_unit_store_save(struct dispatch_unit_store *store, const struct 
 		/* assignments */ JK_OID_UUID, JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, JK_OID_TEXT, JK_OID_BOOL, JK_OID_TEXT,
 		JK_OID_TEXT, JK_OID_INT2, JK_OID_INT2, JK_OID_BOOL,
 		/* aids */ JK_OID_UUID, JK_OID_UUID, JK_OID_UUID, JK_OID_INT4, JK_OID_INT4, JK_OID_TEXT, JK_OID_INT4, JK_OID_INT4,
-		JK_OID_INT8, JK_OID_INT2, JK_OID_INT4, JK_OID_INT4, JK_OID_BOOL, JK_OID_TEXT,
-		/* incidents */ JK_OID_UUID};
+		JK_OID_INT8, JK_OID_INT2, JK_OID_INT4, JK_OID_INT4, JK_OID_BOOL, JK_OID_TEXT};
 	struct counts counts = {0};
 	size_t count = 0;
 
@@ -456,7 +431,5 @@ size_t dispatch_unit_store_save(struct dispatch_unit_store *store, const struct 
 	};
 	for (size_t i = 0; i < sizeof saves / sizeof saves[0]; i++)
 		count = add_step(store, &saves[i], batch->at_us, steps, count);
-	if (batch->append.count > 0)
-		add_unerased(store, batch, &steps[count++]);
 	return count;
 }

@@ -23,12 +23,11 @@ void dispatch_unit_store_want_unit(
 /* With it its incident, and all offers made to it. */
 void dispatch_unit_store_want_aid(struct dispatch_unit_store *store, const struct jk_id *aid_id);
 void dispatch_unit_store_want_incident(struct dispatch_unit_store *store, const struct jk_id *incident_id);
-enum { DISPATCH_UNIT_LOAD_STEPS = 5, DISPATCH_UNIT_SAVE_STEPS = 9 };
+enum { DISPATCH_UNIT_LOAD_STEPS = 4, DISPATCH_UNIT_SAVE_STEPS = 8 };
 size_t dispatch_unit_store_load(struct dispatch_unit_store *store, struct jk_db_step steps[DISPATCH_UNIT_LOAD_STEPS]);
 /* Reads what came, into the batch's arena. False: it is full. */
 bool dispatch_unit_store_loaded(const struct jk_db_outcome *outcome, struct dispatch_unit_batch *batch);
-/* The storing transaction: deeds, units, assignments, aid, and that nothing of what is appended was erased meanwhile; the caller
- * adds the feed's. 0: nothing changes. */
+/* The storing transaction: deeds, units, assignments, aid; the caller adds the feed's. 0: nothing changes. */
 size_t dispatch_unit_store_save(struct dispatch_unit_store *store, const struct dispatch_unit_batch *batch,
 	struct jk_db_step steps[DISPATCH_UNIT_SAVE_STEPS]);
 

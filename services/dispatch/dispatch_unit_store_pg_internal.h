@@ -7,7 +7,7 @@ enum { DISPATCH_UNIT_ARRAYS = 64, DISPATCH_UNIT_SCALARS = 12, DISPATCH_OID_FLOAT
 
 struct dispatch_unit_store {
 	struct jk_db_array arrays[DISPATCH_UNIT_ARRAYS];
-	struct jk_db_int8 at, erased_before, scalars[DISPATCH_UNIT_SCALARS];
+	struct jk_db_int8 at, scalars[DISPATCH_UNIT_SCALARS];
 };
 
 /* Of dispatch.unit u and its open assignment a. */

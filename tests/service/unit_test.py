@@ -358,7 +358,7 @@ class ErasureTest(UnitTest):
         self.assertEqual(self.narratives(event)[:4], [(1, 1, False), (11, 1, False), (2, 2, True), (11, 2, True)])
 
     def test_a_step_that_meets_an_erasure(self):
-        """The step has read the body, the erasure is not committed: the step waits, and is made anew from what is left."""
+        """The step has read the body, the erasure is not committed: the step waits, and goes in without it."""
         peer, event = self.peer(police), self.incident()
         code = self.add(peer)
         with contextlib.closing(stack.cluster.connect(stack.database)) as connection, connection.cursor() as cursor:

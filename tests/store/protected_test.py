@@ -222,12 +222,19 @@ class ErasureTest(ProtectedCase):
 
     def test_what_is_done_meanwhile_brings_nothing_back(self):
         """A step (kind 10) copies the body that it has read; erased in between, it goes in without; of a later revision whole."""
-        revision, event_id = Revision(), str(uuid.uuid4())
+        for correction in (False, True):
+            with self.subTest(correction=correction):
+                self.bring_back(correction)
+
+    def bring_back(self, correction):
+        revision, event_id, later_id = Revision(), str(uuid.uuid4()), str(uuid.uuid4())
         store(self.stack, revision)
-        self.erase(revision.incident, 1 << 5)
+        if not correction:
+            self.erase(revision.incident, 1 << 5)
         newer = Revision(incident=revision.incident, kind=2, revision=2)
         store(self.stack, newer)
-        later_id = str(uuid.uuid4())
+        if correction:
+            self.erase(revision.incident, 1 << 5, True)
         for what, as_event in ((revision, event_id), (newer, later_id)):
             self.sql("SELECT seq FROM feed.append(%s::text[], %s::uuid[], '{10}', %s::uuid[], %s::int8[], '{2}', '{9}', %s::bytea[], %s::bytea[])",
                      ["047"], [as_event], [str(revision.incident)], [what.revision], [psycopg2.Binary(what.commitment)],

@@ -104,7 +104,6 @@ FUNCTIONS = {
     "dispatch.remove": "dispatch",
     "dispatch.move": "dispatch",
     "dispatch.expect": "dispatch",
-    "dispatch.expect_unerased": "dispatch",
     "dispatch.forget_closed": "dispatch",
     "dispatch.sent_under": "dispatch admin",
     "dispatch.disclose_protected": "dispatch",
