@@ -2,7 +2,10 @@
  * copy shows no group that is withheld and nothing that this build does not know, and adds up. First byte: bit 0 a mailbox, the
  * others which kind. */
 #include "cases_wire.h"
+#include "cases_work_wire.h"
 #include "dispatch_event.h"
+#include "dispatch_open_wire.h"
+#include "dispatch_opened_wire.h"
 #include "feed/feed_body.h"
 #include "fuzz.h"
 #include "notify_wire.h"
@@ -29,6 +32,20 @@ static void copy_body(const uint8_t *body, size_t size, struct jk_arena *arena)
 	fuzz_must(packed == NULL || jk_body_check(&jukwaa__v1__event_body__descriptor, packed, packed_size, &refusal));
 }
 
+/* What was done about it, and what is open: read by cases and by the part of dispatch that opens duties. */
+static void read_work(const struct jk_event *row, struct jk_arena *arena)
+{
+	struct cases_work work = {0};
+	struct dispatch_open_event open;
+	struct jk_event_label label;
+
+	if (cases_work_read(row->kind, row->body, row->body_size, arena, &work))
+		fuzz_must(work.detail_size <= sizeof work.detail);
+	if (dispatch_open_wire_read(row, arena, &open))
+		fuzz_must(strlen(open.labels.named) < sizeof open.labels.named);
+	(void)dispatch_opened_wire_label((struct jk_span){.data = row->body, .size = row->body_size}, arena, &label);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static const int kinds[] = {JK_EVENT_INCIDENT, JK_EVENT_ERASED, JK_EVENT_DUTY};
@@ -50,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	copy_body(row.body, row.body_size, arena);
 	(void)cases_wire_read_event(&row, arena, &cases);
 	(void)cases_wire_read_headline(row.body, row.body_size, arena, arena);
+	read_work(&row, arena);
 	(void)notify_wire_read_event(&row, arena, &notify);
 	event = dispatch_event_new(&row, arena);
 	if (event != NULL) {

@@ -12,7 +12,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORDS = ["", "KPS", "047", "Fire", "Moto sokoni", "2024-03-01T08:15:30+03:00", "a@b.ke,x-1,2024-03-01T08:15:30+03:00", "en", "1.5"]
-# The order of fuzz_body.c and fuzz_ask.c.
+# The orders of fuzz_command.c and fuzz_body.c.
+COMMAND = ["CaseCommand", "OfferCommand", "OfferList", "UnitCommand", "AidCommand", "UnitList", "UnitRecommend", "AidList", "IncidentMark"]
 BODY = ["Incident", "Publish", "Subscribe", "Deliver", "CaseList", "Hello", "Welcome", "Ping", "BadSession", "Refused", "Bye",
         "Receipt", "Subscribed", "Ack", "Beat", "CaseListed", "CaseShow", "CaseShown", "EventBody", "Work", "DeliverBatch", "SnapshotEnd"]
 sys.path.insert(0, str(ROOT / "tests" / "harness"))
@@ -30,7 +31,7 @@ class Messages:
         subprocess.run(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", *files], check=True)
         sys.path.insert(0, str(out))
         self.types = {}
-        for name in ("session", "incident", "intake", "feed", "dispatch", "cases", "work"):
+        for name in ("session", "incident", "intake", "feed", "dispatch", "cases", "work", "find", "life", "duty", "unit"):
             self.types.update(vars(importlib.import_module(f"jukwaa.v1.{name}_pb2")))
         self.chance = random.Random(20191108)
         self.bodies = 0
@@ -79,6 +80,16 @@ class Messages:
             body.stored_apart = self.chance.choice([1 << REPORTER, 1 << PERSONS, 1 << REPORTER | 1 << PERSONS])
         return body
 
+    def each_choice(self, name):
+        """One message for each member of its oneof."""
+        choices = [f.name for o in self.types[name].DESCRIPTOR.oneofs for f in o.fields]
+        for choice in choices or [None]:
+            message = self.make(name)
+            if choice:
+                self.fill(getattr(message, choice))
+                getattr(message, choice).SetInParent()
+            yield message
+
     def deliver(self, body, **fixed):
         """A Deliver with this body, and all that libjukwaa asks of one."""
         deliver = self.make("Deliver", stream="@KPS" if body in ("delivered", "lagging", "opened", "acted", "unanswered") else "047", seq=7,
@@ -122,6 +133,9 @@ def message_inputs(messages):
         yield "feed", bytes([round_no % 2]) + messages.make("EventBody").SerializeToString()
         for number, name in enumerate(["Subscribe", "CaseList", "CaseShow", "CaseExport", "CaseFigures", "CaseSimilar"]):
             yield "ask", bytes([number]) + messages.make(name).SerializeToString()
+        for number, name in enumerate(COMMAND):
+            for message in messages.each_choice(name):
+                yield "command", bytes([number + len(COMMAND) * messages.chance.randrange(28)]) + message.SerializeToString()
         for number, name in enumerate(["Deliver", "Receipt", "Beat"]):
             yield "delivery", bytes([number]) + messages.make(name).SerializeToString()
     for number, name in enumerate(["Delivered", "Lagging", "Opened", "Acted", "Unanswered"]):
