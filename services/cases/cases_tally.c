@@ -1,12 +1,14 @@
-/* cases_tally.c: the columns and what they are kept by: cases by id, labels by what they say. Counting: cases_tally_ask.c. */
+/* cases_tally.c: the shelves and what they are kept by: cases by id, labels by what they say, shelves by agency and counties.
+ * Counting: cases_tally_ask.c. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/jk_text.h"
 #include "cases_tally_internal.h"
 
-enum { ROWS_FIRST = 4096 };
+enum { SLOTS_FIRST = 4096, NO_INDEX = -1 };
 #define TICK_US INT64_C(10000)
+#define HASH_SEED UINT64_C(14695981039346656037)
 
 struct cases_tally *cases_tally_new(void)
 {
@@ -22,16 +24,14 @@ void cases_tally_free(struct cases_tally **tally_p)
 	*tally_p = NULL;
 	for (size_t i = 0; i < tally->label_count; i++)
 		free(tally->labels[i].named);
+	for (size_t i = 0; i < tally->shelf_count; i++)
+		free(tally->shelves[i].rows);
 	free(tally->labels);
-	free(tally->label_slots);
-	free(tally->agencies);
-	free(tally->ids);
-	free(tally->opened_us);
-	free(tally->event_at_us);
-	free(tally->label_of);
-	free(tally->spans);
-	free(tally->states);
+	free(tally->shelves);
 	free(tally->slots);
+	free(tally->label_slots);
+	free(tally->shelf_slots);
+	free(tally->agencies);
 	free(tally);
 }
 
@@ -39,6 +39,8 @@ size_t cases_tally_count(const struct cases_tally *tally)
 {
 	return tally->count;
 }
+
+/* ---- tables by hash ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
 {
@@ -51,7 +53,167 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
 
 static uint64_t hash_id(const struct jk_id *id)
 {
-	return mix(UINT64_C(14695981039346656037), id->bytes, sizeof id->bytes);
+	return mix(HASH_SEED, id->bytes, sizeof id->bytes);
+}
+
+static uint64_t hash_label(const struct label_key *key, const char *named)
+{
+	return mix(mix(HASH_SEED, key, sizeof *key), named, strlen(named));
+}
+
+static uint64_t hash_shelf(uint64_t counties, uint32_t agency)
+{
+	return mix(mix(HASH_SEED, &counties, sizeof counties), &agency, sizeof agency);
+}
+
+/* How large a table for one more is to be, at most half full; 0: as it is. */
+static size_t grown(size_t size, size_t count)
+{
+	if (size > 0 && (count + 1) * 2 <= size)
+		return 0;
+	return size ? size * 2 : SLOTS_FIRST * 2;
+}
+
+static size_t size_of(const void *slots, size_t mask)
+{
+	return slots ? mask + 1 : 0;
+}
+
+static bool make_slots(struct cases_tally *tally)
+{
+	size_t size = grown(size_of(tally->slots, tally->mask), tally->count);
+	struct tally_slot *slots = size ? calloc(size, sizeof *slots) : NULL;
+
+	if (!size)
+		return true;
+	if (!slots)
+		return false;
+	for (uint32_t shelf = 0; shelf < tally->shelf_count; shelf++)
+		for (uint32_t row = 0; row < tally->shelves[shelf].count; row++) {
+			size_t at = hash_id(&tally->shelves[shelf].rows[row].id) & (size - 1);
+
+			while (slots[at].shelf)
+				at = (at + 1) & (size - 1);
+			slots[at] = (struct tally_slot){.shelf = shelf + 1, .row = row};
+		}
+	free(tally->slots);
+	tally->slots = slots;
+	tally->mask = size - 1;
+	return true;
+}
+
+static bool make_label_slots(struct cases_tally *tally)
+{
+	size_t size = grown(size_of(tally->label_slots, tally->label_mask), tally->label_count);
+	uint32_t *slots = size ? calloc(size, sizeof *slots) : NULL;
+
+	if (!size)
+		return true;
+	if (!slots)
+		return false;
+	for (size_t i = 0; i < tally->label_count; i++) {
+		size_t at = hash_label(&tally->labels[i].key, tally->labels[i].named) & (size - 1);
+
+		while (slots[at])
+			at = (at + 1) & (size - 1);
+		slots[at] = (uint32_t)i + 1;
+	}
+	free(tally->label_slots);
+	tally->label_slots = slots;
+	tally->label_mask = size - 1;
+	return true;
+}
+
+static bool make_shelf_slots(struct cases_tally *tally)
+{
+	size_t size = grown(size_of(tally->shelf_slots, tally->shelf_mask), tally->shelf_count);
+	uint32_t *slots = size ? calloc(size, sizeof *slots) : NULL;
+
+	if (!size)
+		return true;
+	if (!slots)
+		return false;
+	for (size_t i = 0; i < tally->shelf_count; i++) {
+		size_t at = hash_shelf(tally->shelves[i].counties, tally->shelves[i].agency) & (size - 1);
+
+		while (slots[at])
+			at = (at + 1) & (size - 1);
+		slots[at] = (uint32_t)i + 1;
+	}
+	free(tally->shelf_slots);
+	tally->shelf_slots = slots;
+	tally->shelf_mask = size - 1;
+	return true;
+}
+
+/* The slot of the case, or the empty one for it. */
+static struct tally_slot *find_slot(const struct cases_tally *tally, const struct jk_id *id)
+{
+	size_t at = hash_id(id) & tally->mask;
+
+	while (tally->slots[at].shelf) {
+		const struct tally_slot *slot = &tally->slots[at];
+
+		if (jk_id_equal(&tally->shelves[slot->shelf - 1].rows[slot->row].id, id))
+			break;
+		at = (at + 1) & tally->mask;
+	}
+	return &tally->slots[at];
+}
+
+/* ---- labels and shelves ---------------------------------------------------------------------------------------------------- */
+
+/* Room for one more element; NULL: no memory, and it is as before. */
+static void *grow(void *elements, size_t *capacity, size_t count, size_t element_bytes)
+{
+	size_t larger = *capacity + *capacity / 2 + 64;
+	void *grown_elements;
+
+	if (count < *capacity)
+		return elements;
+	grown_elements = realloc(elements, larger * element_bytes);
+	if (grown_elements)
+		*capacity = larger;
+	return grown_elements;
+}
+
+/* NO_INDEX: no memory. */
+static int64_t find_agency(struct cases_tally *tally, const char *code)
+{
+	void *agencies;
+
+	for (size_t i = 1; i < tally->agency_count; i++)
+		if (strcmp(tally->agencies[i], code) == 0)
+			return (int64_t)i;
+	agencies = grow(tally->agencies, &tally->agency_capacity, tally->agency_count + 1, sizeof *tally->agencies);
+	if (!agencies)
+		return NO_INDEX;
+	tally->agencies = agencies;
+	if (tally->agency_count == 0)
+		tally->agencies[tally->agency_count++][0] = '\0';
+	(void)jk_text_copy(tally->agencies[tally->agency_count], sizeof *tally->agencies, code);
+	return (int64_t)tally->agency_count++;
+}
+
+static int64_t find_shelf(struct cases_tally *tally, uint64_t counties, const char *code)
+{
+	int64_t agency = find_agency(tally, code);
+	struct shelf *shelves;
+	size_t at;
+
+	if (agency == NO_INDEX || !make_shelf_slots(tally))
+		return NO_INDEX;
+	at = hash_shelf(counties, (uint32_t)agency) & tally->shelf_mask;
+	for (uint32_t slot; (slot = tally->shelf_slots[at]); at = (at + 1) & tally->shelf_mask)
+		if (tally->shelves[slot - 1].counties == counties && tally->shelves[slot - 1].agency == (uint32_t)agency)
+			return slot - 1;
+	shelves = grow(tally->shelves, &tally->shelf_capacity, tally->shelf_count, sizeof *shelves);
+	if (!shelves)
+		return NO_INDEX;
+	tally->shelves = shelves;
+	shelves[tally->shelf_count] = (struct shelf){.counties = counties, .agency = (uint32_t)agency};
+	tally->shelf_slots[at] = (uint32_t)++tally->shelf_count;
+	return (int64_t)tally->shelf_count - 1;
 }
 
 /* Labels as bytes without holes, to compare and to hash. */
@@ -67,112 +229,30 @@ static void fill_key(struct label_key *key, const struct cases_case *row)
 	memcpy(key->agency, row->labels.agency, strnlen(row->labels.agency, sizeof key->agency - 1));
 }
 
-static uint64_t hash_label(const struct label_key *key, const char *named)
+static int64_t add_label(struct cases_tally *tally, const struct label_key *key, const char *named, size_t at)
 {
-	return mix(mix(UINT64_C(14695981039346656037), key, sizeof *key), named, strlen(named));
-}
+	int64_t shelf = find_shelf(tally, key->counties, key->agency);
+	struct label *labels = grow(tally->labels, &tally->label_capacity, tally->label_count, sizeof *labels);
 
-/* A table of indices + 1, at most half full; NULL: no memory, and it is as before. */
-static uint32_t *grow_slots(uint32_t **slots_p, size_t *mask, size_t count)
-{
-	size_t size = *slots_p ? *mask + 1 : 0;
-	uint32_t *slots;
-
-	if (size > 0 && (count + 1) * 2 <= size)
-		return *slots_p;
-	size = size ? size * 2 : ROWS_FIRST * 2;
-	slots = calloc(size, sizeof *slots);
-	if (!slots)
-		return NULL;
-	free(*slots_p);
-	*slots_p = slots;
-	*mask = size - 1;
-	return slots;
-}
-
-static bool make_slots(struct cases_tally *tally)
-{
-	const uint32_t *before = tally->slots;
-
-	if (!grow_slots(&tally->slots, &tally->mask, tally->count))
-		return false;
-	for (size_t i = 0; tally->slots != before && i < tally->count; i++) {
-		size_t at = hash_id(&tally->ids[i]) & tally->mask;
-
-		while (tally->slots[at])
-			at = (at + 1) & tally->mask;
-		tally->slots[at] = (uint32_t)i + 1;
-	}
-	return true;
-}
-
-static bool make_label_slots(struct cases_tally *tally)
-{
-	const uint32_t *before = tally->label_slots;
-
-	if (!grow_slots(&tally->label_slots, &tally->label_mask, tally->label_count))
-		return false;
-	for (size_t i = 0; tally->label_slots != before && i < tally->label_count; i++) {
-		size_t at = hash_label(&tally->labels[i].key, tally->labels[i].named) & tally->label_mask;
-
-		while (tally->label_slots[at])
-			at = (at + 1) & tally->label_mask;
-		tally->label_slots[at] = (uint32_t)i + 1;
-	}
-	return true;
-}
-
-/* UINT32_MAX: no memory. */
-static uint32_t find_agency(struct cases_tally *tally, const char *code)
-{
-	for (size_t i = 1; i < tally->agency_count; i++)
-		if (strcmp(tally->agencies[i], code) == 0)
-			return (uint32_t)i;
-	if (tally->agency_count + 2 > tally->agency_capacity) {
-		size_t capacity = tally->agency_capacity + 64;
-		void *agencies = realloc(tally->agencies, capacity * sizeof *tally->agencies);
-
-		if (!agencies)
-			return UINT32_MAX;
-		tally->agencies = agencies;
-		tally->agency_capacity = capacity;
-	}
-	if (tally->agency_count == 0)
-		tally->agencies[tally->agency_count++][0] = '\0';
-	(void)jk_text_copy(tally->agencies[tally->agency_count], sizeof *tally->agencies, code);
-	return (uint32_t)tally->agency_count++;
-}
-
-static uint32_t add_label(struct cases_tally *tally, const struct label_key *key, const char *named, size_t at)
-{
-	uint32_t agency = find_agency(tally, key->agency);
-	struct label *labels = tally->labels;
-
-	if (tally->label_count == tally->label_capacity) {
-		size_t capacity = tally->label_capacity ? tally->label_capacity * 2 : 1024;
-
-		labels = realloc(tally->labels, capacity * sizeof *labels);
-		if (!labels)
-			return UINT32_MAX;
+	if (labels)
 		tally->labels = labels;
-		tally->label_capacity = capacity;
-	}
+	if (!labels || shelf == NO_INDEX)
+		return NO_INDEX;
 	labels += tally->label_count;
-	*labels = (struct label){.key = *key, .named = agency == UINT32_MAX ? NULL : strdup(named), .agency = agency};
+	*labels = (struct label){.key = *key, .named = strdup(named), .shelf = (uint32_t)shelf};
 	if (!labels->named)
-		return UINT32_MAX;
+		return NO_INDEX;
 	tally->label_slots[at] = (uint32_t)++tally->label_count;
-	return (uint32_t)tally->label_count - 1;
+	return (int64_t)tally->label_count - 1;
 }
 
-/* Index of the labels; UINT32_MAX: no memory. */
-static uint32_t find_label(struct cases_tally *tally, const struct cases_case *row)
+static int64_t find_label(struct cases_tally *tally, const struct cases_case *row)
 {
 	struct label_key key;
 	size_t at;
 
 	if (!make_label_slots(tally))
-		return UINT32_MAX;
+		return NO_INDEX;
 	fill_key(&key, row);
 	at = hash_label(&key, row->labels.named) & tally->label_mask;
 	for (uint32_t slot; (slot = tally->label_slots[at]); at = (at + 1) & tally->label_mask)
@@ -182,27 +262,23 @@ static uint32_t find_label(struct cases_tally *tally, const struct cases_case *r
 	return add_label(tally, &key, row->labels.named, at);
 }
 
-/* Each column may be longer than the others for a while: capacity is what all of them have. */
-static bool make_room(struct cases_tally *tally)
+/* ---- cases ----------------------------------------------------------------------------------------------------------------- */
+
+/* Little more than is needed: there are many shelves. */
+static bool make_room(struct shelf *shelf)
 {
-	size_t capacity = tally->capacity ? tally->capacity + tally->capacity / 2 : ROWS_FIRST;
-	void **columns[] = {(void **)&tally->ids, (void **)&tally->opened_us, (void **)&tally->event_at_us,
-		(void **)&tally->label_of, (void **)&tally->spans, (void **)&tally->states};
-	const size_t sizes[] = {sizeof *tally->ids, sizeof *tally->opened_us, sizeof *tally->event_at_us, sizeof *tally->label_of,
-		sizeof *tally->spans, sizeof *tally->states};
+	size_t capacity = (size_t)shelf->capacity + shelf->capacity / 8 + 4;
+	struct tally_row *rows;
 
-	if (tally->count < tally->capacity)
+	if (shelf->count < shelf->capacity)
 		return true;
-	if (capacity >= UINT32_MAX)
+	if (capacity > UINT32_MAX)
 		return false;
-	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-		void *column = realloc(*columns[i], capacity * sizes[i]);
-
-		if (!column)
-			return false;
-		*columns[i] = column;
-	}
-	tally->capacity = capacity;
+	rows = realloc(shelf->rows, capacity * sizeof *rows);
+	if (!rows)
+		return false;
+	shelf->rows = rows;
+	shelf->capacity = (uint32_t)capacity;
 	return true;
 }
 
@@ -215,36 +291,54 @@ static uint32_t span_between(int64_t from_us, int64_t to_us)
 	return ticks < 0 ? 0 : ticks >= CASES_SPAN_UNKNOWN ? CASES_SPAN_UNKNOWN - 1 : (uint32_t)ticks;
 }
 
-static void fill_row(struct cases_tally *tally, size_t i, const struct cases_case *row, uint32_t label)
+static void fill_row(struct tally_row *to, const struct cases_case *row, uint32_t label)
 {
 	const struct cases_steps *steps = &row->steps;
-	uint32_t *spans = tally->spans[i];
 
-	tally->ids[i] = row->case_id;
-	tally->opened_us[i] = row->opened_at_us;
-	tally->event_at_us[i] = row->event_at_us;
-	tally->label_of[i] = label;
-	tally->states[i] = (uint8_t)row->state;
-	spans[CASES_SPAN_ACCEPTED] = span_between(row->opened_at_us, steps->accepted_at_us);
-	spans[CASES_SPAN_DISPATCHED] = span_between(steps->accepted_at_us, steps->dispatched_at_us);
-	spans[CASES_SPAN_ON_SCENE] = span_between(steps->dispatched_at_us, steps->on_scene_at_us);
-	spans[CASES_SPAN_RESOLVED] = span_between(steps->on_scene_at_us, steps->resolved_at_us);
+	*to = (struct tally_row){.id = row->case_id,
+		.opened_us = row->opened_at_us,
+		.event_at_us = row->event_at_us,
+		.state = row->state & 0xff,
+		.label = label};
+	to->spans[CASES_SPAN_ACCEPTED] = span_between(row->opened_at_us, steps->accepted_at_us);
+	to->spans[CASES_SPAN_DISPATCHED] = span_between(steps->accepted_at_us, steps->dispatched_at_us);
+	to->spans[CASES_SPAN_ON_SCENE] = span_between(steps->dispatched_at_us, steps->on_scene_at_us);
+	to->spans[CASES_SPAN_RESOLVED] = span_between(steps->on_scene_at_us, steps->resolved_at_us);
+}
+
+/* The last one takes its place. */
+static void take_out(struct cases_tally *tally, struct tally_slot from)
+{
+	struct shelf *shelf = &tally->shelves[from.shelf - 1];
+	uint32_t last = shelf->count - 1;
+
+	if (from.row != last) {
+		find_slot(tally, &shelf->rows[last].id)->row = from.row;
+		shelf->rows[from.row] = shelf->rows[last];
+	}
+	shelf->count = last;
 }
 
 enum jk_status cases_tally_put(struct cases_tally *tally, const struct cases_case *row)
 {
-	uint32_t label = make_slots(tally) && make_room(tally) ? find_label(tally, row) : UINT32_MAX;
-	size_t at;
+	int64_t label = make_slots(tally) ? find_label(tally, row) : NO_INDEX;
+	uint32_t shelf_at = label == NO_INDEX ? 0 : tally->labels[label].shelf;
+	struct tally_slot *slot, before;
+	struct shelf *shelf;
 
-	if (label == UINT32_MAX)
+	if (label == NO_INDEX)
 		return JK_BROKEN;
-	at = hash_id(&row->case_id) & tally->mask;
-	for (uint32_t slot; (slot = tally->slots[at]); at = (at + 1) & tally->mask)
-		if (jk_id_equal(&tally->ids[slot - 1], &row->case_id)) {
-			fill_row(tally, slot - 1, row, label);
-			return JK_OK;
-		}
-	fill_row(tally, tally->count, row, label);
-	tally->slots[at] = (uint32_t)++tally->count;
+	shelf = &tally->shelves[shelf_at];
+	slot = find_slot(tally, &row->case_id);
+	before = *slot;
+	if (before.shelf != shelf_at + 1) {
+		if (!make_room(shelf))
+			return JK_BROKEN;
+		*slot = (struct tally_slot){.shelf = shelf_at + 1, .row = shelf->count++};
+		tally->count += before.shelf == 0;
+	}
+	fill_row(&shelf->rows[slot->row], row, (uint32_t)label);
+	if (before.shelf && before.shelf != shelf_at + 1)
+		take_out(tally, before);
 	return JK_OK;
 }

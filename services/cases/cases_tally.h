@@ -1,4 +1,4 @@
-/* cases_tally.h: figures over all cases, exactly and at once: every case as a few numbers in memory (64 bytes), its labels once
+/* cases_tally.h: figures over all cases, exactly and at once: every case as a few numbers in memory (56 bytes), its labels once
  * for all cases that share them, so that the decision function is asked once for labels and age, and not once for each case. Pure
  * but for its memory: neither SQL nor the clock. Not here: keeping it at the newest (cases_figures.h). */
 #pragma once

@@ -1,5 +1,6 @@
-/* cases_tally_ask.c: counting. Which cases count is found out by labels; the figures of each county and agency by counting, and
- * its quantiles by putting the values of each group side by side and looking for the one of the right rank. */
+/* cases_tally_ask.c: counting. Whether a case counts is decided by its label; where, by its shelf. Each figure is counted by
+ * going once through the shelves that have a part in it, its values side by side, so that its quantiles are looked for while they
+ * are near; those of all cases come last, from the same values. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,42 +8,48 @@
 #include "cases_tally_internal.h"
 
 enum { COUNTIES = JK_COUNTY_MAX + 1, NOWHERE = 0 };
-enum { KNOWN = 1, ALLOWED = 2, NO_PLACE = 4, NO_AGENCY = 8 }; /* a verdict */
-enum { UNKNOWN = -1, NOTHING = -2, SEVERAL = -3 };            /* where cases of a label and class count, else a figure's index */
+/* A verdict: NO_PLACE and NO_AGENCY, shifted to be counted from 0, are its variant. */
+enum { KNOWN = 1, ALLOWED = 2, NO_PLACE = 4, NO_AGENCY = 8, VARIANT_SHIFT = 2, VARIANTS = 4 };
 static const int64_t hour_us = INT64_C(3600000000), day_us = INT64_C(86400000000);
+
+/* Cases of one shelf with one variant, which count in one figure. first: not in an earlier one too. */
+struct part {
+	uint32_t group, shelf;
+	uint8_t variant;
+	bool first;
+};
 
 /* Of one question. */
 struct asking {
 	const struct cases_tally *tally;
 	const struct cases_tally_question *question;
 	size_t classes;
-	int32_t *place_of; /* [label][class] */
+	uint32_t agency; /* 0: every one */
+	int64_t from_us, to_us;
+	uint8_t *variants; /* of each shelf: bit n, variant n is among its labels */
 	int32_t *group_of; /* [agency of the tally][county]: index of a figure; -1: none yet */
 	struct cases_figures *figures;
 	size_t figure_capacity;
-	/* The cases that count, and in which figure each counts first; those in several counties once more for each of the
-	 * others. */
-	uint32_t *rows, *groups, *more_rows, *more_groups;
-	size_t count, more_count, more_capacity;
-	/* The known values of each span, group by group: first those that count there first, then the others. */
+	struct part *parts;
+	size_t part_count, part_capacity;
+	/* The known values of each span, figure by figure: first those that count there first, then the others. */
 	uint32_t *values[CASES_SPANS], *picked;
-	struct group {
-		uint32_t count, first[CASES_SPANS], more[CASES_SPANS], fill[CASES_SPANS];
-	} * sizes;
+	size_t filled[CASES_SPANS];
+	/* Of each figure: where its values begin, and how many count there first. */
+	size_t *starts[CASES_SPANS], *sizes[CASES_SPANS];
 };
 
 static void done(struct asking *asking)
 {
-	free(asking->place_of);
-	free(asking->sizes);
+	free(asking->variants);
 	free(asking->group_of);
-	free(asking->rows);
-	free(asking->groups);
-	free(asking->more_rows);
-	free(asking->more_groups);
+	free(asking->parts);
 	free(asking->picked);
-	for (int span = 0; span < CASES_SPANS; span++)
+	for (int span = 0; span < CASES_SPANS; span++) {
 		free(asking->values[span]);
+		free(asking->starts[span]);
+		free(asking->sizes[span]);
+	}
 }
 
 /* ---- who counts ----------------------------------------------------------------------------------------------------------- */
@@ -71,24 +78,27 @@ static int64_t time_of_class(const struct asking *asking, size_t class)
 	return class == 0 ? question->now_us : question->now_us - (int64_t)question->days[class - 1] * day_us - 1;
 }
 
-static uint8_t decide(struct asking *asking, uint32_t label_at, size_t class)
+static uint8_t decide(const struct asking *asking, const struct label *label, size_t class)
 {
-	const struct label *label = &asking->tally->labels[label_at];
+	const struct label_key *key = &label->key;
 	struct cases_case like = {
-		.counties = label->key.counties,
+		.counties = key->counties,
 		.labels =
 			{
-				.categories = label->key.categories,
-				.severity = label->key.severity,
-				.status = label->key.status,
-				.scope = label->key.scope,
-				.tlp = label->key.tlp,
+				.categories = key->categories,
+				.severity = key->severity,
+				.status = key->status,
+				.scope = key->scope,
+				.tlp = key->tlp,
 			},
 		.event_at_us = time_of_class(asking, class),
 	};
 	struct cases_verdict verdict;
 
-	memcpy(like.labels.agency, label->key.agency, sizeof like.labels.agency);
+	/* What is left out whoever asks. */
+	if (key->status == JK_CAP_STATUS_TEST || key->status == JK_CAP_STATUS_SYSTEM)
+		return KNOWN;
+	memcpy(like.labels.agency, key->agency, sizeof like.labels.agency);
 	(void)jk_text_copy(like.labels.named, sizeof like.labels.named, label->named);
 	verdict = asking->question->decide(asking->question->arg, &like);
 	if (!verdict.allowed)
@@ -97,37 +107,40 @@ static uint8_t decide(struct asking *asking, uint32_t label_at, size_t class)
 			 (verdict.withheld >> JK_GROUP_IDENTITY & 1 ? NO_AGENCY : 0));
 }
 
-/* What the question leaves out whoever asks. */
-static bool is_asked_for(const struct asking *asking, const struct label_key *key)
+static bool is_asked_for(const struct asking *asking, const struct shelf *shelf)
 {
-	const struct cases_tally_question *question = asking->question;
+	uint64_t counties = asking->question->counties;
 
-	return key->status != JK_CAP_STATUS_TEST && key->status != JK_CAP_STATUS_SYSTEM &&
-	       (!question->counties || key->counties & question->counties) &&
-	       (!*question->agency || strcmp(key->agency, question->agency) == 0);
+	return shelf->count > 0 && (!counties || shelf->counties & counties) &&
+	       (!asking->agency || shelf->agency == asking->agency);
 }
 
-/* What counts for this question, of what is decided for all of the asker's; what is withheld must not be found out by asking. */
-static uint8_t judge(struct asking *asking, uint32_t label, size_t class)
+/* Every label of the shelves that are asked for gets its verdicts, and its shelf learns which variants it holds. */
+static void judge(struct asking *asking)
 {
-	const struct cases_tally_question *question = asking->question;
-	uint8_t *verdict = &question->verdicts->bytes[label * asking->classes + class];
+	const struct cases_tally *tally = asking->tally;
 
-	if (!is_asked_for(asking, &asking->tally->labels[label].key))
-		return KNOWN;
-	if (!*verdict)
-		*verdict = decide(asking, label, class);
-	if ((*verdict & NO_PLACE && question->counties) || (*verdict & NO_AGENCY && *question->agency))
-		return KNOWN;
-	return *verdict;
+	for (size_t i = 0; i < tally->label_count; i++) {
+		const struct label *label = &tally->labels[i];
+		uint8_t *verdicts = &asking->question->verdicts->bytes[i * asking->classes];
+
+		if (!is_asked_for(asking, &tally->shelves[label->shelf]))
+			continue;
+		for (size_t class = 0; class < asking->classes; class ++) {
+			if (!verdicts[class])
+				verdicts[class] = decide(asking, label, class);
+			if (verdicts[class] & ALLOWED)
+				asking->variants[label->shelf] |= (uint8_t)(1 << (verdicts[class] >> VARIANT_SHIFT));
+		}
+	}
 }
 
 /* ---- in which figures --------------------------------------------------------------------------------------------------- */
 
 /* Index of the figure; SIZE_MAX: no memory. */
-static size_t find_figure(struct asking *asking, size_t agency, int county)
+static size_t find_figure(struct asking *asking, uint32_t agency, int county)
 {
-	int32_t *at = &asking->group_of[agency * COUNTIES + (size_t)county];
+	int32_t *at = &asking->group_of[(size_t)agency * COUNTIES + (size_t)county];
 	struct cases_figures *figures = asking->figures;
 	struct cases_figure *figure;
 
@@ -154,24 +167,66 @@ static size_t find_figure(struct asking *asking, size_t agency, int county)
 	return figures->count++;
 }
 
-static bool add_more(struct asking *asking, uint32_t row, size_t group)
+static bool add_part(struct asking *asking, const struct part *part)
 {
-	if (asking->more_count == asking->more_capacity) {
-		size_t capacity = asking->more_capacity ? asking->more_capacity * 2 : 1024;
-		uint32_t *rows = realloc(asking->more_rows, capacity * sizeof *rows), *groups = NULL;
+	if (asking->part_count == asking->part_capacity) {
+		size_t capacity = asking->part_capacity ? asking->part_capacity * 2 : 1024;
+		struct part *parts = realloc(asking->parts, capacity * sizeof *parts);
 
-		if (rows)
-			asking->more_rows = rows;
-		groups = rows ? realloc(asking->more_groups, capacity * sizeof *groups) : NULL;
-		if (!groups)
+		if (!parts)
 			return false;
-		asking->more_groups = groups;
-		asking->more_capacity = capacity;
+		asking->parts = parts;
+		asking->part_capacity = capacity;
 	}
-	asking->more_rows[asking->more_count] = row;
-	asking->more_groups[asking->more_count++] = (uint32_t)group;
+	asking->parts[asking->part_count++] = *part;
 	return true;
 }
+
+/* Once in every county that is asked for; where the place is not told, nowhere. What is withheld must not be found out by asking
+ * for it. */
+static bool add_parts(struct asking *asking, uint32_t shelf_at, unsigned variant)
+{
+	const struct shelf *shelf = &asking->tally->shelves[shelf_at];
+	bool no_place = variant & NO_PLACE >> VARIANT_SHIFT, no_agency = variant & NO_AGENCY >> VARIANT_SHIFT;
+	uint64_t counties = no_place ? 0 : shelf->counties;
+	bool first = true;
+
+	if (asking->question->counties)
+		counties &= asking->question->counties;
+	if ((no_place && asking->question->counties) || (no_agency && asking->agency))
+		return true;
+	for (uint64_t rest = counties ? counties : 1 << NOWHERE; rest; rest &= rest - 1, first = false) {
+		size_t group = find_figure(asking, no_agency ? 0 : shelf->agency, __builtin_ctzll(rest));
+		const struct part part = {
+			.group = (uint32_t)group, .shelf = shelf_at, .variant = (uint8_t)variant, .first = first};
+
+		if (group == SIZE_MAX || !add_part(asking, &part))
+			return false;
+	}
+	return true;
+}
+
+static int compare_parts(const void *a, const void *b)
+{
+	const struct part *left = a, *right = b;
+
+	if (left->group != right->group)
+		return left->group < right->group ? -1 : 1;
+	return (int)right->first - (int)left->first;
+}
+
+static bool find_parts(struct asking *asking)
+{
+	for (uint32_t shelf = 0; shelf < asking->tally->shelf_count; shelf++)
+		for (unsigned variant = 0; variant < VARIANTS; variant++)
+			if (asking->variants[shelf] >> variant & 1 && !add_parts(asking, shelf, variant))
+				return false;
+	if (asking->part_count > 0)
+		qsort(asking->parts, asking->part_count, sizeof *asking->parts, compare_parts);
+	return true;
+}
+
+/* ---- counting -------------------------------------------------------------------------------------------------------------- */
 
 static enum cases_age age_of(int64_t age_us)
 {
@@ -180,168 +235,82 @@ static enum cases_age age_of(int64_t age_us)
 	return age_us < day_us ? CASES_AGE_DAY : age_us < 7 * day_us ? CASES_AGE_WEEK : CASES_AGE_OLDER;
 }
 
-/* Once in its first figure, where `first`; once more in another one. */
-static void count_in(struct asking *asking, uint32_t row, size_t group, bool first)
+static void count_part(struct asking *asking, const struct part *part)
 {
-	const struct cases_tally *tally = asking->tally;
-	const uint32_t *spans = tally->spans[row];
-	struct group *sizes = &asking->sizes[group];
-
-	sizes->count++;
-	for (int span = 0; span < CASES_SPANS; span++)
-		(first ? sizes->first : sizes->more)[span] += spans[span] != CASES_SPAN_UNKNOWN;
-	if (CASES_STATES_OPEN >> tally->states[row] & 1) {
-		enum cases_age age = age_of(asking->question->now_us - tally->opened_us[row]);
-
-		asking->figures->rows[group].open[age]++;
-		asking->figures->all.open[age] += first;
-	}
-	if (first) {
-		asking->rows[asking->count] = row;
-		asking->groups[asking->count++] = (uint32_t)group;
-	}
-}
-
-/* The counties in which cases of a label count; bit NOWHERE: where that is not told. */
-static uint64_t counties_of(const struct asking *asking, uint32_t label, uint8_t verdict)
-{
-	uint64_t counties = verdict & NO_PLACE ? 0 : asking->tally->labels[label].key.counties;
-
-	if (asking->question->counties)
-		counties &= asking->question->counties;
-	return counties ? counties : 1 << NOWHERE;
-}
-
-static bool count_in_several(struct asking *asking, uint32_t row, size_t class)
-{
-	uint32_t label = asking->tally->label_of[row];
-	uint8_t verdict = judge(asking, label, class);
-	size_t agency = verdict & NO_AGENCY ? 0 : asking->tally->labels[label].agency;
-	bool first = true;
-
-	for (uint64_t rest = counties_of(asking, label, verdict); rest; rest &= rest - 1, first = false) {
-		size_t group = find_figure(asking, agency, __builtin_ctzll(rest));
-
-		if (group == SIZE_MAX || (!first && !add_more(asking, row, group)))
-			return false;
-		count_in(asking, row, group, first);
-	}
-	return true;
-}
-
-/* UNKNOWN: no memory. */
-static int32_t find_place(struct asking *asking, uint32_t label, size_t class)
-{
-	uint8_t verdict = judge(asking, label, class);
-	uint64_t counties;
-	size_t group;
-
-	if (!(verdict & ALLOWED))
-		return NOTHING;
-	counties = counties_of(asking, label, verdict);
-	if (counties & (counties - 1))
-		return SEVERAL;
-	group = find_figure(asking, verdict & NO_AGENCY ? 0 : asking->tally->labels[label].agency, __builtin_ctzll(counties));
-	return group == SIZE_MAX ? UNKNOWN : (int32_t)group;
-}
-
-static bool add_row(struct asking *asking, uint32_t row, size_t class)
-{
-	uint32_t label = asking->tally->label_of[row];
-	int32_t *place = &asking->place_of[label * asking->classes + class];
-
-	if (*place == UNKNOWN)
-		*place = find_place(asking, label, class);
-	if (*place == SEVERAL)
-		return count_in_several(asking, row, class);
-	if (*place >= 0)
-		count_in(asking, row, (size_t)*place, true);
-	return *place != UNKNOWN;
-}
-
-static bool add_rows(struct asking *asking)
-{
-	const struct cases_tally *tally = asking->tally;
-	int64_t from_us = asking->question->from_us, to_us = asking->question->to_us ? asking->question->to_us : INT64_MAX;
+	const struct shelf *shelf = &asking->tally->shelves[part->shelf];
+	const uint8_t *verdicts = asking->question->verdicts->bytes;
+	struct cases_figure *figure = &asking->figures->rows[part->group];
+	const unsigned wanted = ALLOWED | KNOWN | (unsigned)part->variant << VARIANT_SHIFT;
 	bool ages = asking->classes > 2;
 
-	for (uint32_t row = 0; row < tally->count; row++) {
-		if (tally->opened_us[row] < from_us || tally->opened_us[row] >= to_us)
+	for (const struct tally_row *row = shelf->rows, *end = row + shelf->count; row < end; row++) {
+		size_t class = ages ? class_of(asking, row->event_at_us) : 0;
+
+		if (verdicts[row->label * asking->classes + class] != wanted || row->opened_us < asking->from_us ||
+			row->opened_us >= asking->to_us)
 			continue;
-		if (!add_row(asking, row, ages ? class_of(asking, tally->event_at_us[row]) : 0))
-			return false;
+		figure->count++;
+		if (CASES_STATES_OPEN >> row->state & 1)
+			figure->open[age_of(asking->question->now_us - row->opened_us)]++;
+		/* Put down whether it is known or not, and written over if not: a jump would be guessed wrong half of the time.
+		 */
+		for (int span = 0; span < CASES_SPANS; span++) {
+			asking->values[span][asking->filled[span]] = row->spans[span];
+			asking->filled[span] += row->spans[span] != CASES_SPAN_UNKNOWN;
+		}
 	}
-	asking->figures->all.count = asking->count;
-	for (size_t group = 0; group < asking->figures->count; group++)
-		asking->figures->rows[group].count = asking->sizes[group].count;
-	return true;
 }
 
-/* ---- spans --------------------------------------------------------------------------------------------------------------- */
-
-static void put_values(struct asking *asking, uint32_t row, uint32_t group)
+/* What has been counted in a figure first is what counts among all cases. */
+static void add_to_all(struct asking *asking, size_t group)
 {
-	const uint32_t *spans = asking->tally->spans[row];
-	struct group *sizes = &asking->sizes[group];
+	struct cases_figure *all = &asking->figures->all;
+	const struct cases_figure *figure = &asking->figures->rows[group];
+
+	all->count += figure->count;
+	for (int age = 0; age < CASES_AGES; age++)
+		all->open[age] += figure->open[age];
+	for (int span = 0; span < CASES_SPANS; span++)
+		asking->sizes[span][group] = asking->filled[span] - asking->starts[span][group];
+}
+
+static void count_figure(struct asking *asking, size_t group, const struct part *parts, size_t count)
+{
+	size_t part = 0;
 
 	for (int span = 0; span < CASES_SPANS; span++)
-		if (spans[span] != CASES_SPAN_UNKNOWN)
-			asking->values[span][sizes->fill[span]++] = spans[span];
-}
-
-static bool sort_out(struct asking *asking)
-{
-	size_t groups = asking->figures->count;
-
+		asking->starts[span][group] = asking->filled[span];
+	for (; part < count && parts[part].first; part++)
+		count_part(asking, &parts[part]);
+	add_to_all(asking, group);
+	for (; part < count; part++)
+		count_part(asking, &parts[part]);
 	for (int span = 0; span < CASES_SPANS; span++) {
-		uint32_t at = 0;
+		size_t start = asking->starts[span][group], size = asking->filled[span] - start;
+		struct cases_runs runs = {asking->values[span], &start, &size, 1};
 
-		for (size_t group = 0; group < groups; group++) {
-			struct group *sizes = &asking->sizes[group];
-
-			sizes->fill[span] = at;
-			at += sizes->first[span] + sizes->more[span];
-		}
-		asking->values[span] = malloc((at + 1) * sizeof *asking->values[span]);
-		if (!asking->values[span])
-			return false;
+		cases_tally_measure(&runs, asking->picked, &asking->figures->rows[group].spans[span]);
 	}
-	for (size_t i = 0; i < asking->count; i++)
-		put_values(asking, asking->rows[i], asking->groups[i]);
-	for (size_t i = 0; i < asking->more_count; i++)
-		put_values(asking, asking->more_rows[i], asking->more_groups[i]);
-	return true;
 }
 
-/* A span of all figures, each whole; then of all cases, each once. */
-static void measure_span(struct asking *asking, int span, size_t *starts, size_t *sizes)
+static void count(struct asking *asking)
 {
 	struct cases_figures *figures = asking->figures;
-	struct cases_runs runs = {asking->values[span], starts, sizes, figures->count};
+	size_t from = 0;
 
 	for (size_t group = 0; group < figures->count; group++) {
-		const struct group *of = &asking->sizes[group];
-		struct cases_runs one = {asking->values[span], &starts[group], &sizes[group], 1};
+		size_t to = from;
 
-		sizes[group] = of->first[span] + of->more[span];
-		starts[group] = of->fill[span] - sizes[group];
-		cases_tally_measure(&one, asking->picked, &figures->rows[group].spans[span]);
-		sizes[group] = of->first[span];
+		while (to < asking->part_count && asking->parts[to].group == group)
+			to++;
+		count_figure(asking, group, &asking->parts[from], to - from);
+		from = to;
 	}
-	cases_tally_measure(&runs, asking->picked, &figures->all.spans[span]);
-}
+	for (int span = 0; span < CASES_SPANS; span++) {
+		struct cases_runs runs = {asking->values[span], asking->starts[span], asking->sizes[span], figures->count};
 
-static bool measure_spans(struct asking *asking)
-{
-	size_t values = asking->count + asking->more_count + 1, groups = asking->figures->count + 1;
-	size_t *starts = malloc(groups * sizeof *starts), *sizes = malloc(groups * sizeof *sizes);
-	bool good = sort_out(asking) && starts && sizes && (asking->picked = malloc(values * sizeof *asking->picked));
-
-	for (int span = 0; good && span < CASES_SPANS; span++)
-		measure_span(asking, span, starts, sizes);
-	free(starts);
-	free(sizes);
-	return good;
+		cases_tally_measure(&runs, asking->picked, &figures->all.spans[span]);
+	}
 }
 
 /* ---- the question --------------------------------------------------------------------------------------------------------- */
@@ -363,24 +332,52 @@ static bool make_verdicts(struct asking *asking)
 	return true;
 }
 
-static bool make_room(struct asking *asking)
+static bool make_tables(struct asking *asking)
 {
 	const struct cases_tally *tally = asking->tally;
-	size_t places;
+	size_t groups = tally->agency_count * COUNTIES;
 
 	asking->classes = asking->question->day_count + 2;
-	places = (tally->label_count + 1) * asking->classes * sizeof *asking->place_of;
-	asking->place_of = malloc(places);
-	asking->sizes = calloc(tally->agency_count * COUNTIES + 1, sizeof *asking->sizes);
-	asking->group_of = malloc(tally->agency_count * COUNTIES * sizeof *asking->group_of);
-	asking->rows = malloc((tally->count + 1) * sizeof *asking->rows);
-	asking->groups = malloc((tally->count + 1) * sizeof *asking->groups);
-	if (!asking->place_of || !asking->sizes || !make_verdicts(asking) || !asking->group_of || !asking->rows ||
-		!asking->groups)
+	asking->variants = calloc(tally->shelf_count + 1, sizeof *asking->variants);
+	asking->group_of = malloc((groups + 1) * sizeof *asking->group_of);
+	if (!asking->variants || !asking->group_of || !make_verdicts(asking))
 		return false;
-	memset(asking->place_of, 0xff, places);
-	memset(asking->group_of, 0xff, tally->agency_count * COUNTIES * sizeof *asking->group_of);
+	memset(asking->group_of, 0xff, groups * sizeof *asking->group_of);
 	return true;
+}
+
+/* For as many values as there are cases in the parts, and one that is written over. */
+static bool make_room(struct asking *asking)
+{
+	size_t values = 1, figures = asking->figures->count + 1;
+
+	for (size_t i = 0; i < asking->part_count; i++)
+		values += asking->tally->shelves[asking->parts[i].shelf].count;
+	asking->picked = malloc(values * sizeof *asking->picked);
+	for (int span = 0; span < CASES_SPANS; span++) {
+		asking->values[span] = malloc(values * sizeof *asking->values[span]);
+		asking->starts[span] = malloc(figures * sizeof *asking->starts[span]);
+		asking->sizes[span] = malloc(figures * sizeof *asking->sizes[span]);
+		if (!asking->values[span] || !asking->starts[span] || !asking->sizes[span])
+			return false;
+	}
+	return asking->picked;
+}
+
+/* False: there are no cases of the agency that is asked for. */
+static bool take_question(struct asking *asking)
+{
+	const struct cases_tally *tally = asking->tally;
+	const struct cases_tally_question *question = asking->question;
+
+	asking->from_us = question->from_us;
+	asking->to_us = question->to_us ? question->to_us : INT64_MAX;
+	if (!*question->agency)
+		return true;
+	for (uint32_t agency = 1; agency < tally->agency_count && !asking->agency; agency++)
+		if (strcmp(tally->agencies[agency], question->agency) == 0)
+			asking->agency = agency;
+	return asking->agency;
 }
 
 static int compare_figures(const void *a, const void *b)
@@ -391,21 +388,40 @@ static int compare_figures(const void *a, const void *b)
 	return county ? county : strcmp(left->agency, right->agency);
 }
 
+/* In order, and without those in which nothing counted. */
+static void put_in_order(struct cases_figures *figures)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < figures->count; i++)
+		if (figures->rows[i].count > 0)
+			figures->rows[kept++] = figures->rows[i];
+	figures->count = kept;
+	if (kept > 0)
+		qsort(figures->rows, kept, sizeof *figures->rows, compare_figures);
+}
+
 enum jk_status cases_tally_ask(
 	const struct cases_tally *tally, const struct cases_tally_question *question, struct cases_figures *ret)
 {
 	struct asking asking = {.tally = tally, .question = question, .figures = ret};
-	bool good;
+	bool good = true;
 
 	*ret = (struct cases_figures){0};
-	good = make_room(&asking) && add_rows(&asking) && measure_spans(&asking);
+	if (take_question(&asking)) {
+		good = make_tables(&asking);
+		if (good)
+			judge(&asking);
+		good = good && find_parts(&asking) && make_room(&asking);
+		if (good)
+			count(&asking);
+	}
 	done(&asking);
 	if (!good) {
 		free(ret->rows);
 		*ret = (struct cases_figures){0};
 		return JK_BROKEN;
 	}
-	if (ret->count)
-		qsort(ret->rows, ret->count, sizeof *ret->rows, compare_figures);
+	put_in_order(ret);
 	return JK_OK;
 }

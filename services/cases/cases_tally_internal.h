@@ -1,4 +1,4 @@
-/* cases_tally_internal.h: the columns, for cases_tally*.c alone. */
+/* cases_tally_internal.h: the shelves, for cases_tally*.c alone. */
 #pragma once
 
 #include "cases_tally.h"
@@ -24,21 +24,42 @@ struct label_key {
 struct label {
 	struct label_key key;
 	char *named;
+	uint32_t shelf;
+};
+
+/* A case: 56 bytes. event_at_us: until the year 3100. */
+struct tally_row {
+	struct jk_id id;
+	int64_t opened_us;
+	int64_t event_at_us : 56;
+	uint64_t state : 8;
+	uint32_t spans[CASES_SPANS];
+	uint32_t label;
+};
+
+/* The cases of one agency in the same counties, side by side: what a question counts is read from front to back, and shelves that
+ * it does not ask for are passed over. */
+struct shelf {
+	uint64_t counties;
 	uint32_t agency;
+	uint32_t count, capacity;
+	struct tally_row *rows;
+};
+
+/* Where a case is. shelf: index + 1; 0: an empty slot. */
+struct tally_slot {
+	uint32_t shelf, row;
 };
 
 struct cases_tally {
-	size_t count, capacity;
-	struct jk_id *ids;
-	int64_t *opened_us, *event_at_us;
-	uint32_t *label_of;
-	uint32_t (*spans)[CASES_SPANS];
-	uint8_t *states;
-	/* Indices + 1 by hash; 0: empty. */
-	uint32_t *slots, *label_slots;
-	size_t mask, label_mask;
+	size_t count;
+	struct shelf *shelves;
 	struct label *labels;
-	size_t label_count, label_capacity;
+	size_t shelf_count, shelf_capacity, label_count, label_capacity;
+	/* By hash of the id; of the others indices + 1. */
+	struct tally_slot *slots;
+	uint32_t *label_slots, *shelf_slots;
+	size_t mask, label_mask, shelf_mask;
 	/* Codes; the first is "", of what is not told. */
 	char (*agencies)[33];
 	size_t agency_count, agency_capacity;

@@ -8,9 +8,9 @@ enum { BUCKETS = 512, FEW = 64 };
 /* Sixteen buckets for each power of two: in the order of the values, and evenly filled by durations. */
 static size_t bucket_of(uint32_t value)
 {
-	int bits = value < 16 ? 4 : 31 - __builtin_clz(value);
+	unsigned shift = 27 - (unsigned)__builtin_clz(value | 16);
 
-	return (size_t)(bits - 4) * 16 + (value >> (bits - 4));
+	return (size_t)shift * 16 + (value >> shift);
 }
 
 static void swap(uint32_t *a, uint32_t *b)
@@ -79,30 +79,54 @@ static size_t find_bucket(const uint32_t histogram[BUCKETS], size_t *rank)
 	return bucket;
 }
 
+/* Where the bucket begins, and how many values it is for. */
+static uint32_t bucket_start(size_t bucket, uint32_t *ret_width)
+{
+	size_t shift = bucket < 32 ? 0 : bucket / 16 - 1;
+
+	*ret_width = UINT32_C(1) << shift;
+	return (uint32_t)(bucket - shift * 16) << shift;
+}
+
+static void fill_histogram(const struct cases_runs *runs, uint32_t histogram[BUCKETS])
+{
+	/* Two, in turns: neighbours are often of one bucket, and would wait for each other. */
+	uint32_t other[BUCKETS] = {0};
+
+	for (size_t run = 0; run < runs->count; run++) {
+		const uint32_t *values = runs->values + runs->starts[run];
+		size_t i = 0;
+
+		for (; i + 1 < runs->sizes[run]; i += 2) {
+			histogram[bucket_of(values[i])]++;
+			other[bucket_of(values[i + 1])]++;
+		}
+		if (i < runs->sizes[run])
+			histogram[bucket_of(values[i])]++;
+	}
+	for (size_t bucket = 0; bucket < BUCKETS; bucket++)
+		histogram[bucket] += other[bucket];
+}
+
 /* Looks for the two ranks among the values of their buckets alone: one picked at the front, the other at the back. */
 static void measure_many(const struct cases_runs *runs, size_t count, uint32_t *picked, uint32_t *ret_p50, uint32_t *ret_p90)
 {
-	uint32_t histogram[BUCKETS] = {0}, *end = picked + count, *low = picked, *high = end;
-	size_t low_rank = rank_of(count, 50), high_rank = rank_of(count, 90), low_bucket, high_bucket;
+	uint32_t histogram[BUCKETS] = {0}, low_width, high_width;
+	size_t low_rank = rank_of(count, 50), high_rank = rank_of(count, 90), low_count = 0, high_at = count;
 
+	fill_histogram(runs, histogram);
+	size_t low_bucket = find_bucket(histogram, &low_rank), high_bucket = find_bucket(histogram, &high_rank);
+	const uint32_t low_start = bucket_start(low_bucket, &low_width), high_start = bucket_start(high_bucket, &high_width);
 	for (size_t run = 0; run < runs->count; run++)
-		for (size_t i = 0; i < runs->sizes[run]; i++)
-			histogram[bucket_of(runs->values[runs->starts[run] + i])]++;
-	low_bucket = find_bucket(histogram, &low_rank);
-	high_bucket = find_bucket(histogram, &high_rank);
-	for (size_t run = 0; run < runs->count; run++)
-		for (size_t i = 0; i < runs->sizes[run]; i++) {
-			uint32_t value = runs->values[runs->starts[run] + i];
-			size_t bucket = bucket_of(value);
-
-			if (bucket == low_bucket)
-				*low++ = value;
-			else if (bucket == high_bucket)
-				*--high = value;
-		}
-	*ret_p50 = select_among(picked, (size_t)(low - picked), low_rank);
-	*ret_p90 = low_bucket == high_bucket ? select_among(picked, (size_t)(low - picked), high_rank)
-					     : select_among(high, (size_t)(end - high), high_rank);
+		for (const uint32_t *value = runs->values + runs->starts[run], *end = value + runs->sizes[run]; value < end;
+			value++)
+			if (*value - low_start < low_width)
+				picked[low_count++] = *value;
+			else if (*value - high_start < high_width)
+				picked[--high_at] = *value;
+	*ret_p50 = select_among(picked, low_count, low_rank);
+	*ret_p90 = low_bucket == high_bucket ? select_among(picked, low_count, high_rank)
+					     : select_among(picked + high_at, count - high_at, high_rank);
 }
 
 void cases_tally_measure(const struct cases_runs *runs, uint32_t *picked, struct cases_span_figure *ret)

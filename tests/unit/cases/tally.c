@@ -10,7 +10,7 @@
 
 #include "cases_tally.h"
 
-enum { COUNT = 4000 };
+enum { COUNT = 9000 }; /* the tables by hash grow on the way */
 static const int64_t day_us = INT64_C(86400000000), now_us = INT64_C(1764230400000000);
 static struct cases_case rows[COUNT];
 static uint32_t seed;
@@ -54,7 +54,8 @@ static struct cases_case make(size_t number)
 	return made;
 }
 
-/* GREEN and below of KPS and NTSA; AMBER for three days; nothing of county 3 alone; places of KRCS are not told. */
+/* GREEN and below of KPS and NTSA; AMBER for three days; nothing of county 3 alone; places of KRCS are not told, nor
+ * is whose the gravest are. */
 static struct cases_verdict decide(void *arg, const struct cases_case *like)
 {
 	struct cases_verdict verdict = {0};
@@ -69,6 +70,8 @@ static struct cases_verdict decide(void *arg, const struct cases_case *like)
 		verdict.allowed = like->labels.tlp < 3;
 	if (strcmp(like->labels.agency, "KRCS") == 0)
 		verdict.withheld = 1 << JK_GROUP_PLACE;
+	if (like->labels.severity == 4)
+		verdict.withheld |= 1 << JK_GROUP_IDENTITY;
 	return verdict;
 }
 
@@ -98,15 +101,15 @@ static void check(const struct cases_figure *figure, int county, const char *age
 		struct cases_verdict verdict = decide(NULL, row);
 		int64_t at[] = {row->opened_at_us, row->steps.accepted_at_us, row->steps.dispatched_at_us,
 			row->steps.on_scene_at_us, row->steps.resolved_at_us};
-		bool hidden = verdict.withheld != 0;
+		bool hidden = verdict.withheld >> JK_GROUP_PLACE & 1, nameless = verdict.withheld >> JK_GROUP_IDENTITY & 1;
+		const char *name = nameless ? "" : row->labels.agency;
 		uint64_t counties = question->counties ? row->counties & question->counties : row->counties;
 		int64_t age_us = now_us - row->opened_at_us;
 
 		if (!verdict.allowed || row->labels.status == 4 || row->opened_at_us < question->from_us ||
 			(question->to_us && row->opened_at_us >= question->to_us) ||
 			(question->counties && (hidden || !counties)) ||
-			(*question->agency && strcmp(question->agency, row->labels.agency) != 0) ||
-			(agency && strcmp(agency, row->labels.agency) != 0) ||
+			(*question->agency && strcmp(question->agency, name) != 0) || (agency && strcmp(agency, name) != 0) ||
 			(county > 0 && (hidden || !(counties >> county & 1))) || (county == 0 && !hidden && counties))
 			continue;
 		count++;
