@@ -237,6 +237,41 @@ static void database_and_program_compute_one_chain(void **state)
 	jk_feed_want_done(&want);
 }
 
+/* Few events go another way through feed.append than many: in streams that there are and in new ones, and several of one stream.
+ */
+static void few_events_are_chained_as_many_are(void **state)
+{
+	(void)state;
+	static const char *const few[] = {"@KRCS", "003", "002"};
+	struct jk_feed_want want = {0};
+	struct jk_db_step step;
+	struct walk walk = {0};
+	struct given given;
+	struct batch batch;
+	uint64_t next[] = {1, 1, 1};
+	int number = 0, appended = 0;
+
+	for (int round = 0; round < 24; round++) {
+		int count = 1 + round % 6;
+
+		batch_init(&batch);
+		for (int i = 0; i < count; i++)
+			batch_add(&batch, few[(round + i * i) % 3], number++, round % 5 == 0 ? 0 : 32);
+		assert_int_equal(append(&batch, &given), JK_OK);
+		assert_int_equal(given.rows, count);
+		for (int i = 0; i < count; i++)
+			assert_int_equal(given.seq[i], next[(round + i * i) % 3]++);
+		appended += count;
+	}
+	jk_feed_want_reset(&want);
+	for (int i = 0; i < 3; i++)
+		jk_feed_want_add(&want, few[i], 0);
+	jk_feed_events_step(&step, &want, 100000);
+	assert_int_equal(jk_db_run(db, &step, 1, TIMEOUT_MS, on_events, &walk), JK_OK);
+	assert_int_equal(walk.events, appended);
+	jk_feed_want_done(&want);
+}
+
 static void on_page(void *arg, const struct jk_db_outcome *outcome)
 {
 	static const struct {
@@ -375,6 +410,7 @@ int main(void)
 		cmocka_unit_test(a_missing_stream_or_a_foreign_one_is_refused),
 		cmocka_unit_test(an_unconfirmed_database_appends_nothing),
 		cmocka_unit_test(what_is_left_goes_on_from_what_was_removed),
+		cmocka_unit_test(few_events_are_chained_as_many_are),
 	};
 
 	if (getenv("JUKWAA_TEST_PG") == NULL) {
