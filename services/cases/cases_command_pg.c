@@ -70,7 +70,7 @@ static const struct jk_db_statement find_links = {
 static const struct jk_db_statement move_cases = {
 	.name = "cases_command_move",
 	.sql = "WITH put AS (UPDATE cases.\"case\" c SET version = u.version, since_version = u.version, entries = u.entries, "
-	       "state = u.state,"
+	       "changed = pg_current_xact_id(), state = u.state,"
 	       " updated_at = u.updated_at, assigned_agency = u.assigned_agency, assigned_desk = u.assigned_desk,"
 	       " referred_agency = u.referred_agency, referred_service = u.referred_service, disposition = u.disposition,"
 	       " blocking = u.blocking, took_in = u.took_in, merged_into = u.merged_into, triaged_at = u.triaged_at,"

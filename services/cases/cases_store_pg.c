@@ -64,7 +64,8 @@ static const struct jk_db_statement open_cases = {
 };
 static const struct jk_db_statement change_cases = {
 	.name = "cases_change",
-	.sql = "WITH put AS (UPDATE cases.\"case\" c SET version = u.version, entries = u.entries, agency = u.agency,"
+	.sql = "WITH put AS (UPDATE cases.\"case\" c SET changed = pg_current_xact_id(), version = u.version, entries = "
+	       "u.entries, agency = u.agency,"
 	       " counties = string_to_array(u.counties, ','), category = u.category, categories = u.categories,"
 	       " severity = u.severity, status = u.status, scope = u.scope, tlp = u.tlp, revision = u.revision,"
 	       " event_id = u.event_id, opened_at = u.opened_at, updated_at = u.updated_at,"
