@@ -56,7 +56,7 @@ static const struct jk_db_statement make_duties = {
 	       "$6::int4[],"
 	       " $7::timestamptz[], $8::int2[]) AS u (duty_id, incident_id, county, discipline, answer_s, again_s, since, "
 	       "severity)"
-	       " WHERE u.since > clock_timestamp() - interval '1 hour' ORDER BY u.incident_id, u.county, u.discipline"
+	       " WHERE u.since > (SELECT s.at FROM dispatch.duty_since s) ORDER BY u.incident_id, u.county, u.discipline"
 	       " ON CONFLICT (incident_id, county, discipline) DO UPDATE SET version = d.version + 1, due_at = excluded.due_at"
 	       " WHERE d.state = 6",
 	.params = 8,

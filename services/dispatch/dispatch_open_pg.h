@@ -15,7 +15,7 @@ struct dispatch_open_need {
 	char discipline[JK_DISCIPLINE_BYTES];
 	int32_t answer_s, again_s;
 	int severity;
-	int64_t since_us; /* nothing older than an hour by the database's clock is offered */
+	int64_t since_us; /* nothing older than dispatch.duty_since is offered: it is history */
 };
 
 /* Zero-initialise. */

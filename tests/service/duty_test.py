@@ -388,18 +388,23 @@ class IncidentTest(DutyTest):
                                    [str(e.incident) for e in events])[0][0], 0)
         self.assertEqual(self.row(duty)["state"], "OFFERED")
 
-    def test_what_is_old_is_offered_to_nobody(self):
-        """As after an upgrade, when dispatch follows all that there is."""
+    def test_what_came_while_no_dispatch_ran_is_offered_and_what_is_older_than_duties_is_not(self):
+        """The second as after an upgrade, when dispatch follows all that there is."""
         stack.services["dispatch"].kill()
-        old, new = Event(), Event()
-        append(stack, old, new)
+        missed, ancient, new = Event(), Event(), Event()
+        append(stack, missed, ancient, new)
+        since = stack.sql("SELECT at FROM dispatch.duty_since")[0][0]
+        self.addCleanup(stack.sql, "UPDATE dispatch.duty_since SET at = %s", since)
+        stack.sql("UPDATE dispatch.duty_since SET at = now() - interval '3 days'")
         stack.sql("ALTER TABLE feed.event DISABLE TRIGGER USER")
-        stack.sql("UPDATE feed.event SET recorded_at = recorded_at - interval '61 minutes' WHERE event_id = %s", str(old.event_id))
+        for event, days in ((missed, 2), (ancient, 4)):
+            stack.sql("UPDATE feed.event SET recorded_at = now() - make_interval(days => %s) WHERE event_id = %s", days, str(event.event_id))
         stack.sql("ALTER TABLE feed.event ENABLE TRIGGER USER")
         stack.services["dispatch"].start()
-        self.duty_of(new)
-        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty WHERE incident_id = %s", str(old.incident))[0][0], 0)
-        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.open_incident WHERE incident_id = %s", str(old.incident))[0][0], 1)
+        for event in (missed, new):
+            self.wait(self.duty_of(event), "OFFERED")
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty WHERE incident_id = %s", str(ancient.incident)), [(0,)])
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.open_incident WHERE incident_id = %s", str(ancient.incident)), [(1,)])
 
     def test_what_gets_worse_needs_more_and_what_gets_better_no_less(self):
         rule("AMBULANCE", severity="SEVERE")

@@ -56,6 +56,7 @@ dispatch.disclosure    -     SIu   -     -     S
 dispatch.follow        -     SIU   -     -     S
 dispatch.open_incident -     SIUD  -     -     S
 dispatch.duty          -     SIU   -     -     S
+dispatch.duty_since    -     S     -     -     S
 dispatch.duty_offer    -     SIU   -     -     S
 dispatch.duty_holding  -     SIU   -     -     S
 dispatch.duty_telling  -     SIU   -     -     S
