@@ -27,7 +27,11 @@ struct dispatch_tick { /* dispatch_duty_tick.c */
 	bool counts, forgets; /* in the job under way */
 	struct jk_db_int8 grace, forget_max;
 	size_t due, past; /* found by the last look; left out by it */
-	bool single;      /* one by one: the database refuses something */
+	/* Those that are held are gone through: some at each count, all at once when the policy has changed. */
+	struct dispatch_held_place held_after;
+	int64_t held_version; /* of the policy, of the last time */
+	bool hurries, looks_at_held;
+	bool single; /* one by one: the database refuses something */
 };
 
 struct dispatch_duty_metrics {

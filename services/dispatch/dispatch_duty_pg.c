@@ -67,10 +67,12 @@ static const struct jk_db_statement load_holders = {
 	.sql = "SELECT u.id, (SELECT count(*) FROM dispatch.duty d WHERE d.holder = u.id) FROM unnest($1::int4[]) AS u (id)",
 	.params = 1,
 };
-static const struct jk_db_statement lost_statement = {
-	.name = "dispatch_duty_lost",
-	.sql = "SELECT duty_id FROM dispatch.duty WHERE holder = ANY ($1::int4[]) LIMIT $2::int8",
-	.params = 2,
+static const struct jk_db_statement held_statement = {
+	.name = "dispatch_duty_held",
+	.sql = "SELECT duty_id, holder FROM dispatch.duty WHERE holder IS NOT NULL AND (holder, duty_id) > ($1::int8::int4, "
+	       "$2::uuid)"
+	       " ORDER BY holder, duty_id LIMIT $3::int8",
+	.params = 3,
 };
 static const struct jk_db_statement count_statement = {
 	.name = "dispatch_duty_count",
@@ -96,21 +98,13 @@ void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_
 	jk_db_bind_int8(ret_step, 1, &store->due_past, (int64_t)past);
 }
 
-void dispatch_duty_lost_reset(struct dispatch_duty_store *store)
+void dispatch_duty_held_step(
+	struct dispatch_duty_store *store, const struct dispatch_held_place *after, struct jk_db_step *ret_step)
 {
-	jk_db_array_reset(&store->revoked, JK_OID_INT4);
-}
-
-void dispatch_duty_lost_add(struct dispatch_duty_store *store, int32_t desk_id)
-{
-	jk_db_array_add_int(&store->revoked, desk_id);
-}
-
-void dispatch_duty_lost_step(struct dispatch_duty_store *store, struct jk_db_step *ret_step)
-{
-	*ret_step = (struct jk_db_step){.statement = &lost_statement};
-	jk_db_bind_array(ret_step, 0, &store->revoked);
-	jk_db_bind_int8(ret_step, 1, &store->lost_max, DISPATCH_DUTY_DUE_MAX);
+	*ret_step = (struct jk_db_step){.statement = &held_statement};
+	jk_db_bind_int8(ret_step, 0, &store->held_desk, after->desk_id);
+	jk_db_bind_bytes(ret_step, 1, after->duty_id.bytes, sizeof after->duty_id.bytes);
+	jk_db_bind_int8(ret_step, 2, &store->held_max, DISPATCH_DUTY_HELD_MAX);
 }
 
 void dispatch_duty_count_step(struct jk_db_step *ret_step)

@@ -5,13 +5,19 @@
 #include "db/db.h"
 #include "dispatch_duty_batch.h"
 
-enum { DISPATCH_DUTY_LOAD_STEPS = 7, DISPATCH_DUTY_STORE_STEPS = 9, DISPATCH_DUTY_DUE_MAX = 64, DISPATCH_DUTY_ITEMS_MAX = 256 };
+enum {
+	DISPATCH_DUTY_LOAD_STEPS = 7,
+	DISPATCH_DUTY_STORE_STEPS = 9,
+	DISPATCH_DUTY_DUE_MAX = 64,
+	DISPATCH_DUTY_HELD_MAX = 256,
+	DISPATCH_DUTY_ITEMS_MAX = 256
+};
 
 /* What a transaction on one connection needs. Zero-initialise. */
 struct dispatch_duty_store {
-	struct jk_db_array ids, command_ids, holders, revoked;
+	struct jk_db_array ids, command_ids, holders;
 	struct jk_db_array duties[17], ends[5], offers[10], freed[2], holdings[5], tellings[7], entries[12], done[7], shifts[3];
-	struct jk_db_int8 lost_max, due_max, due_past, grace, forget_max, changed, ended, let_go;
+	struct jk_db_int8 held_desk, held_max, due_max, due_past, grace, forget_max, changed, ended, let_go;
 };
 void dispatch_duty_store_done(struct dispatch_duty_store *store);
 
@@ -19,10 +25,14 @@ void dispatch_duty_store_done(struct dispatch_duty_store *store);
  */
 void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_t past, struct jk_db_step *ret_step);
 
-/* Those held by one of these desks, which are none any more: column 0 is duty_id. */
-void dispatch_duty_lost_reset(struct dispatch_duty_store *store);
-void dispatch_duty_lost_add(struct dispatch_duty_store *store, int32_t desk_id);
-void dispatch_duty_lost_step(struct dispatch_duty_store *store, struct jk_db_step *ret_step);
+/* The next of those that somebody has, after this place (zero: from the first): columns duty_id, holder; fewer than
+ * DISPATCH_DUTY_HELD_MAX: these are the last. */
+struct dispatch_held_place {
+	int32_t desk_id;
+	struct jk_id duty_id;
+};
+void dispatch_duty_held_step(
+	struct dispatch_duty_store *store, const struct dispatch_held_place *after, struct jk_db_step *ret_step);
 /* How many there are in each state in which somebody has something to do: columns state, count. */
 void dispatch_duty_count_step(struct jk_db_step *ret_step);
 /* Removes incidents that have been closed for longer than grace_s. */

@@ -46,7 +46,7 @@ const struct dispatch_duty_rule dispatch_duty_rules[] = {
 	{HELD,       ON(ACCEPT),      IF(IS_ASKED),   HELD,       SAYS(HANDED_OVER),  OFFER(ACCEPTED), DOES(FREES) | DOES(HOLDS),   "from one to the other, with no moment between"},
 	{HELD,       ON(DECLINE),     IF(IS_ASKED),   HELD,       SAYS(DECLINED),     OFFER(DECLINED), 0,                           "who has it keeps it"},
 	{HELD,       ON(LATE),        IF(ANY),        HELD,       SAYS(TIMED_OUT),    OFFER(LATE),     0,                           "who has it keeps it"},
-	{HELD,       ON(LOST),        IF(ANY),        WAITING,    SAYS(OPENED),       OFFER(GONE),     DOES(FREES) | DOES(STARTS),  "who had it is no desk any more: it begins anew"},
+	{HELD,       ON(LOST),        IF(ANY),        WAITING,    SAYS(OPENED),       OFFER(GONE),     DOES(FREES) | DOES(STARTS),  "who had it is gone, or may not respond any more: it begins anew"},
 	{HELD,       ON(HAND_OVER),   IF(IS_HOLDER),  HELD,       SAYS(OFFERED),      OFFER(GONE),     DOES(OFFERS),                "who has it keeps it until the other one accepts"},
 	{HELD,       ON(COMPLETE),    IF(IS_HOLDER),  COMPLETED,  SAYS(COMPLETED),    OFFER(GONE),     DOES(FREES) | DOES(ENDS),    "it is done"},
 	{HELD,       ON(ACKNOWLEDGE), IF(IS_TOLD),    HELD,       SAYS(NONE),         OFFER(NONE),     DOES(QUIETS),                "a person knows, if late"},

@@ -370,9 +370,9 @@ void dispatch_duty_store_done(struct dispatch_duty_store *store)
 	struct {
 		struct jk_db_array *columns;
 		size_t count;
-	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {&store->holders, 1}, {&store->revoked, 1}, {store->duties, 17},
-		{store->ends, 5}, {store->offers, 10}, {store->freed, 2}, {store->holdings, 5}, {store->tellings, 7},
-		{store->entries, 12}, {store->done, 7}, {store->shifts, 3}};
+	} all[] = {{&store->ids, 1}, {&store->command_ids, 1}, {&store->holders, 1}, {store->duties, 17}, {store->ends, 5},
+		{store->offers, 10}, {store->freed, 2}, {store->holdings, 5}, {store->tellings, 7}, {store->entries, 12},
+		{store->done, 7}, {store->shifts, 3}};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		for (size_t k = 0; k < all[i].count; k++)

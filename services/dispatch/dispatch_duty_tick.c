@@ -140,11 +140,13 @@ static void settle(struct dispatch_duty_item *item)
 	}
 }
 
-static bool is_lost(const struct dispatch_duty_steps *steps, const struct dispatch_duty *duty)
+/* Who has it is no desk any more, or may not respond any more: an agreement has ended, or a revision is not meant for it. */
+static bool is_lost(const struct dispatch_duty_steps *steps, const struct dispatch_duty_item *item)
 {
-	const struct jk_desk *holder = duty->holder == 0 ? NULL : jk_registry_find_desk(steps->registry, duty->holder);
+	int32_t desk_id = item->duty.holder;
+	const struct jk_desk *holder = desk_id == 0 ? NULL : jk_registry_find_desk(steps->registry, desk_id);
 
-	return duty->holder != 0 && (holder == NULL || holder->revoked);
+	return desk_id != 0 && (holder == NULL || holder->revoked || !may_respond(steps, item, holder));
 }
 
 static void work_off(struct dispatch_duty_steps *steps, struct dispatch_duty_item *item)
@@ -158,7 +160,7 @@ static void work_off(struct dispatch_duty_steps *steps, struct dispatch_duty_ite
 		return;
 	}
 	take_rule(steps, item, DISPATCH_DUTY_OPEN, 0);
-	if (is_lost(steps, duty))
+	if (is_lost(steps, item))
 		take_rule(steps, item, DISPATCH_DUTY_LOST, 0);
 	if (duty->shift_to != 0)
 		hand_over(steps, item);
@@ -221,9 +223,9 @@ static void on_stored(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
 
-	if (outcome->status == JK_BROKEN)
+	if (outcome->status == JK_BROKEN && !duties->tick.looks_at_held)
 		pass_by(&duties->tick);
-	else if (outcome->status == JK_RETRY && !duties->tick.single)
+	else if (outcome->status == JK_RETRY && !duties->tick.single && !duties->tick.looks_at_held)
 		step_aside(&duties->tick);
 	if (has_failed(&duties->tick, outcome, "store"))
 		return;
@@ -271,6 +273,21 @@ static size_t add_found(struct dispatch_tick *tick, const PGresult *result)
 	return (size_t)PQntuples(result);
 }
 
+/* Goes on after them the next time, whatever becomes of these; after the last, from the first. */
+static size_t add_held(struct dispatch_tick *tick, const PGresult *result)
+{
+	int rows = PQntuples(result);
+
+	tick->held_after = (struct dispatch_held_place){0};
+	if (rows < DISPATCH_DUTY_HELD_MAX) {
+		tick->hurries = false;
+		return add_found(tick, result);
+	}
+	tick->held_after.duty_id = jk_db_get_id(result, rows - 1, 0);
+	tick->held_after.desk_id = (int32_t)jk_db_get_int(result, rows - 1, 1);
+	return add_found(tick, result);
+}
+
 static void on_due(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
@@ -280,29 +297,33 @@ static void on_due(void *arg, const struct jk_db_outcome *outcome)
 		return;
 	dispatch_duty_load_reset(&tick->steps.store);
 	tick->due = add_found(tick, outcome->results[0]);
-	if (tick->counts) {
+	const bool nothing_due = tick->due == 0;
+	if (tick->counts)
 		set_states(duties, outcome->results[1]);
-		/* Where nothing is due: then none of them is twice in the list. */
-		if (tick->due == 0)
-			tick->due = add_found(tick, outcome->results[2]);
-	}
+	/* Where nothing is due: then none of them is twice in the list. */
+	tick->looks_at_held = tick->looks_at_held && nothing_due;
+	if (tick->looks_at_held)
+		tick->due = add_held(tick, outcome->results[tick->counts ? 2 : 1]);
 	tick->stage = tick->due > 0 ? DISPATCH_TICK_FOUND : DISPATCH_TICK_IDLE;
-	if (tick->due == 0)
+	if (nothing_due)
 		tick->woken = tick->woken || (tick->past > 0 && !tick->single);
-	if (tick->due == 0 || !tick->single) {
+	if (nothing_due || !tick->single) {
 		tick->single = false;
 		tick->past = 0;
 	}
 }
 
-static void add_revoked(struct dispatch_duties *duties)
+static bool wants_held(struct dispatch_duties *duties)
 {
 	const struct jk_registry *registry = jk_sessions_registry(duties->sessions);
+	struct dispatch_tick *tick = &duties->tick;
 
-	dispatch_duty_lost_reset(&duties->tick.steps.store);
-	for (size_t i = 0; registry != NULL && i < registry->desk_count; i++)
-		if (registry->desks[i].revoked)
-			dispatch_duty_lost_add(&duties->tick.steps.store, registry->desks[i].desk_id);
+	if (registry != NULL && registry->version != tick->held_version) {
+		tick->held_version = registry->version;
+		tick->held_after = (struct dispatch_held_place){0};
+		tick->hurries = true;
+	}
+	return registry != NULL && (tick->hurries || tick->counts);
 }
 
 static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps)
@@ -316,10 +337,11 @@ static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps
 	tick->counts = now_ms >= tick->count_at_ms;
 	if (tick->counts) {
 		dispatch_duty_count_step(&steps[count++]);
-		add_revoked(duties);
-		dispatch_duty_lost_step(&tick->steps.store, &steps[count++]);
 		tick->count_at_ms = now_ms + COUNT_MS;
 	}
+	tick->looks_at_held = wants_held(duties);
+	if (tick->looks_at_held)
+		dispatch_duty_held_step(&tick->steps.store, &tick->held_after, &steps[count++]);
 	if (now_ms >= tick->forget_at_ms) {
 		dispatch_duty_forget_step(&tick->steps.store, duties->around.grace_s, &steps[count++]);
 		tick->forget_at_ms = now_ms + FORGET_MS;

@@ -8,7 +8,7 @@ import unittest
 import uuid
 
 import feed_events as feed
-from feed_events import Event, append
+from feed_events import UPDATE, Event, append
 from jukwaa_harness import Peer, Service, Stack, free_port, protos, wait_until
 from open_incident_test import CLOSED, MERGED, REOPENED, work_event
 
@@ -646,6 +646,32 @@ class LostTest(DutyTest):
         self.wait(duty, "OFFERED", holder=None, asked="KILIMANI")
         self.assertEqual([a for a, _ in self.history(duty)], ["OPENED", "OFFERED", "ACCEPTED", "OPENED", "SKIPPED", "OFFERED"])
         self.assertEqual(self.steps(event, "003")[3], ("OPENED", ""))
+
+
+    def test_a_holder_whose_right_has_ended_has_it_no_longer(self):
+        def revoke(_):
+            row, = stack.sql("SELECT allow_id FROM registry.allow JOIN registry.desk USING (desk_id) WHERE code = 'DOUBTED'")[0]
+            stack.admin("allow", "revoke", row)
+        self.loses_it("DOUBTED", "043", revoke)
+
+    def test_a_holder_that_a_revision_is_not_meant_for_has_it_no_longer(self):
+        self.loses_it("LIMITED", "008", lambda event: append(stack, Event(UPDATE, counties=("008",), incident=event.incident, revision=2, tlp=4)))
+
+    def loses_it(self, name, county, change):
+        """Nobody else is on the list."""
+        keys[name] = stack.add_desk(name, agency="NPS", allow=(("--county", county, "--tlp-ceiling", "GREEN"),))
+        desks[name] = stack.sql("SELECT desk_id FROM registry.desk WHERE code = %s", name)[0][0]
+        duty_desk(name, county)
+        stack.wait_known(keys[name], "dispatch")
+        event, desk = Event(counties=(county,)), Desk(self, name)
+        append(stack, event)
+        duty = self.duty_of(event, county=county)
+        desk.offered(duty)
+        self.done(desk.do(duty, "accept"), "HELD")
+        change(event)
+        wait_until(lambda: self.row(duty)["state"] == "UNANSWERED", 20, "nobody has it")
+        self.assertEqual(self.history(duty)[:6], [("OPENED", ""), ("OFFERED", name), ("ACCEPTED", name), ("OPENED", ""), ("SKIPPED", name),
+                                                 ("UNANSWERED", "")])
 
 
 class FaultTest(DutyTest):
