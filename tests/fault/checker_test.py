@@ -43,9 +43,9 @@ class CheckerTest(unittest.TestCase):
         """Without the lock on a stream's head two intakes give one number twice, and none to others."""
         with self.run_.world(services=("intake",), intakes=2) as world:
             body = world.sql("SELECT pg_get_functiondef('feed.append'::regproc)")[0][0]
-            self.assertEqual(body.count("FOR UPDATE"), 1)
+            self.assertEqual((body.count("FOR UPDATE OF h"), body.count("FOR UPDATE")), (1, 2))  # of few events, and of many
             world.sql("ALTER TABLE feed.event DROP CONSTRAINT event_pkey")
-            world.sql(body.replace("FOR UPDATE", "").replace("%", "%%"))
+            world.sql(body.replace("FOR UPDATE OF h", "").replace("FOR UPDATE", "").replace("%", "%%"))
             for turn in range(5):
                 Load([world.publisher(a, world.reports(800, f"{a}{turn}-", updates=0), i)
                       for a, i in zip(world.agencies, world.intakes)]).wait()
