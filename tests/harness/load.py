@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 
+import zmq
 from jukwaa_harness import protos, wait_until
 
 AGAIN_S = 0.05       # after BUSY
@@ -85,8 +86,11 @@ class Load(threading.Thread):
                 self.outstanding[request] = external_id
                 self.first_sent.setdefault(external_id, now)
                 number = int(external_id.rsplit("-", 1)[1])
-                peer.send("PUBLISH", self.pb.Publish(request=request, format=self.pb.FORMAT_PROTOBUF,
-                                                     payload=self.body(external_id, number)))
+                try:
+                    peer.send("PUBLISH", self.pb.Publish(request=request, format=self.pb.FORMAT_PROTOBUF,
+                                                         payload=self.body(external_id, number)))
+                except zmq.Again:  # the link has gone, and its queue with it
+                    return
             got = peer.receive(0.005)
             while got:
                 heard = time.monotonic()
