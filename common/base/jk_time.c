@@ -14,8 +14,6 @@ enum {
 	OFFSET_MAX_S = 14 * 3600,
 };
 static const int64_t day_us = INT64_C(86400) * 1000000;
-/* 1900-01-01T00:00:00Z and 9999-12-31T23:59:59Z. */
-static const int64_t first_s = INT64_C(-2208988800), last_s = INT64_C(253402300799);
 
 int64_t jk_time_now_us(void)
 {
@@ -89,10 +87,11 @@ bool jk_time_from_civil(int year, int month, int day, int hour, int minute, int 
 	if (offset_s < -OFFSET_MAX_S || offset_s > OFFSET_MAX_S)
 		return false;
 	int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_s;
+	int64_t time_us = seconds * 1000000;
 	/* The years hold for UTC too: what is read here is written in UTC, and has to be read again. */
-	if (seconds < first_s || seconds > last_s)
+	if (time_us < JK_TIME_FIRST_US || time_us > JK_TIME_LAST_US)
 		return false;
-	*ret_time_us = seconds * 1000000;
+	*ret_time_us = time_us;
 	return true;
 }
 

@@ -10,6 +10,10 @@ int64_t jk_time_now_us(void);
 /* Milliseconds of a clock that never goes back. */
 int64_t jk_time_mono_ms(void);
 
+/* The first and the last time that can be written and read: years 1900 to 9999. */
+#define JK_TIME_FIRST_US INT64_C(-2208988800000000)
+#define JK_TIME_LAST_US INT64_C(253402300799999999)
+
 enum { JK_TIME_BYTES = 40 };
 /* "2026-03-01T08:15:30.123456Z"; the fraction is left out when zero. */
 void jk_time_format(char ret[JK_TIME_BYTES], int64_t time_us);

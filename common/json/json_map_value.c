@@ -79,7 +79,8 @@ static bool read_time(struct json_reading *reading, const struct json_place *pla
 {
 	if (json_is_integer(value)) {
 		*ret = json_integer_value(value);
-		return true;
+		return (*ret >= JK_TIME_FIRST_US && *ret <= JK_TIME_LAST_US) ||
+		       json_refuse(reading, place, "must be a time of the years 1900 to 9999");
 	}
 	if (!json_is_string(value) || !jk_time_parse(json_string_value(value), ret))
 		return json_refuse(reading, place, "must be an RFC 3339 time with an offset, or microseconds since 1970");

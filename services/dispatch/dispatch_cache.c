@@ -252,6 +252,13 @@ static void trim_block(struct dispatch_cache *cache, struct dispatch_block *bloc
 	}
 }
 
+static void keep_to_limit(struct dispatch_cache *cache, struct dispatch_block *but)
+{
+	while (cache->bytes > cache->limit_bytes && cache->oldest != but)
+		drop_block(cache, cache->oldest);
+	trim_block(cache, but);
+}
+
 void dispatch_cache_put(
 	struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, struct dispatch_event **event_p)
 {
@@ -266,9 +273,13 @@ void dispatch_cache_put(
 	block->events[event->seq - dispatch_rules_block_first(block->number)] = event;
 	block->loaded_to = event->seq;
 	charge(cache, block, dispatch_event_bytes(event));
-	while (cache->bytes > cache->limit_bytes && cache->oldest != block)
-		drop_block(cache, cache->oldest);
-	trim_block(cache, block);
+	keep_to_limit(cache, block);
+}
+
+void dispatch_cache_trim(struct dispatch_cache *cache)
+{
+	if (cache->newest != NULL)
+		keep_to_limit(cache, cache->newest);
 }
 
 void dispatch_cache_put_nothing(struct dispatch_cache *cache, struct dispatch_stream *stream, uint64_t after, uint64_t up_to)

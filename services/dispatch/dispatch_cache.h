@@ -38,7 +38,7 @@ struct dispatch_stream *dispatch_cache_stream(struct dispatch_cache *cache, cons
 /* All streams, ascending by byte. */
 struct dispatch_stream *const *dispatch_cache_streams(const struct dispatch_cache *cache, size_t *ret_count);
 
-/* The block, now the one used last; valid until the next put or forget. NULL: not here. */
+/* The block, now the one used last; valid until the next put, trim or forget. NULL: not here. */
 struct dispatch_block *dispatch_cache_find(struct dispatch_cache *cache, const struct dispatch_stream *stream, uint64_t number);
 /* The event, where it is here; its use is not counted. NULL: not here, or not kept. */
 const struct dispatch_event *dispatch_cache_peek(
@@ -53,8 +53,10 @@ void dispatch_cache_put_nothing(struct dispatch_cache *cache, struct dispatch_st
 void dispatch_cache_drop(struct dispatch_cache *cache, struct dispatch_block **block_p);
 /* Drops every block that holds an event of the incident; returns how many. */
 size_t dispatch_cache_drop_incident(struct dispatch_cache *cache, const struct jk_id *incident_id);
-/* dispatch_event_copy, with the memory it takes counted. */
+/* dispatch_event_copy, with the memory it takes counted. It may go beyond the limit, for blocks in use must stay: trim. */
 const struct dispatch_copy *dispatch_cache_copy(struct dispatch_cache *cache, struct dispatch_block *block,
 	struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);
+/* At the end of a turn: what copies have taken beyond the limit is given back, the block used longest ago first. */
+void dispatch_cache_trim(struct dispatch_cache *cache);
 /* Drops every block and mark (the database is another one now). */
 void dispatch_cache_forget(struct dispatch_cache *cache);

@@ -215,6 +215,7 @@ static bool on_turn(void *arg)
 	dispatch_open_turn(dispatch->open);
 	dispatch_duty_turn(dispatch->duties);
 	dispatch_opened_turn(dispatch->opened);
+	dispatch_cache_trim(dispatch->cache);
 	if (dispatch->draining && jk_sessions_count(dispatch->sessions) == 0 &&
 		((dispatch_writing_is_clear(dispatch) && dispatch_units_is_clear(dispatch->units)) || !dispatch->was_up))
 		jk_loop_stop(dispatch->around.loop);

@@ -229,6 +229,38 @@ static void test_copies(void **state)
 	dispatch_event_free(&dirty);
 }
 
+/* Copies for desks under other terms take memory too, and nothing is put in between. */
+static void test_copies_are_bounded(void **state)
+{
+	struct dispatch_cache *cache = dispatch_cache_new(LIMIT_BYTES);
+	struct dispatch_stream *stream = dispatch_cache_stream(cache, "047");
+	const uint64_t blocks = 8;
+	struct dispatch_block *block;
+	(void)state;
+
+	for (uint64_t number = 0; number < blocks; number++)
+		for (uint64_t i = 0, seq = dispatch_rules_block_first(number); i < 3; i++, seq++) {
+			struct dispatch_event *event = sealed_event(NULL, 0);
+
+			event->readable = true;
+			event->seq = seq;
+			dispatch_cache_put(cache, stream, seq - 1, &event);
+		}
+	for (uint32_t withheld = 1; withheld < 60 && dispatch_cache_bytes(cache) <= LIMIT_BYTES; withheld++)
+		for (uint64_t number = 0; number < blocks; number++)
+			if ((block = dispatch_cache_find(cache, stream, number)) != NULL)
+				assert_non_null(dispatch_cache_copy(cache, block, block->events[0], withheld << 1, arena));
+	assert_true(dispatch_cache_bytes(cache) > LIMIT_BYTES);
+	dispatch_cache_trim(cache);
+	assert_in_range(dispatch_cache_bytes(cache), LIMIT_BYTES / 2, LIMIT_BYTES);
+	assert_non_null(dispatch_cache_find(cache, stream, blocks - 1));
+	assert_null(dispatch_cache_find(cache, stream, 0));
+	dispatch_cache_forget(cache);
+	dispatch_cache_trim(cache);
+	assert_int_equal(dispatch_cache_bytes(cache), 0);
+	dispatch_cache_free(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_are_bounded_and_the_oldest_goes),
 		cmocka_unit_test(test_one_block_is_bounded_too),
 		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_copies_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
