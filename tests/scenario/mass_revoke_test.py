@@ -196,7 +196,7 @@ class AgencyRevoked(Way):
 
 class KeyExpired(Way):
     def take(self):
-        at = time.time() + 0.5
+        at = time.time() + IN_FORCE_S + 0.2  # known everywhere by then
         self.stack.sql("UPDATE registry.key SET expires_at = to_timestamp(%s) WHERE desk_id = (SELECT desk_id FROM registry.desk"
                        " WHERE code = %s)", at, self.code)
         return Change(at, None, True)
@@ -226,7 +226,7 @@ class RowEnded(Way):
     loses_key = False
 
     def take(self):
-        at = time.time() + 0.5
+        at = time.time() + IN_FORCE_S + 0.2  # known everywhere by then
         self.stack.sql("UPDATE registry.allow SET valid_until = to_timestamp(%s) WHERE desk_id = (SELECT desk_id FROM registry.desk"
                        " WHERE code = %s)", at, self.code)
         return Change(at, None, True)

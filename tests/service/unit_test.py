@@ -836,6 +836,8 @@ class AgainTest(UnitTest):
             answer = self.assign(peer, code, event, command_id=same, timeout=15)
             if isinstance(answer, pb.CommandDone) or time.monotonic() > end:
                 break
+            peer.close()  # a key has only so many sessions
+            time.sleep(0.2)
         self.done(answer, "DISPATCHED")
         self.assertEqual(len(self.steps(event)), 1)
 
