@@ -101,7 +101,7 @@ def revoke_keys(run):
         load = world.load(run.count(4000, 1200), rate=run.count(400, 300))
         world.moment(load, 0.2, 0.3)
         victim = world.agencies["KPS"]
-        revoke(world, victim, load.outstanding())
+        revoke(world, victim, wait_until(load.outstanding, 5, "a report under way"))
         in_force(world)
         others = next(p for p in load.publishers if p.key != victim)
         before = len(others.final)
@@ -114,8 +114,7 @@ def revoke_keys(run):
         world.stack.admin("key", "reinstate", f"{victim}.pub")
 
         desk = world.desks[0]
-        wait_until(world.undelivered, 10, "the desk is behind") if load.outstanding() == 0 else None
-        revoke(world, desk.key, load.outstanding() or world.undelivered())
+        revoke(world, desk.key, wait_until(lambda: load.outstanding() or world.undelivered(), 10, "the desk is behind"))
         since = in_force(world) + SLACK_S
         load.wait()
         until = time.monotonic()
