@@ -98,7 +98,7 @@ def revoke_keys(run):
     """A publisher's key is revoked under load: nothing of it is accepted after the change is in force, the other publisher goes on;
     reinstated it finishes. Then the same with a desk: nothing is delivered to it, and after that it has everything."""
     with run.world() as world:
-        load = world.load(run.count(4000, 1200), rate=run.count(400, 300))
+        load = world.load(run.count(4000, 2000), rate=run.count(400, 300))
         world.moment(load, 0.2, 0.3)
         victim = world.agencies["KPS"]
         revoke(world, victim, wait_until(load.outstanding, 5, "a report under way"))
