@@ -102,47 +102,37 @@ static bool make_slots(struct cases_tally *tally)
 	return true;
 }
 
-static bool make_label_slots(struct cases_tally *tally)
+static uint64_t hash_of_label(const struct cases_tally *tally, size_t i)
 {
-	size_t size = grown(size_of(tally->label_slots, tally->label_mask), tally->label_count);
-	uint32_t *slots = size ? calloc(size, sizeof *slots) : NULL;
-
-	if (!size)
-		return true;
-	if (!slots)
-		return false;
-	for (size_t i = 0; i < tally->label_count; i++) {
-		size_t at = hash_label(&tally->labels[i].key, tally->labels[i].named) & (size - 1);
-
-		while (slots[at])
-			at = (at + 1) & (size - 1);
-		slots[at] = (uint32_t)i + 1;
-	}
-	free(tally->label_slots);
-	tally->label_slots = slots;
-	tally->label_mask = size - 1;
-	return true;
+	return hash_label(&tally->labels[i].key, tally->labels[i].named);
 }
 
-static bool make_shelf_slots(struct cases_tally *tally)
+static uint64_t hash_of_shelf(const struct cases_tally *tally, size_t i)
 {
-	size_t size = grown(size_of(tally->shelf_slots, tally->shelf_mask), tally->shelf_count);
+	return hash_shelf(tally->shelves[i].counties, tally->shelves[i].agency);
+}
+
+/* Of labels or shelves. False: no memory, and it is as before. */
+static bool make_index(const struct cases_tally *tally, uint64_t (*hash_of)(const struct cases_tally *tally, size_t i),
+	size_t count, uint32_t **slots_p, size_t *mask)
+{
+	size_t size = grown(size_of(*slots_p, *mask), count);
 	uint32_t *slots = size ? calloc(size, sizeof *slots) : NULL;
 
 	if (!size)
 		return true;
 	if (!slots)
 		return false;
-	for (size_t i = 0; i < tally->shelf_count; i++) {
-		size_t at = hash_shelf(tally->shelves[i].counties, tally->shelves[i].agency) & (size - 1);
+	for (size_t i = 0; i < count; i++) {
+		size_t at = hash_of(tally, i) & (size - 1);
 
 		while (slots[at])
 			at = (at + 1) & (size - 1);
 		slots[at] = (uint32_t)i + 1;
 	}
-	free(tally->shelf_slots);
-	tally->shelf_slots = slots;
-	tally->shelf_mask = size - 1;
+	free(*slots_p);
+	*slots_p = slots;
+	*mask = size - 1;
 	return true;
 }
 
@@ -201,7 +191,7 @@ static int64_t find_shelf(struct cases_tally *tally, uint64_t counties, const ch
 	struct shelf *shelves;
 	size_t at;
 
-	if (agency == NO_INDEX || !make_shelf_slots(tally))
+	if (agency == NO_INDEX || !make_index(tally, hash_of_shelf, tally->shelf_count, &tally->shelf_slots, &tally->shelf_mask))
 		return NO_INDEX;
 	at = hash_shelf(counties, (uint32_t)agency) & tally->shelf_mask;
 	for (uint32_t slot; (slot = tally->shelf_slots[at]); at = (at + 1) & tally->shelf_mask)
@@ -251,7 +241,7 @@ static int64_t find_label(struct cases_tally *tally, const struct cases_case *ro
 	struct label_key key;
 	size_t at;
 
-	if (!make_label_slots(tally))
+	if (!make_index(tally, hash_of_label, tally->label_count, &tally->label_slots, &tally->label_mask))
 		return NO_INDEX;
 	fill_key(&key, row);
 	at = hash_label(&key, row->labels.named) & tally->label_mask;
