@@ -18,7 +18,7 @@ enum {
 	ARENA_TIMES = 32,
 	PATIENCE_MS = 5000,
 	RACES_MAX = 3,
-	PASSES_MAX = 20, /* through load and store, before the senders are told to come again */
+	PASSES_MAX = 20, /* through load and store, before they go one by one, or the sender of one is told to come again */
 	LOG_EVERY_MS = 10000,
 };
 
@@ -35,7 +35,7 @@ struct jk_commands {
 	size_t batch_count;
 	enum stage stage;
 	unsigned passes;
-	size_t singly; /* so many are to be taken one by one: among them is one that the database refuses */
+	size_t singly; /* so many are to be taken one by one: among them is one that the database does not take */
 };
 
 static void free_command(struct jk_command *command)
@@ -144,6 +144,12 @@ static bool is_a_race(const struct jk_db_outcome *outcome)
 	return strcmp(outcome->sqlstate, "23505") == 0 || strcmp(outcome->sqlstate, "23P01") == 0;
 }
 
+/* Passes do not help: what stands in the way may be between two commands of this very batch, or one's alone. */
+static bool is_stuck(const struct jk_commands *commands, const struct jk_db_outcome *outcome)
+{
+	return commands->passes >= PASSES_MAX && strncmp(outcome->sqlstate, "40", 2) == 0;
+}
+
 static void put_back(struct jk_commands *commands)
 {
 	commands->passes = 0;
@@ -177,7 +183,7 @@ static void on_failed(struct jk_commands *commands, const struct jk_db_outcome *
 	commands->stage = IDLE;
 	if (again)
 		return; /* the next turn starts it anew */
-	if (is_about_data(outcome) && commands->batch_count > 1)
+	if ((is_about_data(outcome) || is_stuck(commands, outcome)) && commands->batch_count > 1)
 		put_back(commands);
 	else if (is_about_data(outcome))
 		refuse_data(commands, outcome);
@@ -400,6 +406,7 @@ void jk_commands_on_timer(struct jk_commands *commands)
 		if (commands->head == NULL)
 			commands->tail = &commands->head;
 		commands->waiting--;
+		commands->singly -= commands->singly > 0; /* those that were put back stand first */
 		refuse_later(command, "it has waited too long");
 		answer(commands, command);
 		free_command(command);

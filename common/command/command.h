@@ -1,7 +1,8 @@
 /* command.h: commands that change something (duty, units, aid, cases), committed together: what comes while a commit is under way
  * makes up the next batch. Each is answered once: CommandDone (command.proto) after COMMIT, or Refused. The service decides; this
- * part queues, runs the two jobs of a batch (load, store), repeats what the database asks to repeat, and answers. Works on a
- * connection of its own, never blocks, one thread. Not here: SQL, what a command means. */
+ * part queues, runs the two jobs of a batch (load, store), repeats what the database asks to repeat, takes the commands of a
+ * batch that it does not take one by one, and answers. Works on a connection of its own, never blocks, one thread. Not here: SQL,
+ * what a command means. */
 #pragma once
 
 #include "base/jk_id.h"
@@ -10,7 +11,7 @@
 #include "db/db.h"
 #include "session/session.h"
 
-enum { JK_COMMANDS_BATCH_MAX = 256, JK_COMMANDS_STEPS_MAX = 12, JK_COMMAND_STATE_BYTES = 24, JK_COMMAND_NUMBER_BYTES = 40 };
+enum { JK_COMMANDS_BATCH_MAX = 256, JK_COMMANDS_STEPS_MAX = 12, JK_COMMAND_STATE_BYTES = 24, JK_COMMAND_NUMBER_BYTES = 65 };
 
 /* What is answered when it is done. */
 struct jk_command_answer {
@@ -39,8 +40,9 @@ struct jk_command {
 };
 
 /* The service's part. A batch goes load -> on_loaded -> store -> on_stored; when the database asks to repeat (another process
- * changed a row in between: 40001), it starts again with load, with the refusals and answers cleared. What steps point to must
- * stay until the next callback. */
+ * changed a row in between: 40001), it starts again with load, with the refusals and answers cleared. Where that does not help,
+ * or the database refuses data, each of its commands goes the same way alone, in their order. What steps point to must stay until
+ * the next callback. */
 struct jk_command_service {
 	void *service;
 	/* Fills at most JK_COMMANDS_STEPS_MAX steps that read what the commands need to know (by command_id too: was it done

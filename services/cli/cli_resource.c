@@ -126,15 +126,17 @@ static void print_aid(const struct cli_work *work, const Jukwaa__V1__Aid *aid)
 {
 	const ProtobufCEnumValue *state =
 		protobuf_c_enum_descriptor_get_value(&jukwaa__v1__aid_state__descriptor, (int)aid->state);
+	static const char unnamed[] = "an agency that is not named"; /* an agreement hides it */
 	char at[JK_TIME_BYTES];
 
 	print_id("", &aid->aid_id);
 	printf(" %s%-9s%s version %" PRIu32 "\n", cli_tone(work->cli, CLI_BOLD), state ? state->name + strlen("AID_STATE_") : "?",
 		cli_tone(work->cli, CLI_PLAIN), aid->version);
-	printf("  %" PRIu32 " x %s for %s", aid->count, aid->capability, aid->requester);
+	printf("  %" PRIu32 " x %s for %s", aid->count, aid->capability, *aid->requester ? aid->requester : unnamed);
 	if (aid->offered)
-		printf(", %" PRIu32 " offered", aid->offered);
-	printf(", %s %s\n", aid->offered ? "by" : "of", *aid->giver ? aid->giver : "all who may answer");
+		printf(", %" PRIu32 " offered by %s\n", aid->offered, *aid->giver ? aid->giver : unnamed);
+	else
+		printf(", of %s\n", *aid->giver ? aid->giver : "all who may answer");
 	print_id("  incident ", &aid->incident_id);
 	printf("\n");
 	if (aid->needed_by_us) {

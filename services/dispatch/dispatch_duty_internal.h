@@ -28,10 +28,11 @@ struct dispatch_tick { /* dispatch_duty_tick.c */
 	struct jk_db_int8 grace, forget_max;
 	size_t due, past; /* found by the last look; left out by it */
 	/* Those that are held are gone through: some at each count, all at once when the policy has changed. */
-	struct dispatch_held_place held_after;
-	int64_t held_version; /* of the policy, of the last time */
+	struct dispatch_held_place held_from, held_after; /* the last look's first place, and the next one's */
+	int64_t held_version;                             /* of the policy, of the last time */
 	bool hurries, looks_at_held;
-	bool single; /* one by one: the database refuses something */
+	bool single;        /* one by one: the database refuses something */
+	size_t held_singly; /* so many of those that are held, likewise */
 };
 
 struct dispatch_duty_metrics {

@@ -43,17 +43,22 @@ static const struct jk_db_statement load_tellings = {
 	.params = 1,
 };
 /* The newest body of each incident, and the counties that have it: those its newest report went to (less those it left), however
- * far each of them has been followed. */
+ * far each of them has been followed. An ERASED event goes to every county that ever had the incident: then it is the report of
+ * its revision that counts. That is looked for among all events of the incident, so only then; was it removed by age, it is as if
+ * the body had been. */
 static const struct jk_db_statement load_bodies = {
 	.name = "dispatch_duty_load_bodies",
 	.sql = "SELECT i.incident_id, s.streams, b.revision, b.tlp, b.category, b.body FROM (SELECT DISTINCT d.incident_id "
 	       "FROM " IDS
 	       " CROSS JOIN LATERAL (SELECT k.incident_id FROM dispatch.duty k WHERE k.duty_id = u.id OFFSET 0) AS d) AS i"
-	       " CROSS JOIN LATERAL (SELECT e.event_id, e.revision, e.tlp, e.category, e.body FROM dispatch.open_incident o"
+	       " CROSS JOIN LATERAL (SELECT e.event_id, e.kind, e.revision, e.tlp, e.category, e.body FROM "
+	       "dispatch.open_incident o"
 	       " JOIN feed.event e ON e.stream = o.stream AND e.seq = o.body_seq WHERE o.incident_id = i.incident_id"
 	       " ORDER BY o.revision DESC, o.stream LIMIT 1) AS b"
 	       " CROSS JOIN LATERAL (SELECT bit_or(1::int8 << k.stream::int4) AS streams FROM feed.event k"
-	       " WHERE k.event_id = b.event_id AND k.kind < 16 AND k.kind <> 5) AS s",
+	       " WHERE k.event_id = CASE WHEN b.kind <> 8 THEN b.event_id ELSE (SELECT r.event_id FROM feed.event r"
+	       " WHERE r.incident_id = i.incident_id AND r.kind < 16 AND r.kind IN (1, 2, 3) AND r.revision = b.revision"
+	       " ORDER BY r.recorded_at DESC LIMIT 1) END AND k.kind < 16 AND k.kind <> 5) AS s WHERE s.streams IS NOT NULL",
 	.params = 1,
 };
 static const struct jk_db_statement load_commands = {
@@ -99,12 +104,12 @@ void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_
 }
 
 void dispatch_duty_held_step(
-	struct dispatch_duty_store *store, const struct dispatch_held_place *after, struct jk_db_step *ret_step)
+	struct dispatch_duty_store *store, const struct dispatch_held_place *after, size_t max, struct jk_db_step *ret_step)
 {
 	*ret_step = (struct jk_db_step){.statement = &held_statement};
 	jk_db_bind_int8(ret_step, 0, &store->held_desk, after->desk_id);
 	jk_db_bind_bytes(ret_step, 1, after->duty_id.bytes, sizeof after->duty_id.bytes);
-	jk_db_bind_int8(ret_step, 2, &store->held_max, DISPATCH_DUTY_HELD_MAX);
+	jk_db_bind_int8(ret_step, 2, &store->held_max, (int64_t)max);
 }
 
 void dispatch_duty_count_step(struct jk_db_step *ret_step)

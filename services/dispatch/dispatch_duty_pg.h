@@ -25,14 +25,14 @@ void dispatch_duty_store_done(struct dispatch_duty_store *store);
  */
 void dispatch_duty_due_step(struct dispatch_duty_store *store, size_t max, size_t past, struct jk_db_step *ret_step);
 
-/* The next of those that somebody has, after this place (zero: from the first): columns duty_id, holder; fewer than
- * DISPATCH_DUTY_HELD_MAX: these are the last. */
+/* The next of those that somebody has, at most `max` after this place (zero: from the first): columns duty_id, holder; fewer than
+ * `max`: these are the last. */
 struct dispatch_held_place {
 	int32_t desk_id;
 	struct jk_id duty_id;
 };
 void dispatch_duty_held_step(
-	struct dispatch_duty_store *store, const struct dispatch_held_place *after, struct jk_db_step *ret_step);
+	struct dispatch_duty_store *store, const struct dispatch_held_place *after, size_t max, struct jk_db_step *ret_step);
 /* How many there are in each state in which somebody has something to do: columns state, count. */
 void dispatch_duty_count_step(struct jk_db_step *ret_step);
 /* Removes incidents that have been closed for longer than grace_s. */

@@ -29,7 +29,7 @@ enum dispatch_duty_event {
 	DISPATCH_DUTY_NOBODY, /* there is none left in this round */
 	DISPATCH_DUTY_LATE,   /* an offer was not answered in time */
 	DISPATCH_DUTY_SAY,    /* it is time to tell the publisher again */
-	DISPATCH_DUTY_LOST,   /* the desk that has it was revoked */
+	DISPATCH_DUTY_LOST,   /* the desk that has it was revoked, or may not respond any more */
 	DISPATCH_DUTY_ACCEPT,
 	DISPATCH_DUTY_DECLINE,
 	DISPATCH_DUTY_HAND_OVER,
@@ -131,7 +131,7 @@ struct dispatch_duty_change {
 /* Takes the step. now_us: by the database's clock; never before what happened last to this duty. */
 struct dispatch_duty_change dispatch_duty_apply(
 	struct dispatch_duty *duty, const struct dispatch_duty_rule *rule, int32_t desk_id, int64_t now_us);
-/* A desk is passed over in this round. */
+/* A desk is passed over in this round. Not while another one is asked: its offer ends before, for this takes the next number. */
 struct dispatch_duty_change dispatch_duty_skip(struct dispatch_duty *duty, int64_t now_us);
 
 /* The time that has come, of offers and sayings; DISPATCH_DUTY_EVENTS: none has. */

@@ -68,6 +68,15 @@ static void ask_next(struct dispatch_duty_steps *steps, struct dispatch_duty_ite
 	take_rule(steps, item, DISPATCH_DUTY_NOBODY, 0);
 }
 
+/* A hand-over that was open before the shift has lost its time to it (due_at): it ends as one that was not answered, and before
+ * the skip, which takes the number after its own. */
+static void pass_over(struct dispatch_duty_steps *steps, struct dispatch_duty_item *item, int32_t desk_id)
+{
+	if (item->duty.asked != 0)
+		take_rule(steps, item, DISPATCH_DUTY_LATE, item->duty.asked);
+	dispatch_duty_take_skip(steps, item, desk_id);
+}
+
 /* The end of a shift: the holder hands over, as by a command of its own. One that may not have the incident does not get it. */
 static void hand_over(struct dispatch_duty_steps *steps, struct dispatch_duty_item *item)
 {
@@ -82,7 +91,7 @@ static void hand_over(struct dispatch_duty_steps *steps, struct dispatch_duty_it
 		if (may_respond(steps, item, desk))
 			dispatch_duty_take_step(steps, item, rule, &saying);
 		else
-			dispatch_duty_take_skip(steps, item, desk->desk_id);
+			pass_over(steps, item, desk->desk_id);
 	}
 	duty->shift_to = 0;
 	item->changed = true;
@@ -188,10 +197,9 @@ static void decide(struct dispatch_duties *duties)
 static void stop(struct dispatch_tick *tick, bool failed)
 {
 	tick->stage = DISPATCH_TICK_IDLE;
-	if (!failed)
-		return;
-	tick->woken = true;
-	tick->not_before_ms = jk_time_mono_ms() + RETRY_MIN_MS + jk_id_new().bytes[15] % RETRY_SPREAD_MS;
+	tick->woken = tick->woken || failed || tick->held_singly > 0;
+	if (failed)
+		tick->not_before_ms = jk_time_mono_ms() + RETRY_MIN_MS + jk_id_new().bytes[15] % RETRY_SPREAD_MS;
 }
 
 static bool has_failed(struct dispatch_tick *tick, const struct jk_db_outcome *outcome, const char *what)
@@ -212,6 +220,15 @@ static void pass_by(struct dispatch_tick *tick)
 	tick->single = true;
 }
 
+/* The same for those that are held: the same ones are gone through again, one by one. */
+static void go_singly(struct dispatch_tick *tick)
+{
+	if (tick->due == 1)
+		return;
+	tick->held_after = tick->held_from;
+	tick->held_singly = tick->due;
+}
+
 /* Where much is due, another dispatcher takes the first of it too: the next look begins further down. */
 static void step_aside(struct dispatch_tick *tick)
 {
@@ -223,7 +240,9 @@ static void on_stored(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
 
-	if (outcome->status == JK_BROKEN && !duties->tick.looks_at_held)
+	if (outcome->status == JK_BROKEN && duties->tick.looks_at_held)
+		go_singly(&duties->tick);
+	else if (outcome->status == JK_BROKEN)
 		pass_by(&duties->tick);
 	else if (outcome->status == JK_RETRY && !duties->tick.single && !duties->tick.looks_at_held)
 		step_aside(&duties->tick);
@@ -273,16 +292,24 @@ static size_t add_found(struct dispatch_tick *tick, const PGresult *result)
 	return (size_t)PQntuples(result);
 }
 
+static size_t held_max(const struct dispatch_tick *tick)
+{
+	return tick->held_singly > 0 ? 1 : DISPATCH_DUTY_HELD_MAX;
+}
+
 /* Goes on after them the next time, whatever becomes of these; after the last, from the first. */
 static size_t add_held(struct dispatch_tick *tick, const PGresult *result)
 {
 	int rows = PQntuples(result);
 
+	tick->held_from = tick->held_after;
 	tick->held_after = (struct dispatch_held_place){0};
-	if (rows < DISPATCH_DUTY_HELD_MAX) {
+	if ((size_t)rows < held_max(tick)) {
 		tick->hurries = false;
+		tick->held_singly = 0;
 		return add_found(tick, result);
 	}
+	tick->held_singly -= tick->held_singly > 0;
 	tick->held_after.duty_id = jk_db_get_id(result, rows - 1, 0);
 	tick->held_after.desk_id = (int32_t)jk_db_get_int(result, rows - 1, 1);
 	return add_found(tick, result);
@@ -321,9 +348,10 @@ static bool wants_held(struct dispatch_duties *duties)
 	if (registry != NULL && registry->version != tick->held_version) {
 		tick->held_version = registry->version;
 		tick->held_after = (struct dispatch_held_place){0};
+		tick->held_singly = 0;
 		tick->hurries = true;
 	}
-	return registry != NULL && (tick->hurries || tick->counts);
+	return registry != NULL && (tick->hurries || tick->counts || tick->held_singly > 0);
 }
 
 static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps)
@@ -341,7 +369,7 @@ static size_t due_steps(struct dispatch_duties *duties, struct jk_db_step *steps
 	}
 	tick->looks_at_held = wants_held(duties);
 	if (tick->looks_at_held)
-		dispatch_duty_held_step(&tick->steps.store, &tick->held_after, &steps[count++]);
+		dispatch_duty_held_step(&tick->steps.store, &tick->held_after, held_max(tick), &steps[count++]);
 	if (now_ms >= tick->forget_at_ms) {
 		dispatch_duty_forget_step(&tick->steps.store, duties->around.grace_s, &steps[count++]);
 		tick->forget_at_ms = now_ms + FORGET_MS;
@@ -377,9 +405,10 @@ void dispatch_tick_turn(struct dispatch_duties *duties)
 		tick->stage = DISPATCH_TICK_IDLE;
 	if (!jk_db_is_idle(tick->db))
 		return;
+	/* Where nothing was to be stored, no job's end brings the next turn. */
 	if (tick->stage == DISPATCH_TICK_DECIDED)
 		start_store(duties);
-	else if (tick->stage == DISPATCH_TICK_FOUND)
+	if (tick->stage == DISPATCH_TICK_FOUND)
 		start(duties, steps, dispatch_duty_load_steps(&tick->steps.store, steps), DISPATCH_TICK_LOAD, on_loaded);
 	else if (tick->stage == DISPATCH_TICK_IDLE && tick->woken && jk_time_mono_ms() >= tick->not_before_ms)
 		start(duties, steps, due_steps(duties, steps), DISPATCH_TICK_DUE, on_due);

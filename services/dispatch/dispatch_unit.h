@@ -99,7 +99,8 @@ struct dispatch_aid {
 	int64_t needed_by_us;
 	enum dispatch_aid_state state;
 	int32_t version, loaded_version;
-	bool hidden, changed;
+	bool hidden; /* the owner must not learn who asks, or who gives */
+	bool changed;
 	char reason[DISPATCH_REASON_BYTES];
 	int64_t created_at_us, updated_at_us;
 };

@@ -136,6 +136,52 @@ static void on_units(void *arg, const struct jk_db_outcome *outcome)
 
 /* ---- AidList ---- */
 
+/* False: the agency may answer only as one that is hidden from the asker, or not at all (any more). */
+static bool may_name(const struct jk_registry *registry, const struct dispatch_incident *incident,
+	const struct dispatch_sight *mine, int32_t agency_id, int64_t now_us)
+{
+	for (size_t i = 0; i < registry->desk_count; i++) {
+		const struct jk_desk *desk = &registry->desks[i];
+		struct dispatch_sight theirs;
+
+		if (desk->revoked || desk->agency_id != agency_id)
+			continue;
+		theirs = dispatch_unit_look(registry, desk, incident, now_us);
+		if (theirs.may_answer && dispatch_unit_may_name(&theirs, mine))
+			return true;
+	}
+	return false;
+}
+
+/* Of what is hidden, which of the two was to be is not on the record: so each is named to the asker as a recommendation would. */
+static void leave_out_names(const struct jk_registry *registry, const struct dispatch_incident *incident,
+	const struct dispatch_sight *mine, int32_t own_id, struct dispatch_aid *aid)
+{
+	int32_t *const ids[] = {&aid->agency_id, &aid->giver_id};
+	int64_t now_us = jk_time_now_us();
+
+	for (size_t i = 0; aid->hidden && i < sizeof ids / sizeof *ids; i++)
+		if (*ids[i] != own_id && !may_name(registry, incident, mine, *ids[i], now_us))
+			*ids[i] = -1;
+}
+
+/* False: it is not for the asker. */
+static bool show_aid(const struct dispatch_unit_asks_queue *asks, const struct jk_registry *registry,
+	const struct jk_registry_key *key, struct dispatch_aid *aid)
+{
+	int32_t own_id = key->agency->agency_id;
+	bool own = aid->agency_id == own_id || aid->giver_id == own_id;
+	const struct dispatch_incident *incident;
+	struct dispatch_sight mine;
+
+	if (own && !aid->hidden)
+		return true;
+	incident = dispatch_unit_find_incident(asks->incidents, &aid->incident_id);
+	mine = dispatch_unit_look(registry, key->desk, incident, jk_time_now_us());
+	leave_out_names(registry, incident, &mine, own_id, aid);
+	return own || mine.may_answer;
+}
+
 static void send_aids(
 	struct dispatch_unit_asks_queue *asks, const struct jk_registry *registry, const struct jk_registry_key *key)
 {
@@ -146,13 +192,10 @@ static void send_aids(
 
 	for (; aid != NULL && seen < question->limit; seen++) {
 		struct dispatch_aid *next = aid->next;
-		bool own = aid->agency_id == key->agency->agency_id || aid->giver_id == key->agency->agency_id;
 
 		mark = &aid->aid_id;
 		aid->next = NULL;
-		if (own || dispatch_unit_look(registry, key->desk,
-				   dispatch_unit_find_incident(asks->incidents, &aid->incident_id), jk_time_now_us())
-				   .may_answer) {
+		if (show_aid(asks, registry, key, aid)) {
 			*last = aid;
 			last = &aid->next;
 		}
@@ -177,7 +220,7 @@ static void on_aid_incidents(void *arg, const struct jk_db_outcome *outcome)
 		send_aids(asks, registry, key);
 }
 
-/* Requests made to all: whether the asker may answer is decided by their incidents. */
+/* Requests made to all, and what is hidden: whether the asker may answer, and whom it may know, is decided by their incidents. */
 static void on_aids(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_unit_asks_queue *asks = arg;
@@ -191,7 +234,7 @@ static void on_aids(void *arg, const struct jk_db_outcome *outcome)
 	}
 	dispatch_unit_store_begin(asks->store);
 	for (const struct dispatch_aid *aid = asks->aids; aid != NULL; aid = aid->next)
-		if (aid->giver_id < 0)
+		if (aid->giver_id < 0 || aid->hidden)
 			dispatch_unit_store_want_incident(asks->store, &aid->incident_id);
 	dispatch_unit_store_incidents(asks->store, &step);
 	start(asks, &step, 1, on_aid_incidents);

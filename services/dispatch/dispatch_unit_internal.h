@@ -35,6 +35,9 @@ struct dispatch_sight {
 /* desk: of any agency. */
 struct dispatch_sight dispatch_unit_look(
 	const struct jk_registry *registry, const struct jk_desk *desk, const struct dispatch_incident *incident, int64_t now_us);
+/* Of two desks that may answer: may one know of the other? Who is in a task force that the owner is not in is known to its
+ * members alone. */
+bool dispatch_unit_may_name(const struct dispatch_sight *theirs, const struct dispatch_sight *mine);
 /* NULL: it is not (yet, any more) known here. */
 const struct dispatch_incident *dispatch_unit_find_incident(
 	const struct dispatch_incident *incidents, const struct jk_id *incident_id);

@@ -44,12 +44,6 @@ static const struct jk_desk *desk_of(const struct jk_registry *registry, const s
 	return NULL;
 }
 
-/* Who is in a task force that the owner is not in is known to its members alone. */
-static bool may_name(const struct dispatch_sight *theirs, const struct dispatch_sight *mine)
-{
-	return !theirs->hidden || (mine->term != NULL && mine->term->pact_id == theirs->term->pact_id);
-}
-
 /* False: the arena is full. */
 static bool add_candidate(const struct jk_desk *desk, const struct dispatch_sight *sight, const struct dispatch_unit *unit,
 	struct jk_arena *arena, struct dispatch_candidate *ret)
@@ -108,7 +102,7 @@ bool dispatch_unit_nearest_rank(const struct jk_registry *registry, const struct
 		const struct jk_desk *desk = desk_of(registry, units, incident, now_us, &theirs);
 		bool own = units->agency_id == key->agency->agency_id;
 
-		if (desk == NULL || (!own && !may_name(&theirs, &mine))) {
+		if (desk == NULL || (!own && !dispatch_unit_may_name(&theirs, &mine))) {
 			nearest->further -= nearest->further > 0;
 			nearest->not_allowed++;
 			continue;

@@ -419,10 +419,11 @@ size_t dispatch_unit_store_save(struct dispatch_unit_store *store, const struct 
 	add_units(store->arrays, batch, &counts);
 	add_assignments(store->arrays, batch, &counts);
 	add_aids(store->arrays, batch, &counts);
+	/* What ends comes before what begins: the code of a unit that is removed may be given again in the same batch. */
 	const struct save saves[] = {
 		{&add_deeds_statement, DEEDS, DEED_ARRAYS, counts.deeds},
-		{&add_units_statement, UNITS, UNIT_ARRAYS, counts.added_units},
 		{&step_units_statement, UNITS, UNIT_ARRAYS, counts.stepped_units},
+		{&add_units_statement, UNITS, UNIT_ARRAYS, counts.added_units},
 		{&move_units_statement, MOVES, MOVE_ARRAYS, counts.moved},
 		{&step_assignments_statement, ASSIGNMENTS, ASSIGNMENT_ARRAYS, counts.stepped_assignments},
 		{&add_assignments_statement, ASSIGNMENTS, ASSIGNMENT_ARRAYS, counts.added_assignments},

@@ -65,6 +65,11 @@ struct dispatch_sight dispatch_unit_look(
 	return sight;
 }
 
+bool dispatch_unit_may_name(const struct dispatch_sight *theirs, const struct dispatch_sight *mine)
+{
+	return !theirs->hidden || (mine->term != NULL && mine->term->pact_id == theirs->term->pact_id);
+}
+
 const struct dispatch_incident *dispatch_unit_answerable(
 	const struct dispatch_unit_turn *turn, const struct jk_id *incident_id, struct dispatch_sight *ret_sight)
 {

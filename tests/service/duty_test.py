@@ -10,7 +10,7 @@ import uuid
 import feed_events as feed
 from feed_events import UPDATE, Event, append
 from jukwaa_harness import Peer, Service, Stack, free_port, protos, wait_until
-from open_incident_test import CLOSED, MERGED, REOPENED, work_event
+from open_incident_test import CLOSED, ERASED, MERGED, REOPENED, work_event
 
 pb = protos()
 NAMES = ("NAIROBI", "KILIMANI", "KIAMBU")  # asked in this order; the last is a neighbour's (022)
@@ -451,6 +451,30 @@ class IncidentTest(DutyTest):
         self.assertIn(("WITHDRAWN", ""), self.steps(event, "022"))
         self.assertNotIn(("WITHDRAWN", ""), self.steps(event, "047"))
 
+    def test_after_an_erasure_nothing_is_said_where_the_incident_has_left(self):
+        """The ERASED event goes to every county that ever had it; what is done about it afterwards does not."""
+        event = Event(counties=("001",))
+        append(stack, event)
+        left = self.duty_of(event, county="001")
+        moved = Event(feed.UPDATE, ("022", "047"), event.incident, revision=2, moved_away=("001",))
+        append(stack, moved)
+        self.wait(left, "WITHDRAWN")
+        first, duty = Desk(self, "NAIROBI"), self.duty_of(event)
+        first.offered(duty)
+        for report in (event, moved):
+            stack.sql("INSERT INTO intake.dedup (key, revision, content, incident_id, event_id, first) VALUES (%s, %s, %s, %s, %s, true)",
+                      os.urandom(16), report.revision, os.urandom(16), str(event.incident), str(report.event_id))
+        stack.admin("erase", str(event.incident), "--groups", "reporter", "--reason", "asked", "--by", "DPO")
+        wait_until(lambda: stack.sql("SELECT count(*) FROM dispatch.open_incident o JOIN feed.event e ON e.stream = o.stream"
+                                     " AND e.seq = o.body_seq WHERE o.incident_id = %s AND e.kind = %s", str(event.incident),
+                                     ERASED)[0][0] == 3, what="dispatch knows of the erasure in all counties")
+        self.done(first.do(duty, "accept"), "HELD")
+        for county in ("022", "047"):
+            self.assertIn(("ACCEPTED", "NAIROBI"), self.steps(event, county))
+        kinds = [kind for kind, in stack.sql("SELECT kind FROM feed.event WHERE stream = '001' AND incident_id = %s ORDER BY seq",
+                                             str(event.incident))]
+        self.assertEqual(kinds[kinds.index(feed.MOVED_AWAY):], [feed.MOVED_AWAY, ERASED])
+
     def test_it_ends_with_the_case_and_comes_back_with_it(self):
         first = Desk(self, "NAIROBI")
         for state in (CLOSED, MERGED):
@@ -647,6 +671,54 @@ class LostTest(DutyTest):
         self.assertEqual([a for a, _ in self.history(duty)], ["OPENED", "OFFERED", "ACCEPTED", "OPENED", "SKIPPED", "OFFERED"])
         self.assertEqual(self.steps(event, "003")[3], ("OPENED", ""))
 
+    def hold(self, name, county, count):
+        """A desk of this name that has this many duties in a county where KILIMANI is asked after it: (desk, their ids)."""
+        keys[name] = stack.add_desk(name, agency="NPS")
+        desks[name] = stack.sql("SELECT desk_id FROM registry.desk WHERE code = %s", name)[0][0]
+        duty_desk(name, county)
+        duty_desk("KILIMANI", county, rank=200)
+        stack.wait_known(keys[name], "dispatch")
+        desk, events = Desk(self, name), [Event(counties=(county,)) for _ in range(count)]
+        append(stack, *events)
+        duties = [self.duty_of(event, county=county) for event in events]
+        for duty in duties:
+            desk.offered(duty)
+            self.done(desk.do(duty, "accept"), "HELD")
+        return desk, duties
+
+    def test_a_hand_over_that_is_open_ends_with_the_shift_and_the_duty_goes_on(self):
+        """While one desk is asked, all is handed over to another one that may not have it: nobody is asked, and anybody can be again."""
+        desk, (duty,) = self.hold("TIRED", "039", 1)
+        relief = Desk(self, "RELIEF")
+        self.done(desk.do(duty, "hand_over", desk="RELIEF"), "HELD")
+        relief.offered(duty)
+        self.assertEqual(desk.do(None, "hand_over_all", desk="BLIND").number, "1")
+        wait_until(lambda: ("SKIPPED", "BLIND") in self.history(duty), what="BLIND is passed over")
+        self.wait(duty, "HELD", holder="TIRED", asked=None)
+        self.assertEqual(stack.sql("SELECT count(*) FROM dispatch.duty_offer o JOIN dispatch.duty d USING (duty_id)"
+                                   " WHERE o.ended_at IS NULL AND d.asked IS NULL"), [(0,)])
+        self.assertEqual(self.history(duty), [("OPENED", ""), ("OFFERED", "TIRED"), ("ACCEPTED", "TIRED"), ("OFFERED", "RELIEF"),
+                                              ("TIMED_OUT", "RELIEF"), ("SKIPPED", "BLIND")])
+        self.refused(relief.do(duty, "accept"), "TAKEN")
+        self.done(desk.do(duty, "hand_over", desk="RELIEF"), "HELD")
+        relief.offered(duty)
+        stack.sql("UPDATE registry.desk SET revoked_at = now() WHERE code = 'TIRED'")
+        Desk(self, "KILIMANI").offered(duty, timeout=15)
+        self.wait(duty, "OFFERED", holder=None, asked="KILIMANI")
+
+    def test_one_that_the_database_refuses_holds_up_no_other(self):
+        """Two are lost in one moment, and one cannot be stored: the other one begins anew, and it does too as soon as it can."""
+        _, (stuck, free) = self.hold("FALLING", "026", 2)
+        self.addCleanup(stack.sql, "DROP FUNCTION IF EXISTS public.refuse CASCADE")
+        stack.sql("CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                  " $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation'; END $$")
+        stack.sql("CREATE TRIGGER refuse BEFORE UPDATE ON dispatch.duty FOR EACH ROW WHEN (NEW.duty_id = %s)"
+                  " EXECUTE FUNCTION public.refuse()", str(stuck))
+        stack.sql("UPDATE registry.desk SET revoked_at = now() WHERE code = 'FALLING'")
+        wait_until(lambda: self.row(free)["state"] == "OFFERED", 20, "the other one is offered")
+        self.assertEqual(self.row(stuck)["state"], "HELD")
+        stack.sql("DROP FUNCTION public.refuse CASCADE")
+        wait_until(lambda: self.row(stuck)["state"] == "OFFERED", 20, "it is offered too")
 
     def test_a_holder_whose_right_has_ended_has_it_no_longer(self):
         def revoke(_):

@@ -1,6 +1,7 @@
 """Units, recommendation and help between agencies: the real dispatch on a real database, incidents written into the feed by hand,
 clients made from the .proto files."""
 import contextlib
+import json
 import math
 import random
 import struct
@@ -607,6 +608,46 @@ class AidTest(UnitTest):
         self.done(self.aid(asker, "ask", {"incident_id": event.incident.bytes, "capability": "BOAT", "count": 1, "needed_by_us": at}))
         self.assertEqual(self.listed(police, event)[0].needed_by_us, at)
 
+    def test_a_member_of_a_task_force_that_the_owner_is_not_in_is_named_to_its_fellows_alone(self):
+        def write(name, content):
+            path = stack.run / name
+            path.write_text(json.dumps(content))
+            return path
+        rangers, wardens = stack.add_desk("RANGERS", agency="KWS", allow=()), stack.add_desk("WARDENS", agency="NCC", allow=())
+        owner, signers = stack.add_desk("OWN", agency="KPS", allow=()), {}
+        for agency in ("KPS", "KWS", "NCC"):
+            signers[agency] = stack.new_key(f"signs-{agency}")
+            stack.admin("key", "add", "--file", f"{signers[agency]}.pub", "--role", "publisher", "--agency", agency, "--may-sign")
+        since = {"purpose": "p", "legal_basis": "l", "start": "2020-01-01T00:00:00Z"}
+        stack.admin("taskforce", "propose", write("force.json", {
+            "task_force": "HIDDEN", "version": 1, "lead": "KWS", "members": ["KWS", "NCC"], "counties": ["030"], **since,
+            "end": "2099-01-01T00:00:00Z"}), "--key", signers["KWS"])
+        stack.admin("taskforce", "accept", "HIDDEN", "--key", signers["NCC"])
+        stack.admin("agreement", "propose", write("pact.json", {
+            "agreement": "KPS-FORCE", "version": 1, "kind": "MUTUAL_CONSENT", "provider": "KPS", "recipient": "taskforce:HIDDEN",
+            "counties": ["030"], "all_categories": True, "tlp_ceiling": "AMBER", "profile": "FULL@1", "actions": ["VIEW", "RESPOND"],
+            **since}), "--key", signers["KPS"])
+        stack.admin("agreement", "accept", "KPS-FORCE", "--key", signers["KWS"])
+        for key in (rangers, wardens, owner):
+            stack.wait_known(key, "dispatch")
+        event = self.incident(counties=("030",))
+
+        def names(key):
+            return {row.aid_id: (row.requester, row.giver) for row in self.listed(key, event)}
+        asked = self.request(self.peer(rangers), event)
+        for key, name in ((rangers, "KWS"), (wardens, "KWS"), (ambulance, ""), (owner, "")):
+            self.assertEqual(names(key), {asked: (name, "")})
+        offer = self.done(self.aid(self.peer(ambulance), "offer", {"count": 1}, asked), "OFFERED").thing_id
+        self.assertEqual(names(rangers)[offer], ("KWS", "KRCS"))
+        self.assertEqual(names(ambulance)[offer], ("", "KRCS"))  # who offers learns no more by it
+        plain = self.request(self.peer(police), event)
+        given = self.done(self.aid(self.peer(wardens), "offer", {"count": 1}, plain), "OFFERED").thing_id
+        self.assertEqual(names(wardens)[given], ("POLICE", "NCC"))
+        self.assertEqual({aid: names(police)[aid] for aid in (plain, given)}, {plain: ("POLICE", ""), given: ("POLICE", "")})
+        self.assertEqual(names(owner)[plain], ("POLICE", ""))
+        self.assertEqual([(work.agency, step.giver) for _, step, work in self.steps(event, feed.AID)],
+                         [("", ""), ("", ""), ("POLICE", ""), ("", "")])
+
     def test_pages_of_requests(self):
         asker, event = self.peer(police), self.incident()
         ids = [self.request(asker, event) for _ in range(5)]
@@ -675,6 +716,68 @@ class CliTest(UnitTest):
                      ("unit", "advance", "X", "flying"), ("unit", "list", "--limit", "0"), ("unit", "assign", "X", "not-an-id"),
                      ("resource",), ("resource", "request", str(uuid.uuid4())), ("resource", "offer", str(uuid.uuid4()), "--count", "0")):
             self.run_cli(police, *args, status=2)
+
+
+class BatchTest(UnitTest):
+    """Commands that come while a commit is under way are committed together."""
+
+    def send(self, peer, code, action, sub=None):
+        peer.send("UNIT_COMMAND", pb.UnitCommand(request=number(), command_id=uuid.uuid4().bytes, code=code,
+                                                 **{action: sub if sub is not None else {}}))
+
+    @contextlib.contextmanager
+    def one_batch(self, *peers):
+        """What these send in here makes up one batch: one command before it waits for a row."""
+        first = self.peer(police)
+        code = self.add(first)
+        with contextlib.closing(stack.cluster.connect(stack.database)) as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT 1 FROM dispatch.unit WHERE code = %s FOR UPDATE", (code,))
+            self.send(first, code, "out_of_service")
+            wait_until(lambda: stack.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'jukwaa-dispatch-unit'"
+                                         " AND wait_event_type = 'Lock'")[0][0], 5, "it waits")
+            yield
+            for peer in peers:  # when this is answered, what was sent before it stands in the queue
+                self.ask(peer, "UNIT_LIST", pb.UnitList(ladder=True))
+            cursor.execute("COMMIT")
+        self.done(first.expect("COMMAND_DONE", "REFUSED", timeout=10), "OUT_OF_SERVICE")
+
+    def answer(self, peer):
+        return peer.expect("COMMAND_DONE", "REFUSED", timeout=10)
+
+    def test_a_code_is_given_again_in_the_same_batch(self):
+        mine, theirs, event = self.peer(police), self.peer(ambulance), self.incident()
+        code, their_code = self.add(mine), f"U{random.getrandbits(60):X}"
+        with self.one_batch(mine, theirs):
+            self.send(theirs, their_code, "add", {"record": self.record()})
+            self.send(mine, code, "remove")
+            self.send(mine, code, "add", {"record": self.record(capabilities=("BOAT",))})
+            self.send(mine, code, "assign", {"incident_id": event.incident.bytes})
+        for state, version in (("REMOVED", 2), ("AVAILABLE", 1), ("DISPATCHED", 2)):
+            self.done(self.answer(mine), state, version)
+        self.done(self.answer(theirs), "AVAILABLE", 1)
+        self.assertEqual(stack.sql("SELECT u.removed_at IS NULL, u.version, u.capabilities, a.incident_id::text FROM dispatch.unit u"
+                                   " LEFT JOIN dispatch.assignment a USING (unit_id) WHERE u.code = %s ORDER BY 1", code),
+                         [(False, 2, ["PATROL"], None), (True, 2, ["BOAT"], str(event.incident))])
+
+    def test_one_that_another_process_always_forestalls_is_refused_alone(self):
+        mine, theirs = self.peer(police), self.peer(ambulance)
+        before, stuck, after, other_one = self.add(mine), self.add(mine), self.add(mine), self.add(theirs)
+        self.addCleanup(stack.sql, "DROP FUNCTION public.forestall CASCADE")
+        stack.sql("CREATE FUNCTION public.forestall() RETURNS trigger LANGUAGE plpgsql AS"
+                  " $$ BEGIN RAISE EXCEPTION 'a row changed in between' USING ERRCODE = 'serialization_failure'; END $$")
+        stack.sql("CREATE TRIGGER forestall BEFORE UPDATE ON dispatch.unit FOR EACH ROW WHEN (NEW.code = %s)"
+                  " EXECUTE FUNCTION public.forestall()", stuck)
+        with self.one_batch(mine, theirs):
+            for code in (before, stuck, after):
+                self.send(mine, code, "out_of_service")
+            self.send(theirs, other_one, "out_of_service")
+        self.done(self.answer(mine), "OUT_OF_SERVICE", 2)
+        self.refused(self.answer(mine), "UNAVAILABLE", "")
+        self.done(self.answer(mine), "OUT_OF_SERVICE", 2)
+        self.done(self.answer(theirs), "OUT_OF_SERVICE", 2)
+        self.assertEqual(stack.sql("SELECT code, state FROM dispatch.unit WHERE code = ANY (%s) AND state <> 7",
+                                   [before, stuck, after, other_one]), [(stuck, 1)])
 
 
 class AgainTest(UnitTest):
