@@ -88,6 +88,7 @@ static bool fill_pending(const struct jk_request *request, const struct dispatch
 	pending->request = ask->request;
 	pending->key_id = session->key_id;
 	pending->desk_id = session->desk_id;
+	pending->agency_id = session->agency_id;
 	pending->filter = ask->filter;
 	pending->start = ask->start;
 	pending->window = dispatch_rules_window(ask->window);

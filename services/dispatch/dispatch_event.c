@@ -199,10 +199,11 @@ size_t dispatch_event_bytes(const struct dispatch_event *event)
 	return bytes;
 }
 
-static void show_apart(Jukwaa__V1__EventBody *copy, const struct dispatch_apart *apart)
+/* The range that content was read under may give more than the decision about this event does. */
+static void show_apart(Jukwaa__V1__EventBody *copy, uint32_t withheld, const struct dispatch_apart *apart)
 {
 	for (int i = 0; i < DISPATCH_APART_GROUPS; i++)
-		if (apart->content[i] != NULL)
+		if (apart->content[i] != NULL && (withheld & 1U << (JK_GROUP_REPORTER + i)) == 0)
 			(void)jk_body_show(copy, JK_GROUP_REPORTER + i, apart->salt[i],
 				(struct jk_span){.data = apart->content[i], .size = apart->size[i]});
 }
@@ -219,11 +220,11 @@ static const ProtobufCMessage *build_copy(
 		return NULL;
 	if (event->mailbox)
 		return jk_body_unpack(find_mail(event->kind)->type, body, event->body_size, scratch, &refusal);
-	copy = jk_body_copy(body, event->body_size, withheld, scratch);
+	copy = jk_body_copy(body, event->body_size, withheld | JK_GROUPS_PROTECTED, scratch);
 	if (copy != NULL && event->kind == JK_EVENT_ERASED)
 		copy->erased = jk_body_erasure(body, event->body_size, scratch);
 	if (copy != NULL && apart != NULL)
-		show_apart(copy, apart);
+		show_apart(copy, withheld, apart);
 	return (const ProtobufCMessage *)copy;
 }
 

@@ -50,7 +50,7 @@ size_t dispatch_event_bytes(const struct dispatch_event *event);
 /* The copy with these groups withheld, made on first use from known fields alone; borrowed from the event. scratch is reset.
  * NULL: not readable, or without memory. */
 const struct dispatch_copy *dispatch_event_copy(struct dispatch_event *event, uint32_t withheld, struct jk_arena *scratch);
-/* A copy that also shows the protected groups given here, for one recipient: never kept, the caller frees it. What is not what
- * the body's digests were made of is not shown. NULL as above. */
+/* A copy that also shows the protected groups given here, but for those withheld, for one recipient: never kept, the caller frees
+ * it. What is not what the body's digests were made of is not shown. NULL as above. */
 struct dispatch_copy *dispatch_event_copy_apart(
 	struct dispatch_event *event, uint32_t withheld, const struct dispatch_apart *apart, struct jk_arena *scratch);

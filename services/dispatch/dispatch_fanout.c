@@ -64,7 +64,7 @@ static enum dispatch_step send_copy(struct dispatch_visit *visit, size_t place_n
 	const char *stream = subscription->places[place_no].stream->name;
 	struct dispatch_unacked noted = {.position = position_of(event),
 		.recorded_at_us = event->recorded_at_us,
-		.agency_id = event->label.owner_agency_id,
+		.agency_id = dispatch_visit_told_agency(event, decision),
 		.place = (uint16_t)place_no};
 	uint8_t seal[DISPATCH_SEAL_BYTES];
 	struct dispatch_delivery delivery = {.delivery_no = subscription->delivery_no + 1,
@@ -144,7 +144,7 @@ static enum dispatch_step deliver_apart(struct dispatch_visit *visit, size_t pla
 		want_apart(visit, place_no, block, range);
 	if (apart == NULL)
 		return DISPATCH_STEP_WAIT;
-	copy = dispatch_event_copy_apart(event, decision->withheld | JK_GROUPS_PROTECTED, apart, dispatch->scratch);
+	copy = dispatch_event_copy_apart(event, decision->withheld, apart, dispatch->scratch);
 	step = send_copy(visit, place_no, event, decision, copy);
 	free(copy);
 	if (step != DISPATCH_STEP_DONE)

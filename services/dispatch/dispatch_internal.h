@@ -46,7 +46,6 @@ enum {
 	DISPATCH_PENDING_MAX = 1024, /* subscriptions that wait for the look-up; some 8 KiB each */
 	DISPATCH_MAILS_MAX = 1024,
 	DISPATCH_SCRATCH_BYTES = 32 * 1024 * 1024,
-	DISPATCH_FLIGHT_MAX_BYTES = 64 * 1024 * 1024, /* unacknowledged, all sessions together */
 };
 
 struct dispatch_feed {
@@ -64,7 +63,7 @@ struct dispatch_feed {
 struct dispatch_pending {
 	struct dispatch_pending *next;
 	uint64_t session, request;
-	int32_t key_id, desk_id;
+	int32_t key_id, desk_id, agency_id;
 	struct dispatch_holder holder;
 	struct dispatch_filter filter;
 	enum dispatch_start start;
@@ -203,7 +202,7 @@ struct dispatch {
 	uint64_t lap; /* of the sessions that catch up: each is visited once in it */
 	struct dispatch_parcel parcel;
 	int64_t registry_version;
-	size_t flight_bytes;
+	struct dispatch_flight flight;
 	bool has_secret, was_up, draining, fatal;
 	struct {
 		uint64_t sessions, unacknowledged;

@@ -12,7 +12,7 @@ struct dispatch_item {
 	uint64_t seq;
 	uint32_t term;     /* number of dispatch_terms under which it was sent; 0: not sent */
 	uint32_t range;    /* index + 1 of the range it stands in; 0: none, or none any more */
-	int32_t agency_id; /* owner of what was sent; -1: not known */
+	int32_t agency_id; /* who is told that the desk has it; -1: nobody, or it was not sent */
 	uint16_t place;
 	uint8_t case_state;
 	bool closed : 1, acked : 1, late : 1;

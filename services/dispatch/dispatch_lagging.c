@@ -218,21 +218,24 @@ static const struct jk_registry_key *key_of(const struct jk_registry *registry, 
 	return NULL;
 }
 
-/* An event that has waited for too long: its owner is told, where the desk may see it. */
+/* An event that has waited for too long: its owner is told, where the desk may see it and the owner may know of the desk. */
 static void look_at_event(
 	struct dispatch *dispatch, struct laggard *laggard, const struct jk_registry_key *key, const struct dispatch_event *event)
 {
 	const struct jk_registry *registry = jk_sessions_registry(dispatch->sessions);
 	const struct jk_agency *owner = event->readable ? jk_registry_find_agency(registry, event->agency) : NULL;
 	struct jk_label label = event->label;
+	struct jk_decision decision;
 	struct lag_agency *agency;
 
 	if (owner == NULL)
 		return;
 	agency = agency_of(laggard, owner->agency_id);
 	jk_registry_label_owner(&label, owner);
-	if (agency == NULL || agency->found ||
-		jk_registry_decide(registry, key, JK_USE_VIEW, &label, jk_time_now_us()).effect == JK_DENY)
+	if (agency == NULL || agency->found)
+		return;
+	decision = jk_registry_decide(registry, key, JK_USE_VIEW, &label, jk_time_now_us());
+	if (decision.effect == JK_DENY || (decision.term != NULL && decision.term->hides_recipient))
 		return;
 	agency->found = true;
 	agency->from_seq = event->seq;

@@ -46,7 +46,7 @@ static void on_ack(void *service, const struct jk_request *request)
 		return;
 	before = subscription->unacked_bytes;
 	sent = dispatch_subscription_ack(subscription, dispatch_wire_read_ack(request), on_acked, dispatch);
-	dispatch->flight_bytes -= before - subscription->unacked_bytes;
+	dispatch_flight_take(&dispatch->flight, subscription->share, before - subscription->unacked_bytes);
 	if (!sent) {
 		(void)jk_refuse(&refusal, JK_CODE_RULE_VIOLATION, "delivery_no", "this delivery was never sent");
 		jk_session_refuse(dispatch->sessions, request->session, 0, &refusal);
@@ -154,7 +154,7 @@ static void set_gauges(struct dispatch *dispatch)
 	jk_metric_set(metrics->sessions, (int64_t)jk_sessions_count(dispatch->sessions));
 	jk_metric_set(metrics->cache_bytes, (int64_t)dispatch_cache_bytes(dispatch->cache));
 	jk_metric_set(metrics->registry_version, dispatch->registry_version);
-	jk_metric_set(metrics->flight_bytes, (int64_t)dispatch->flight_bytes);
+	jk_metric_set(metrics->flight_bytes, (int64_t)dispatch->flight.bytes);
 	jk_metric_set(metrics->protected_bytes, (int64_t)dispatch->protected.bytes);
 }
 
@@ -431,6 +431,7 @@ void dispatch_close(struct dispatch **dispatch_p)
 	if (dispatch->sessions != NULL)
 		jk_sessions_close(&dispatch->sessions);
 	dispatch_subscribe_done(dispatch);
+	dispatch_flight_done(&dispatch->flight);
 	dispatch_writing_done(dispatch);
 	dispatch_cache_free(&dispatch->cache);
 	jk_arena_free(&dispatch->scratch);

@@ -218,7 +218,7 @@ static enum dispatch_step tell(struct dispatch_visit *visit, struct dispatch_ite
 		return step;
 	subscription->snapshot->moved_ms = jk_time_mono_ms();
 	item->term = visit->term;
-	item->agency_id = event->label.owner_agency_id;
+	item->agency_id = dispatch_visit_told_agency(event, decision);
 	subscription->snapshot->items.next++;
 	subscription->snapshot->told++;
 	return DISPATCH_STEP_DONE;
@@ -262,7 +262,7 @@ static enum dispatch_step tell_apart(struct dispatch_visit *visit, struct dispat
 		want_apart(visit);
 	if (apart == NULL)
 		return DISPATCH_STEP_WAIT;
-	copy = dispatch_event_copy_apart(event, decision->withheld | JK_GROUPS_PROTECTED, apart, dispatch->scratch);
+	copy = dispatch_event_copy_apart(event, decision->withheld, apart, dispatch->scratch);
 	step = tell(visit, item, event, decision, copy);
 	free(copy);
 	if (step != DISPATCH_STEP_DONE)
@@ -324,7 +324,7 @@ static enum dispatch_step send_end(struct dispatch_visit *visit, uint64_t count)
 		return DISPATCH_STEP_STOP;
 	}
 	dispatch_subscription_sent(subscription, &noted, false);
-	dispatch->flight_bytes += noted.size;
+	dispatch_flight_add(&dispatch->flight, subscription->share, noted.size);
 	visit->deliveries--;
 	jk_metric_add(dispatch->metrics.snapshots, 1);
 	return DISPATCH_STEP_DONE;

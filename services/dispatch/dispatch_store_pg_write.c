@@ -181,6 +181,8 @@ static void reset_arrays(struct jk_db_array *arrays, const unsigned *oids, size_
 		jk_db_array_reset(&arrays[i], oids[i]);
 }
 
+/* First of a job. A cursor that is lost is saved again or leads to a repetition; one that comes back after it was to begin anew would
+ * pass events over. */
 static void cursor_steps(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors)
 {
 	static const unsigned oids[] = {
@@ -202,7 +204,9 @@ static void cursor_steps(struct dispatch_store *store, const struct dispatch_cur
 		jk_db_array_add(&saved[4], row->position.chain8, sizeof row->position.chain8);
 		jk_db_array_add(&saved[5], row->holder.filter, sizeof row->holder.filter);
 	}
-	if (cursors->renewed_count > 0)
+	if (cursors->renewed_count == 0)
+		(void)add_step(store, &no_wait_statement);
+	else
 		bind_arrays(add_step(store, &cursor_renew_statement), renewed, 2);
 	if (cursors->row_count > 0)
 		bind_arrays(add_step(store, &cursor_save_statement), saved, 6);
@@ -255,7 +259,6 @@ enum jk_status dispatch_store_save(struct dispatch_store *store, const struct di
 	if (!dispatch_store_can_write(store))
 		return JK_RETRY;
 	begin_job(store, done);
-	(void)add_step(store, &no_wait_statement);
 	cursor_steps(store, cursors);
 	reset_arrays(store->arrays, oids, ARRAYS);
 	for (size_t i = 0; i < closing_count; i++) {
@@ -282,7 +285,6 @@ enum jk_status dispatch_store_find(struct dispatch_store *store, const struct di
 	begin_job(store, done);
 	store->job.on_answer = on_answer;
 	store->job.questions = questions;
-	(void)add_step(store, &no_wait_statement);
 	cursor_steps(store, cursors);
 	reset_arrays(store->arrays, oids, 5);
 	for (size_t i = 0; i < count; i++) {

@@ -154,6 +154,11 @@ static struct dispatch_subscription *build_subscription(
 
 	if (subscription == NULL)
 		return NULL;
+	subscription->share = dispatch_flight_share(&dispatch->flight, pending->agency_id);
+	if (subscription->share == NULL) {
+		dispatch_subscription_free(&subscription);
+		return NULL;
+	}
 	subscription->session = pending->session;
 	subscription->serial = ++dispatch->serial;
 	subscription->key_id = pending->key_id;
@@ -305,7 +310,7 @@ void dispatch_subscription_end(struct dispatch *dispatch, struct jk_session *ses
 		return;
 	dispatch_writing_collect(dispatch, subscription, true);
 	dispatch_snapshot_end(dispatch, subscription);
-	dispatch->flight_bytes -= subscription->unacked_bytes;
+	dispatch_flight_take(&dispatch->flight, subscription->share, subscription->unacked_bytes);
 	session->user = NULL;
 	dispatch_subscription_free(&subscription);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dispatch_cache.h"
+#include "dispatch_flight.h"
 #include "dispatch_items.h"
 #include "dispatch_record.h"
 #include "dispatch_seal.h"
@@ -51,7 +52,7 @@ struct dispatch_unacked {
 	struct dispatch_position position;
 	int64_t recorded_at_us;
 	uint32_t size;
-	int32_t agency_id; /* owner of the event; -1: none */
+	int32_t agency_id; /* who is told that the desk has it; -1: nobody */
 	uint16_t place;
 	bool ends_message; /* the last one of its message, which takes one place of the window */
 	enum dispatch_sent sent;
@@ -90,6 +91,7 @@ struct dispatch_subscription {
 	struct dispatch_snapshot *snapshot; /* NULL: none, or it is with the client */
 	bool backfill_told;                 /* the end of the backfill is on its way */
 	size_t unacked_bytes;
+	struct dispatch_share *share; /* its agency's, which counts them too */
 	int64_t policy_version; /* of the ranges */
 	uint64_t idle_since;    /* the feed's generation in which nothing was left to do; 0: look again */
 	int64_t beat_ms;        /* last beat or delivery */

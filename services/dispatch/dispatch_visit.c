@@ -58,12 +58,16 @@ uint32_t dispatch_visit_groups(const struct dispatch_event *event, const struct 
 	return event->mailbox || decision->effect == JK_DENY ? 0 : event->apart & ~decision->withheld & JK_GROUPS_PROTECTED;
 }
 
+int32_t dispatch_visit_told_agency(const struct dispatch_event *event, const struct jk_decision *decision)
+{
+	return decision->term != NULL && decision->term->hides_recipient ? -1 : event->label.owner_agency_id;
+}
+
 bool dispatch_visit_has_room(const struct dispatch_visit *visit)
 {
 	const struct dispatch_subscription *subscription = visit->subscription;
-	size_t used = visit->dispatch->flight_bytes;
 
-	return used < DISPATCH_FLIGHT_MAX_BYTES && subscription->unacked_bytes <= (DISPATCH_FLIGHT_MAX_BYTES - used) / 8 &&
+	return dispatch_flight_has_room(&visit->dispatch->flight, subscription->share, subscription->unacked_bytes) &&
 	       dispatch_subscription_has_credit(subscription, visit->dispatch->parcel.count > 0);
 }
 
@@ -118,7 +122,7 @@ enum dispatch_step dispatch_visit_put(
 		return DISPATCH_STEP_STOP;
 	noted->size = (uint32_t)(dispatch->parcel.size - before);
 	dispatch_subscription_sent(visit->subscription, noted, joins);
-	dispatch->flight_bytes += noted->size;
+	dispatch_flight_add(&dispatch->flight, visit->subscription->share, noted->size);
 	visit->deliveries--;
 	return DISPATCH_STEP_DONE;
 }

@@ -26,6 +26,8 @@ struct jk_decision dispatch_visit_decide(const struct dispatch_visit *visit, str
 bool dispatch_visit_is_for(const struct dispatch_visit *visit, struct dispatch_event *event, struct jk_decision *ret_decision);
 /* Bit n: protected group n of the event goes with this copy. */
 uint32_t dispatch_visit_groups(const struct dispatch_event *event, const struct jk_decision *decision);
+/* Who is told that the desk has it: its owner, -1 where an agreement hides the desk from the owner. */
+int32_t dispatch_visit_told_agency(const struct dispatch_event *event, const struct jk_decision *decision);
 /* A session may hold an eighth of what is left free: however many do not acknowledge, the others have room. */
 bool dispatch_visit_has_room(const struct dispatch_visit *visit);
 /* Sends what the visit has put together. Its positions have moved already: a session that cannot be sent to ends (false), and its

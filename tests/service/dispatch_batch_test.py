@@ -282,6 +282,24 @@ class BatchTest(unittest.TestCase):
             desk.close()
         self.desks = [fast]
 
+    def test_sessions_of_one_agency_do_not_stop_another(self):
+        """A member that opens what sessions it may, takes large events and acknowledges none: others go on meanwhile."""
+        hostile = self.stack.add_desk("HOSTILE", agency="HOSTILE")
+        self.stack.wait_known(hostile, "dispatch")
+        for _ in range(12):
+            self.append(1, headline="x" * 1500000)
+        stopped = [self.desk(hostile) for _ in range(64)]
+        for desk in stopped:
+            desk.subscribe([self.stream], window=256)
+        flight = lambda: self.service.metric("jukwaa_dispatch_unacknowledged_bytes")  # noqa: E731
+        wait_until(lambda: flight() > FLIGHT_BYTES * 5 / 8, 20, "the agency has what it may have")
+        other = self.desk()
+        other.subscribe([self.stream], window=4)
+        self.assertEqual([other.take(1)[0].seq for _ in range(12)], list(range(1, 13)))
+        self.append(1)
+        self.assertEqual(other.take(1, timeout=5)[0].seq, 13)
+        self.assertLess(flight(), FLIGHT_BYTES)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -8,6 +8,7 @@ import unittest
 import uuid
 
 from agreements import Party
+from dispatch_test import Desk
 from feed_events import Event, append
 from jukwaa_harness import Service, Stack, free_port, protos, scratch, wait_until
 
@@ -17,7 +18,7 @@ OPENED, UPDATE, HISTORY, MOVED_AWAY = 19, 2, 4, 5
 
 def setUpModule():
     global stack, nairobi, mombasa, own, rangers, publisher
-    stack = Stack(services=("dispatch",))
+    stack = Stack(services=("dispatch",), settings={"dispatch": {"JUKWAA_LAG_AFTER_S": "1"}})
     publisher = stack.add_publisher("KPS")
     nairobi = stack.add_desk("NAIROBI", agency="NMS", allow=(("--county", "047"),))
     mombasa = stack.add_desk("MOMBASA", agency="COAST", allow=(("--county", "001"),))
@@ -86,6 +87,11 @@ class OpenedTest(unittest.TestCase):
         self.addCleanup(peer.close)
         self.assertIsNotNone(peer.hello())
         return peer
+
+    def desk(self, key):
+        desk = Desk(stack, key)
+        self.addCleanup(desk.close)
+        return desk
 
     def ask(self, peer, incident, command_id=None, request=7):
         peer.send("INCIDENT_MARK", pb.IncidentMark(request=request, command_id=command_id or secrets.token_bytes(16),
@@ -187,6 +193,30 @@ class WrittenTest(OpenedTest):
         peer = self.peer(rangers)
         wait_until(lambda: self.ask(peer, event.incident).DESCRIPTOR.name == "CommandDone", 5, "the agreement is in force")
         self.assertEqual((opened(event.incident), mails(event.incident)), (["RANGERS"], [("", "")]))
+
+    def test_a_member_of_a_hidden_task_force_is_not_told_of_by_its_receipts(self):
+        """Neither what it has nor what it has not taken names it to the owner; a desk that is not hidden is named."""
+        event, peer = self.incident("030"), self.peer(rangers)
+        wait_until(lambda: self.ask(peer, event.incident).DESCRIPTOR.name == "CommandDone", 5, "the agreement is in force")
+        last, = stack.sql("SELECT last_seq FROM feed.head WHERE stream = '030'")[0]
+        wait_until(lambda: stack.sql("SELECT seq FROM dispatch.follow WHERE stream = '030'") == [(last,)], 10, "open incidents are known")
+        for start, until in ((pb.START_AT_BEGINNING, lambda m: m.seq == last), (pb.START_AT_SNAPSHOT, lambda m: m.DESCRIPTOR.name == "SnapshotEnd")):
+            desk = self.desk(rangers)
+            desk.subscribe(["030"], start=start)
+            message = desk.peer.expect("DELIVER", timeout=10)
+            while not until(message):
+                message = desk.peer.expect("DELIVER", "SNAPSHOT_END")
+            desk.peer.send("ACK", pb.Ack(delivery_no=message.delivery_no))
+        self.desk(rangers).subscribe(["030"])  # takes nothing
+        self.incident("047")
+        seen = self.desk(nairobi)
+        seen.subscribe(["047"])
+        seen.take(1)
+        told = lambda: [bytes(body) for body, in stack.sql("SELECT body FROM feed.event WHERE stream = '@KPS' AND kind IN (%s, %s)",  # noqa: E731
+                                                            pb.EVENT_KIND_DELIVERED, pb.EVENT_KIND_LAGGING)]
+        wait_until(lambda: any(b"NAIROBI" in body for body in told()), 10, "the owner is told of the other desk")
+        time.sleep(2.5)  # longer than lag-after-s
+        self.assertFalse([body for body in told() if b"RANGERS" in body])
 
     def test_an_incident_that_moved_away_and_older_news(self):
         event = self.incident("047")

@@ -161,6 +161,19 @@ class ProtectedTest(unittest.TestCase):
         self.assertEqual({g for _, _, g in self.ranges(self.rescue_key)}, {1 << PERSONS})
         self.assertEqual({g for _, _, g in self.ranges(self.press_key)}, {0})
 
+    def test_a_range_that_gives_more_shows_no_more(self):
+        """The desk may have all of its own agency's, and of the police only persons: both lie in one range."""
+        store(self.stack, self.revision(agency="RESCUE"), self.revision(), self.revision(persons=False))
+        self.followed()
+        shows = [[REPORTER, PERSONS], [PERSONS], []]
+        got = self.reader(self.rescue_key).take(3)
+        self.assertEqual([shown(m) for m in got], shows)
+        self.assertEqual({g for _, _, g in self.ranges(self.rescue_key)} - {0}, {BOTH})
+        items, _ = self.viewer(self.rescue_key).snapshot([self.county])
+        self.assertEqual({m.event_id: shown(m) for m in items}, {m.event_id: tags for m, tags in zip(got, shows)})
+        for m in got[1:] + [m for m in items if m.event_id != got[0].event_id]:
+            self.assertNotIn(MARKERS["reporter"].encode(), m.SerializeToString())
+
     def test_a_range_without_them_is_replaced(self):
         """The first range is asked for by an event that has none; a later one has."""
         store(self.stack, *[self.revision(reporter=False, persons=False) for _ in range(5)], self.revision())
