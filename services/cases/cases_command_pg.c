@@ -178,7 +178,6 @@ size_t cases_command_load(struct cases_wanted *wanted, struct jk_db_step *steps)
 	struct jk_db_step *step;
 
 	steps[0] = (struct jk_db_step){.statement = &begin};
-	(void)ask(wanted, DONE, &find_done, &wanted->commands, steps, &count);
 	(void)ask(wanted, CASES, &find_cases, &wanted->cases, steps, &count);
 	step = ask(wanted, NEWEST, &find_newest, &wanted->bodies, steps, &count);
 	if (step)
@@ -192,6 +191,9 @@ size_t cases_command_load(struct cases_wanted *wanted, struct jk_db_step *steps)
 	step = ask(wanted, LINKS, &find_links, &wanted->link_cases, steps, &count);
 	if (step)
 		jk_db_bind_array(step, 1, &wanted->link_others);
+	/* Each step sees what is committed by then. This one last: a command that another process does in between is then known
+	 * as done, and not only seen in the case's new version, which would make its repetition stale. */
+	(void)ask(wanted, DONE, &find_done, &wanted->commands, steps, &count);
 	return count;
 }
 

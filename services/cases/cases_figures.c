@@ -67,17 +67,29 @@ static bool on_case(void *arg, const struct cases_case *row)
 	return cases_tally_put(room->tally, row) == JK_OK;
 }
 
-/* Without memory it is forgotten, and read anew when asked for. */
-static void take(struct cases_figures_room *room, const struct jk_db_outcome *outcome)
+/* Without memory it is read anew when asked for; where the database may be another one, with the next timer. */
+static void drop(struct cases_figures_room *room, bool lost)
 {
-	room->failed = outcome->status != JK_OK;
-	if (room->failed || cases_store_take_changed(&room->changed, outcome, on_case, room))
-		return;
-	jk_log(JK_LOG_WARN, "figures_dropped", "cases=%zu reason=memory", cases_tally_count(room->tally));
+	jk_log(lost ? JK_LOG_INFO : JK_LOG_WARN, "figures_dropped", "cases=%zu reason=%s", cases_tally_count(room->tally),
+		lost ? "connection" : "memory");
 	forget(room);
 	room->changed = (struct cases_changed){0};
-	room->reading = false;
+	if (lost)
+		room->tally = cases_tally_new();
+	room->reading = room->tally;
 	room->failed = true;
+}
+
+static void take(struct cases_figures_room *room, const struct jk_db_outcome *outcome)
+{
+	enum cases_changed_end end;
+
+	room->failed = outcome->status != JK_OK;
+	if (room->failed)
+		return;
+	end = cases_store_take_changed(&room->changed, outcome, on_case, room);
+	if (end != CASES_CHANGED_TAKEN)
+		drop(room, end == CASES_CHANGED_LOST);
 }
 
 static void on_read(void *arg, const struct jk_db_outcome *outcome)
@@ -86,7 +98,7 @@ static void on_read(void *arg, const struct jk_db_outcome *outcome)
 
 	take(room, outcome);
 	room->read_ms = jk_time_mono_ms();
-	room->reading = room->tally && room->changed.under_way;
+	room->reading = room->tally && (room->changed.under_way || room->changed.complete == 0);
 }
 
 static void read_on(struct cases_figures_room *room)
@@ -105,9 +117,10 @@ void cases_figures_on_timer(struct cases_figures_room *room)
 		read_on(room);
 }
 
+/* After a failure the timer goes on. */
 void cases_figures_run(struct cases_figures_room *room)
 {
-	if (room->tally && room->reading && jk_db_is_idle(room->db))
+	if (room->tally && room->reading && !room->failed && jk_db_is_idle(room->db))
 		read_on(room);
 }
 
@@ -116,9 +129,11 @@ static void on_blocking(void *arg, const struct jk_db_outcome *outcome)
 	take(arg, outcome);
 }
 
-/* A pass that began after now is complete. */
+/* True: all that was committed before the call has been read. A pass that was under way (the last call failed within it) may have
+ * gone past what has been committed since, so that only the one after it counts. */
 static bool refresh(struct cases_figures_room *room)
 {
+	const uint64_t wanted = room->changed.complete + 1 + room->changed.under_way;
 	struct jk_db_step steps[2];
 
 	for (int step = 0; step < BLOCKING_STEPS_MAX; step++) {
@@ -127,7 +142,7 @@ static bool refresh(struct cases_figures_room *room)
 		room->failed = true;
 		if (jk_db_run(room->db, steps, count, TIMEOUT_MS, on_blocking, room) != JK_OK || room->failed)
 			return false;
-		if (!room->changed.under_way) {
+		if (room->changed.complete >= wanted) {
 			room->read_ms = jk_time_mono_ms();
 			return true;
 		}

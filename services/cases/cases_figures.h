@@ -1,5 +1,5 @@
 /* cases_figures.h: CaseFigures: a tally of all cases (cases_tally.h), read at the first question and kept at the newest from then
- * on, on a connection of its own. Not here: counting. Used from the loop's thread. */
+ * on, on a connection of its own; read anew when that was lost. Not here: counting. Used from the loop's thread. */
 #pragma once
 
 #include "cases_tally.h"

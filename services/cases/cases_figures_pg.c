@@ -7,7 +7,11 @@
 #include "cases_store_pg.h"
 
 static const struct jk_db_statement horizon = {
-	.name = "cases_horizon", .sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8", .params = 0};
+	.name = "cases_horizon",
+	.sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8,"
+	       " (SELECT a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid())",
+	.params = 0,
+};
 /* $4: what was written by transactions to come is left out, but in the first reading: a database that was filled from another
  * one's dump has rows of higher numbers than its own. */
 static const struct jk_db_statement changed_cases = {
@@ -31,12 +35,16 @@ size_t cases_store_changed(struct cases_changed *changed, struct jk_db_step *ste
 	return 2;
 }
 
-bool cases_store_take_changed(
+enum cases_changed_end cases_store_take_changed(
 	struct cases_changed *changed, const struct jk_db_outcome *outcome, cases_store_on_changed *on_case, void *arg)
 {
 	const PGresult *result = outcome->results[1];
+	int64_t connected_us = jk_db_get_time_us(outcome->results[0], 0, 1);
 	int count = PQntuples(result);
 
+	if (changed->connected_us != 0 && changed->connected_us != connected_us)
+		return CASES_CHANGED_LOST;
+	changed->connected_us = connected_us;
 	if (!changed->under_way)
 		changed->horizon = (uint64_t)jk_db_get_int(outcome->results[0], 0, 0);
 	changed->under_way = true;
@@ -45,7 +53,7 @@ bool cases_store_take_changed(
 
 		cases_row_read(result, row, &read);
 		if (!on_case(arg, &read))
-			return false;
+			return CASES_CHANGED_STOPPED;
 		changed->at = (uint64_t)jk_db_get_int(result, row, CASES_ROW_COLUMN_COUNT);
 		changed->case_id = read.case_id;
 	}
@@ -55,5 +63,5 @@ bool cases_store_take_changed(
 		changed->at = changed->horizon;
 		changed->case_id = (struct jk_id){{0}};
 	}
-	return true;
+	return CASES_CHANGED_TAKEN;
 }

@@ -1,6 +1,7 @@
 /* cases_store_pg.c: following the feed: what a batch meets, and storing it set by set. Queries: cases_query_pg.c. */
 #include "cases_store_pg.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cases_row_pg.h"
@@ -54,11 +55,13 @@ static const struct jk_db_statement open_cases = {
 	.name = "cases_open",
 	.sql = "INSERT INTO cases.\"case\" (case_id, incident_id, version, since_version, entries, agency, counties, category,"
 	       " categories, severity, status, scope, tlp, revision, event_id, opened_at, updated_at, event_at, named,"
-	       " lat, lon, constituency, occurred_at, target_triage_at, target_resolve_at)"
+	       " lat, lon, constituency, occurred_at, accepted_at, dispatched_at, on_scene_at,"
+	       " target_triage_at, target_resolve_at)"
 	       " SELECT u.case_id, u.case_id, u.version, u.version, u.entries, u.agency, string_to_array(u.counties, ','), "
 	       "u.category,"
 	       " u.categories, u.severity, u.status, u.scope, u.tlp, u.revision, u.event_id, u.opened_at, u.updated_at,"
 	       " u.event_at, string_to_array(u.named, ','), u.lat, u.lon, u.constituency, u.occurred_at,"
+	       " u.accepted_at, u.dispatched_at, u.on_scene_at,"
 	       " u.opened_at + t.triage_s * interval '1 s', u.opened_at + t.resolve_s * interval '1 s' FROM " ROWS TARGET,
 	.params = CASES_CASE_COLUMNS,
 };
@@ -249,20 +252,38 @@ static size_t entries_step(struct cases_store *store, const struct cases_batch *
 	return 1;
 }
 
+static int compare_cases(const void *a, const void *b)
+{
+	const struct cases_case *const *left = a, *const *right = b;
+	return memcmp((*left)->case_id.bytes, (*right)->case_id.bytes, sizeof(*left)->case_id.bytes);
+}
+
+/* In the order of their ids, as commands do: two that change the same cases wait for each other, and never in a ring. */
+static size_t add_changed(struct cases_store_rows *rows, const struct cases_batch *batch)
+{
+	const struct cases_case *changed[CASES_BATCH_MAX] = {NULL};
+	size_t count = 0;
+
+	for (size_t i = 0; i < batch->case_count; i++)
+		if (cases_batch_is_changed(batch, i))
+			changed[count++] = &batch->cases[i];
+	qsort(changed, count, sizeof *changed, compare_cases);
+	for (size_t i = 0; i < count; i++)
+		add_row(rows, changed[i], batch->loaded[changed[i] - batch->cases]);
+	return count;
+}
+
 size_t cases_store_save(struct cases_store *store, const struct cases_batch *batch, struct jk_db_step *steps)
 {
-	size_t opened = 0, changed = 0, count = 0;
+	size_t opened = 0, changed, count = 0;
 	reset_rows(&store->opened);
 	reset_rows(&store->changed);
-	for (size_t i = 0; i < batch->case_count; i++) {
+	for (size_t i = 0; i < batch->case_count; i++)
 		if (cases_batch_is_new(batch, i)) {
 			add_row(&store->opened, &batch->cases[i], 0);
 			opened++;
-		} else if (cases_batch_is_changed(batch, i)) {
-			add_row(&store->changed, &batch->cases[i], batch->loaded[i]);
-			changed++;
 		}
-	}
+	changed = add_changed(&store->changed, batch);
 	count += rows_step(&store->opened, &open_cases, opened, &steps[count]);
 	count += rows_step(&store->changed, &change_cases, changed, &steps[count]);
 	count += entries_step(store, batch, &steps[count]);

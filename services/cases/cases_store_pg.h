@@ -65,8 +65,11 @@ enum jk_status cases_store_bodies(
 	struct jk_db *db, const struct jk_id *event_ids, size_t count, cases_store_on_body *on_body, void *arg) JK_MUST_CHECK;
 
 /* How far a reader of all cases and their changes has come. Zero-initialise. It goes through the cases in the order of the
- * transactions that changed them; at the end it starts again at the oldest one that was still open when the pass began. */
+ * transactions that changed them; at the end it starts again at the oldest one that was still open when the pass began. The
+ * numbers of transactions are those of the server that is spoken to, as long as it stands: what comes back after a lost
+ * connection may be another one, or the same after a crash that took the newest with it, and gives them out again. */
 struct cases_changed {
+	int64_t connected_us; /* when the server took the connection; 0: nothing has been read */
 	uint64_t at, horizon;
 	struct jk_id case_id;
 	bool under_way;    /* between two steps of one pass */
@@ -77,9 +80,11 @@ struct cases_changed {
 enum { CASES_CHANGED_MAX = 5000 };
 /* The steps that read on; returns how many. They borrow from `changed`. */
 size_t cases_store_changed(struct cases_changed *changed, struct jk_db_step *steps);
-/* For each case read; false ends it, and cases_store_take_changed too. */
+/* LOST: the connection is another one, and all that was read is to be forgotten, `changed` too. */
+enum cases_changed_end { CASES_CHANGED_TAKEN, CASES_CHANGED_LOST, CASES_CHANGED_STOPPED };
+/* Calls on_case for each case read; its false ends it: STOPPED. */
 typedef bool cases_store_on_changed(void *arg, const struct cases_case *row);
-bool cases_store_take_changed(
+enum cases_changed_end cases_store_take_changed(
 	struct cases_changed *changed, const struct jk_db_outcome *outcome, cases_store_on_changed *on_case, void *arg);
 /* Cases that are past a time target and have not reached it; 100,000 stands for more. Blocks at most a second. */
 struct cases_late {

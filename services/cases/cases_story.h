@@ -14,8 +14,10 @@ enum {
 	CASES_TOOK_IN_MAX = 64,
 	CASES_ENTRIES_MAX = 2000
 };
-/* What notes and the like of one answer take at most. */
-enum { CASES_DETAILS_MAX_BYTES = 1024 * 1024 };
+/* What all lines of one answer say beside their columns: at most so much. Beyond it the long ones say nothing, the oldest first;
+ * short ones always have room, so that nobody's notes hide what was done. */
+enum { CASES_DETAILS_MAX_BYTES = 1024 * 1024, CASES_DETAIL_SHORT_BYTES = 512 };
+_Static_assert(CASES_DETAILS_MAX_BYTES / CASES_DETAIL_SHORT_BYTES >= CASES_ENTRIES_MAX, "short ones have room");
 
 struct cases_story_number {
 	char agency[CASES_CODE_BYTES], number[CASES_NUMBER_BYTES], ob_number[CASES_NUMBER_BYTES];
@@ -48,6 +50,6 @@ struct cases_story {
  * seconds. */
 enum jk_status cases_story_read(
 	struct jk_db *db, const struct cases_case *row, struct jk_arena *arena, struct cases_story *ret) JK_MUST_CHECK;
-/* The timeline of these cases by time; at most CASES_ENTRIES_MAX and CASES_DETAILS_MAX_BYTES, the newest. */
+/* The timeline of these cases by time; at most CASES_ENTRIES_MAX, the newest; details within CASES_DETAILS_MAX_BYTES. */
 enum jk_status cases_story_read_entries(struct jk_db *db, const struct jk_id *case_ids, size_t count, struct jk_arena *arena,
 	struct cases_story *ret) JK_MUST_CHECK;

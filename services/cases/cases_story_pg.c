@@ -39,16 +39,18 @@ static const struct jk_db_statement read_into = {
 	.sql = "SELECT " CASES_ROW_COLUMNS " FROM cases.\"case\" c WHERE c.case_id = $1::uuid LIMIT $2::int8",
 	.params = 2,
 };
+/* Short details are counted first, then the long ones from the newest on: a line whose detail has no room is there without it. */
 static const struct jk_db_statement read_entries = {
 	.name = "cases_story_entries",
 	.sql = "SELECT e.case_id, e.event_id, e.entry_no, e.at, e.kind, e.revision, e.agency, e.actor_agency, e.actor_desk, "
 	       "e.hidden,"
-	       " e.detail FROM (SELECT m.*, sum(coalesce(octet_length(m.detail), 0)) OVER (ORDER BY m.at DESC, m.entry_no DESC,"
-	       " m.case_id) AS bytes FROM (SELECT k.* FROM unnest($1::uuid[]) AS u (id) CROSS JOIN LATERAL"
+	       " CASE WHEN e.bytes <= $4::int8 THEN e.detail END FROM (SELECT m.*, sum(coalesce(octet_length(m.detail), 0))"
+	       " OVER (ORDER BY coalesce(octet_length(m.detail), 0) > $5::int8, m.at DESC, m.entry_no DESC, m.case_id) AS bytes"
+	       " FROM (SELECT k.* FROM unnest($1::uuid[]) AS u (id) CROSS JOIN LATERAL"
 	       " (SELECT * FROM cases.entry k WHERE k.case_id = u.id ORDER BY k.at DESC, k.entry_no DESC LIMIT $2::int8) k"
-	       " ORDER BY k.at DESC, k.entry_no DESC LIMIT $2::int8) m) e WHERE e.bytes <= $4::int8"
+	       " ORDER BY k.at DESC, k.entry_no DESC LIMIT $2::int8) m) e"
 	       " ORDER BY e.at, e.case_id <> $3::uuid, e.entry_no",
-	.params = 4,
+	.params = 5,
 };
 
 struct reading {
@@ -184,7 +186,7 @@ enum jk_status cases_story_read_entries(
 	__attribute__((cleanup(jk_db_array_done))) struct jk_db_array ids = {0};
 	struct jk_db_step step = {.statement = &read_entries};
 	struct reading reading = {.arena = arena, .story = ret};
-	struct jk_db_int8 limit, bytes;
+	struct jk_db_int8 limit, bytes, short_bytes;
 
 	jk_db_array_reset(&ids, JK_OID_UUID);
 	for (size_t i = 0; i < count; i++)
@@ -193,5 +195,6 @@ enum jk_status cases_story_read_entries(
 	jk_db_bind_int8(&step, 1, &limit, CASES_ENTRIES_MAX);
 	jk_db_bind_bytes(&step, 2, case_ids[0].bytes, sizeof case_ids[0].bytes);
 	jk_db_bind_int8(&step, 3, &bytes, CASES_DETAILS_MAX_BYTES);
+	jk_db_bind_int8(&step, 4, &short_bytes, CASES_DETAIL_SHORT_BYTES);
 	return run(db, &step, 1, on_entries, &reading);
 }

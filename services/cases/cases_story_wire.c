@@ -167,15 +167,42 @@ static bool write_others(const struct cases_story *story, struct jk_arena *arena
 	return true;
 }
 
-/* The newest lines go out where all of them with the body are more than a message holds; then tasks and links are left out. */
+static bool is_too_much(const Jukwaa__V1__CaseShown *reply)
+{
+	return protobuf_c_message_get_packed_size(&reply->base) > JK_BODY_MAX_BYTES;
+}
+
+/* That it is there, and who made it: as a line whose detail was not read. */
+static void make_bare(Jukwaa__V1__CaseEntry *entry)
+{
+	Jukwaa__V1__CaseEntry bare = JUKWAA__V1__CASE_ENTRY__INIT;
+
+	bare.entry_no = entry->entry_no;
+	bare.at_us = entry->at_us;
+	bare.kind = entry->kind;
+	bare.event_id = entry->event_id;
+	bare.case_id = entry->case_id;
+	bare.revision = entry->revision;
+	bare.agency = entry->agency;
+	bare.by_agency = entry->by_agency;
+	bare.by_desk = entry->by_desk;
+	*entry = bare;
+}
+
+/* Where all of it with the body is more than a message holds, the older half of the lines goes without what is long, then the
+ * older half of the rest; where that is not enough, without the lines; at last without tasks and links. */
 static void cut(Jukwaa__V1__CaseShown *reply)
 {
-	while (reply->n_timeline > 0 && protobuf_c_message_get_packed_size(&reply->base) > JK_BODY_MAX_BYTES) {
+	for (size_t at = 0, until; at < reply->n_timeline && is_too_much(reply);)
+		for (until = at + (reply->n_timeline - at + 1) / 2; at < until; at++)
+			if (protobuf_c_message_get_packed_size(&reply->timeline[at]->base) > CASES_DETAIL_SHORT_BYTES)
+				make_bare(reply->timeline[at]);
+	while (reply->n_timeline > 0 && is_too_much(reply)) {
 		size_t leave = (reply->n_timeline + 1) / 2;
 		reply->timeline += leave;
 		reply->n_timeline -= leave;
 	}
-	if (protobuf_c_message_get_packed_size(&reply->base) > JK_BODY_MAX_BYTES)
+	if (is_too_much(reply))
 		reply->n_tasks = reply->n_links = 0;
 }
 

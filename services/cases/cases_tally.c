@@ -79,6 +79,18 @@ static size_t size_of(const void *slots, size_t mask)
 	return slots ? mask + 1 : 0;
 }
 
+static void fill_slots(const struct cases_tally *tally, struct tally_slot *slots, size_t mask)
+{
+	for (uint32_t shelf = 0; shelf < tally->shelf_count; shelf++)
+		for (uint32_t row = 0; row < tally->shelves[shelf].count; row++) {
+			size_t at = hash_id(&tally->shelves[shelf].rows[row].id) & mask;
+
+			while (slots[at].shelf)
+				at = (at + 1) & mask;
+			slots[at] = (struct tally_slot){.shelf = shelf + 1, .row = row};
+		}
+}
+
 static bool make_slots(struct cases_tally *tally)
 {
 	size_t size = grown(size_of(tally->slots, tally->mask), tally->count);
@@ -88,14 +100,7 @@ static bool make_slots(struct cases_tally *tally)
 		return true;
 	if (!slots)
 		return false;
-	for (uint32_t shelf = 0; shelf < tally->shelf_count; shelf++)
-		for (uint32_t row = 0; row < tally->shelves[shelf].count; row++) {
-			size_t at = hash_id(&tally->shelves[shelf].rows[row].id) & (size - 1);
-
-			while (slots[at].shelf)
-				at = (at + 1) & (size - 1);
-			slots[at] = (struct tally_slot){.shelf = shelf + 1, .row = row};
-		}
+	fill_slots(tally, slots, size - 1);
 	free(tally->slots);
 	tally->slots = slots;
 	tally->mask = size - 1;
@@ -112,9 +117,21 @@ static uint64_t hash_of_shelf(const struct cases_tally *tally, size_t i)
 	return hash_shelf(tally->shelves[i].counties, tally->shelves[i].agency);
 }
 
+typedef uint64_t hash_of_one(const struct cases_tally *tally, size_t i);
+
+static void fill_index(const struct cases_tally *tally, hash_of_one *hash_of, size_t count, uint32_t *slots, size_t mask)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t at = hash_of(tally, i) & mask;
+
+		while (slots[at])
+			at = (at + 1) & mask;
+		slots[at] = (uint32_t)i + 1;
+	}
+}
+
 /* Of labels or shelves. False: no memory, and it is as before. */
-static bool make_index(const struct cases_tally *tally, uint64_t (*hash_of)(const struct cases_tally *tally, size_t i),
-	size_t count, uint32_t **slots_p, size_t *mask)
+static bool make_index(const struct cases_tally *tally, hash_of_one *hash_of, size_t count, uint32_t **slots_p, size_t *mask)
 {
 	size_t size = grown(size_of(*slots_p, *mask), count);
 	uint32_t *slots = size ? calloc(size, sizeof *slots) : NULL;
@@ -123,17 +140,21 @@ static bool make_index(const struct cases_tally *tally, uint64_t (*hash_of)(cons
 		return true;
 	if (!slots)
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		size_t at = hash_of(tally, i) & (size - 1);
-
-		while (slots[at])
-			at = (at + 1) & (size - 1);
-		slots[at] = (uint32_t)i + 1;
-	}
+	fill_index(tally, hash_of, count, slots, size - 1);
 	free(*slots_p);
 	*slots_p = slots;
 	*mask = size - 1;
 	return true;
+}
+
+void cases_tally_fill_tables(struct cases_tally *tally)
+{
+	memset(tally->slots, 0, (tally->mask + 1) * sizeof *tally->slots);
+	memset(tally->label_slots, 0, (tally->label_mask + 1) * sizeof *tally->label_slots);
+	memset(tally->shelf_slots, 0, (tally->shelf_mask + 1) * sizeof *tally->shelf_slots);
+	fill_slots(tally, tally->slots, tally->mask);
+	fill_index(tally, hash_of_label, tally->label_count, tally->label_slots, tally->label_mask);
+	fill_index(tally, hash_of_shelf, tally->shelf_count, tally->shelf_slots, tally->shelf_mask);
 }
 
 /* The slot of the case, or the empty one for it. */
@@ -233,6 +254,7 @@ static int64_t add_label(struct cases_tally *tally, const struct label_key *key,
 	if (!labels->named)
 		return NO_INDEX;
 	tally->label_slots[at] = (uint32_t)++tally->label_count;
+	tally->dead++; /* until a case has it */
 	return (int64_t)tally->label_count - 1;
 }
 
@@ -296,6 +318,27 @@ static void fill_row(struct tally_row *to, const struct cases_case *row, uint32_
 	to->spans[CASES_SPAN_RESOLVED] = span_between(steps->on_scene_at_us, steps->resolved_at_us);
 }
 
+/* Keeps no more room than a shelf that has grown to this: cases may move from shelf to shelf for ever. */
+static void give_room_back(struct shelf *shelf)
+{
+	uint32_t capacity = shelf->count + shelf->count / 8 + 4;
+	struct tally_row *rows;
+
+	if (shelf->count > 0 && capacity >= shelf->capacity / 4)
+		return;
+	if (shelf->count == 0) {
+		free(shelf->rows);
+		shelf->rows = NULL;
+		shelf->capacity = 0;
+		return;
+	}
+	rows = realloc(shelf->rows, capacity * sizeof *rows);
+	if (!rows)
+		return;
+	shelf->rows = rows;
+	shelf->capacity = capacity;
+}
+
 /* The last one takes its place. */
 static void take_out(struct cases_tally *tally, struct tally_slot from)
 {
@@ -307,17 +350,33 @@ static void take_out(struct cases_tally *tally, struct tally_slot from)
 		shelf->rows[from.row] = shelf->rows[last];
 	}
 	shelf->count = last;
+	give_room_back(shelf);
+}
+
+static void take_label(struct cases_tally *tally, uint32_t label)
+{
+	if (tally->labels[label].cases++ == 0)
+		tally->dead--;
+}
+
+static void leave_label(struct cases_tally *tally, uint32_t label)
+{
+	if (--tally->labels[label].cases == 0)
+		tally->dead++;
 }
 
 enum jk_status cases_tally_put(struct cases_tally *tally, const struct cases_case *row)
 {
-	int64_t label = make_slots(tally) ? find_label(tally, row) : NO_INDEX;
-	uint32_t shelf_at = label == NO_INDEX ? 0 : tally->labels[label].shelf;
 	struct tally_slot *slot, before;
 	struct shelf *shelf;
+	uint32_t shelf_at;
+	int64_t label;
 
+	cases_tally_tidy(tally);
+	label = make_slots(tally) ? find_label(tally, row) : NO_INDEX;
 	if (label == NO_INDEX)
 		return JK_BROKEN;
+	shelf_at = tally->labels[label].shelf;
 	shelf = &tally->shelves[shelf_at];
 	slot = find_slot(tally, &row->case_id);
 	before = *slot;
@@ -327,6 +386,9 @@ enum jk_status cases_tally_put(struct cases_tally *tally, const struct cases_cas
 		*slot = (struct tally_slot){.shelf = shelf_at + 1, .row = shelf->count++};
 		tally->count += before.shelf == 0;
 	}
+	take_label(tally, (uint32_t)label);
+	if (before.shelf)
+		leave_label(tally, tally->shelves[before.shelf - 1].rows[before.row].label);
 	fill_row(&shelf->rows[slot->row], row, (uint32_t)label);
 	if (before.shelf && before.shelf != shelf_at + 1)
 		take_out(tally, before);

@@ -24,10 +24,11 @@ struct cases_verdict {
 typedef struct cases_verdict cases_tally_decide(void *arg, const struct cases_case *like);
 
 /* What was decided already, by labels and age; the caller keeps it as long as no decision of this asker's can have changed, and
- * frees it. Zero-initialise. */
+ * frees it. Zero-initialise. tidied: what the tally's labels were numbered by. */
 struct cases_verdicts {
 	uint8_t *bytes;
 	size_t labels;
+	uint64_t tidied;
 };
 
 enum { CASES_TALLY_CLASSES_MAX = 64 };

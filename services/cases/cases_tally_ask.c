@@ -8,8 +8,8 @@
 #include "cases_tally_internal.h"
 
 enum { COUNTIES = JK_COUNTY_MAX + 1, NOWHERE = 0 };
-/* A verdict: NO_PLACE and NO_AGENCY, shifted to be counted from 0, are its variant. */
-enum { KNOWN = 1, ALLOWED = 2, NO_PLACE = 4, NO_AGENCY = 8, VARIANT_SHIFT = 2, VARIANTS = 4 };
+/* A verdict: what is not told, NO_PLACE to NO_WORK, shifted to be counted from 0, is its variant. */
+enum { KNOWN = 1, ALLOWED = 2, NO_PLACE = 4, NO_AGENCY = 8, NO_WORK = 16, VARIANT_SHIFT = 2, VARIANTS = 8 };
 static const int64_t hour_us = INT64_C(3600000000), day_us = INT64_C(86400000000);
 
 /* Cases of one shelf with one variant, which count in one figure. first: not in an earlier one too. */
@@ -104,18 +104,20 @@ static uint8_t decide(const struct asking *asking, const struct label *label, si
 	if (!verdict.allowed)
 		return KNOWN;
 	return (uint8_t)(KNOWN | ALLOWED | (verdict.withheld >> JK_GROUP_PLACE & 1 ? NO_PLACE : 0) |
-			 (verdict.withheld >> JK_GROUP_IDENTITY & 1 ? NO_AGENCY : 0));
+			 (verdict.withheld >> JK_GROUP_IDENTITY & 1 ? NO_AGENCY : 0) |
+			 (verdict.withheld >> JK_GROUP_WORK & 1 ? NO_WORK : 0));
 }
 
-static bool is_asked_for(const struct asking *asking, const struct shelf *shelf)
+static bool is_asked_for(const struct asking *asking, const struct label *label)
 {
+	const struct shelf *shelf = &asking->tally->shelves[label->shelf];
 	uint64_t counties = asking->question->counties;
 
-	return shelf->count > 0 && (!counties || shelf->counties & counties) &&
+	return label->cases > 0 && (!counties || shelf->counties & counties) &&
 	       (!asking->agency || shelf->agency == asking->agency);
 }
 
-/* Every label of the shelves that are asked for gets its verdicts, and its shelf learns which variants it holds. */
+/* Every label of a case on the shelves that are asked for gets its verdicts, and its shelf learns which variants it holds. */
 static void judge(struct asking *asking)
 {
 	const struct cases_tally *tally = asking->tally;
@@ -124,7 +126,7 @@ static void judge(struct asking *asking)
 		const struct label *label = &tally->labels[i];
 		uint8_t *verdicts = &asking->question->verdicts->bytes[i * asking->classes];
 
-		if (!is_asked_for(asking, &tally->shelves[label->shelf]))
+		if (!is_asked_for(asking, label))
 			continue;
 		for (size_t class = 0; class < asking->classes; class ++) {
 			if (!verdicts[class])
@@ -235,13 +237,14 @@ static enum cases_age age_of(int64_t age_us)
 	return age_us < day_us ? CASES_AGE_DAY : age_us < 7 * day_us ? CASES_AGE_WEEK : CASES_AGE_OLDER;
 }
 
+/* When the steps were reached is not told where WORK is withheld (cases_rules_withhold); the state is. */
 static void count_part(struct asking *asking, const struct part *part)
 {
 	const struct shelf *shelf = &asking->tally->shelves[part->shelf];
 	const uint8_t *verdicts = asking->question->verdicts->bytes;
 	struct cases_figure *figure = &asking->figures->rows[part->group];
 	const unsigned wanted = ALLOWED | KNOWN | (unsigned)part->variant << VARIANT_SHIFT;
-	bool ages = asking->classes > 2;
+	bool ages = asking->classes > 2, tells_work = !(wanted & NO_WORK);
 
 	for (const struct tally_row *row = shelf->rows, *end = row + shelf->count; row < end; row++) {
 		size_t class = ages ? class_of(asking, row->event_at_us) : 0;
@@ -252,6 +255,8 @@ static void count_part(struct asking *asking, const struct part *part)
 		figure->count++;
 		if (CASES_STATES_OPEN >> row->state & 1)
 			figure->open[age_of(asking->question->now_us - row->opened_us)]++;
+		if (!tells_work)
+			continue;
 		/* Put down whether it is known or not, and written over if not: a jump would be guessed wrong half of the time.
 		 */
 		for (int span = 0; span < CASES_SPANS; span++) {
@@ -315,20 +320,22 @@ static void count(struct asking *asking)
 
 /* ---- the question --------------------------------------------------------------------------------------------------------- */
 
-/* Labels that are new since then are not decided yet. */
+/* Labels that are new since then are not decided yet; after a tidying none is. */
 static bool make_verdicts(struct asking *asking)
 {
 	struct cases_verdicts *verdicts = asking->question->verdicts;
 	size_t labels = asking->tally->label_count;
 	uint8_t *bytes;
 
+	if (verdicts->tidied != asking->tally->tidied)
+		verdicts->labels = 0;
 	if (verdicts->bytes && verdicts->labels >= labels)
 		return true;
 	bytes = realloc(verdicts->bytes, (labels + 1) * asking->classes);
 	if (!bytes)
 		return false;
 	memset(bytes + verdicts->labels * asking->classes, 0, (labels + 1 - verdicts->labels) * asking->classes);
-	*verdicts = (struct cases_verdicts){.bytes = bytes, .labels = labels};
+	*verdicts = (struct cases_verdicts){.bytes = bytes, .labels = labels, .tidied = asking->tally->tidied};
 	return true;
 }
 

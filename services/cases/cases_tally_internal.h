@@ -25,6 +25,7 @@ struct label {
 	struct label_key key;
 	char *named;
 	uint32_t shelf;
+	uint32_t cases; /* that have it; 0: kept until the next tidying */
 };
 
 /* A case: 56 bytes. event_at_us: until the year 3100. */
@@ -52,7 +53,8 @@ struct tally_slot {
 };
 
 struct cases_tally {
-	size_t count;
+	size_t count, dead; /* dead: labels that no case has */
+	uint64_t tidied;    /* how often; labels have other indices after it */
 	struct shelf *shelves;
 	struct label *labels;
 	size_t shelf_count, shelf_capacity, label_count, label_capacity;
@@ -64,3 +66,9 @@ struct cases_tally {
 	char (*agencies)[33];
 	size_t agency_count, agency_capacity;
 };
+
+/* Lets go of dead labels and empty shelves once there are many, which costs a look at every case. */
+void cases_tally_tidy(struct cases_tally *tally);
+
+/* The tables by hash of the three, made anew in the room they have. cases_tally.c */
+void cases_tally_fill_tables(struct cases_tally *tally);

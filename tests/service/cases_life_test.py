@@ -350,6 +350,47 @@ class WhoTest(LifeTest):
         self.assertNotIn(b"FULLY", less.SerializeToString())
         self.assertEqual((less.summary.triaged_at_us, less.summary.assigned_agency), (0, ""))
 
+    def test_long_notes_hide_nothing_but_each_other(self):
+        """What one answer has no room for is left out of the oldest notes; each line stays, for those too who see no notes."""
+        owner, full, less = (Party(stack, agency) for agency in ("LONGS", "LFULL", "LLESS"))
+        desks = [stack.add_desk(f"{p.agency}-1", agency=p.agency, allow=()) for p in (full, less)]
+        agree(stack, "LONGS-LFULL", owner, full, "FULL@1")
+        agree(stack, "LONGS-LLESS", owner, less, "NO_NARRATIVE@1")
+        for key in desks:
+            stack.wait_known(key, "cases")
+        case = put(agency="LONGS").incident
+        wait_until(lambda: all(self.show(key, case).DESCRIPTOR.name == "CaseShown" for key in desks), what="agreements in force")
+        self.moved(desks[0], case, triage={"reason": "first of all"})
+        for i in range(260):
+            self.done(desks[0], case, note={"text": f"{i:03} " + "x" * 4092})
+
+        def check(*later):
+            shown, bare = self.show(desks[0], case), self.show(desks[1], case)
+            kinds = lambda answer: [self.pb.CaseEntryKind.Name(e.kind)[16:] for e in answer.timeline]
+            self.assertEqual(kinds(shown), ["OPENED", "MOVED", *["NOTE"] * 260, *later])
+            self.assertEqual(kinds(bare), ["OPENED", "MOVED", *later])
+            self.assertEqual((shown.timeline[1].action, shown.timeline[1].reason), ("TRIAGE", "first of all"))
+            notes = shown.timeline[2:262]
+            self.assertEqual((notes[0].action, notes[0].text, notes[0].by_desk), ("", "", "LFULL-1"))
+            self.assertEqual((notes[-1].action, notes[-1].text[:4], len(notes[-1].text)), ("NOTE", "259 ", 4096))
+            texts = [bool(e.text) for e in notes]
+            self.assertEqual(texts, sorted(texts))  # the oldest go without
+            return shown, sum(texts)
+
+        self.assertGreater(check()[1], 240)
+        # The report itself takes half of an answer: more notes go without, and still no line.
+        event = Event(feed.UPDATE, incident=case, revision=2, agency="LONGS")
+        body = self.pb.EventBody.FromString(event.body)
+        narrative = self.pb.Narrative.FromString(body.groups[4].content)
+        narrative.texts[0].description = "y" * 1_100_000
+        body.groups[4].content = narrative.SerializeToString()
+        event.body, event.commitment = body.SerializeToString(), commitment(body.groups)
+        append(stack, event)
+        wait_applied()
+        shown, texts = check("REVISED")
+        self.assertGreater(len(shown.incident.groups[4].content), 1_100_000)
+        self.assertGreater(texts, 100)
+
 
 class OnceTest(LifeTest):
     def test_the_same_command_again(self):
@@ -461,6 +502,7 @@ class WorkTest(LifeTest):
         self.assertEqual(self.done(desk, one, number={"number": "CR/1/26", "ob_number": "OB 7"}).number, "CR/1/26")
         self.assertEqual(self.refused("TAKEN", desk, two, number={"number": "CR/1/26"}).field, "number")
         self.done(second, two, number={"number": "CR/1/26"})  # another agency's
+        self.assertEqual(self.done(desk, one, number={"number": "9" * 64}).number, "9" * 64)
         self.done(desk, one, number={"number": "CR/2/26"})
         self.done(desk, two, number={"number": "CR/1/26"})
         self.done(desk, two, number={"ob_number": "OB 8"})
@@ -578,7 +620,7 @@ class MergeTest(LifeTest):
 
 
 class FeedTest(LifeTest):
-    def work(self, kind, incident, counties=("047",), **step):
+    def make_work(self, kind, incident, counties=("047",), **step):
         """An event of the WORK kinds, as dispatch appends it."""
         event = Event(kind, counties, incident)
         work = self.pb.Work(at_us=step.pop("at_us", 1_000_000), agency="EMS", desk="EMS-1")
@@ -588,8 +630,10 @@ class FeedTest(LifeTest):
         salt = os.urandom(16)
         body.groups.add(tag=14, salt=salt, content=work.SerializeToString())
         event.body, event.commitment = body.SerializeToString(), commitment(body.groups)
-        append(stack, event)
         return event
+
+    def work(self, *args, **fields):
+        append(stack, self.make_work(*args, **fields))
 
     def test_duty_units_and_aid_are_lines(self):
         case = put(counties=("047", "001")).incident
@@ -609,6 +653,17 @@ class FeedTest(LifeTest):
         self.assertEqual((shown.summary.accepted_at_us, shown.summary.dispatched_at_us, shown.summary.on_scene_at_us),
                          (1_000_000, 3_000_000, 4_000_000))
         self.assertEqual(shown.summary.revision, 1)
+
+    def test_what_was_reached_in_the_batch_that_opens_the_case_stands(self):
+        """The report and all that was done about it are read in one go."""
+        pb, report = self.pb, Event()
+        append(stack, report,
+               self.make_work(10, report.incident, duty_step=pb.DutyStep(action=pb.DUTY_ACTION_ACCEPTED, discipline="POLICE"), at_us=2_000_000),
+               self.make_work(11, report.incident, unit_step=pb.UnitStep(unit="KE-7", to=pb.UNIT_STATE_DISPATCHED), at_us=3_000_000),
+               self.make_work(11, report.incident, unit_step=pb.UnitStep(unit="KE-7", to=pb.UNIT_STATE_ON_SCENE), at_us=4_000_000))
+        wait_applied()
+        summary = self.show(desk, report.incident).summary
+        self.assertEqual((summary.accepted_at_us, summary.dispatched_at_us, summary.on_scene_at_us), (2_000_000, 3_000_000, 4_000_000))
 
     def test_what_says_it_is_work_and_is_none_is_passed_over(self):
         case = put().incident

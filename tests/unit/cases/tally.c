@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ static struct cases_case make(size_t number)
 }
 
 /* GREEN and below of KPS and NTSA; AMBER for three days; nothing of county 3 alone; places of KRCS are not told, nor
- * is whose the gravest are. */
+ * is whose the gravest are, nor what was done about one category. */
 static struct cases_verdict decide(void *arg, const struct cases_case *like)
 {
 	struct cases_verdict verdict = {0};
@@ -72,6 +73,8 @@ static struct cases_verdict decide(void *arg, const struct cases_case *like)
 		verdict.withheld = 1 << JK_GROUP_PLACE;
 	if (like->labels.severity == 4)
 		verdict.withheld |= 1 << JK_GROUP_IDENTITY;
+	if (like->labels.categories == 1 << 2)
+		verdict.withheld |= 1 << JK_GROUP_WORK;
 	return verdict;
 }
 
@@ -115,7 +118,7 @@ static void check(const struct cases_figure *figure, int county, const char *age
 		count++;
 		if (CASES_STATES_OPEN >> row->state & 1)
 			open[age_us < day_us / 24 ? 0 : age_us < day_us ? 1 : age_us < 7 * day_us ? 2 : 3]++;
-		for (int span = 0; span < CASES_SPANS; span++)
+		for (int span = 0; span < CASES_SPANS && !(verdict.withheld >> JK_GROUP_WORK & 1); span++)
 			if (at[span] && at[span + 1])
 				values[span][counts[span]++] = at[span + 1] - at[span];
 	}
@@ -205,6 +208,34 @@ static void what_changes_takes_the_place_of_what_was(void **state)
 	cases_tally_free(&tally);
 }
 
+/* Incidents that are sent again and again to ever other addressees, and from county to county. */
+static void labels_that_no_case_has_any_more_are_let_go(void **state)
+{
+	enum { CHANGES = 100000, LOOK_EVERY = 25000 };
+	struct cases_tally *tally = fill();
+	struct cases_verdicts verdicts = {0};
+	struct cases_tally_question question = {.agency = "", .verdicts = &verdicts};
+	(void)state;
+
+	for (uint32_t i = 0; i < CHANGES; i++) {
+		size_t at = i % 4 ? chance(COUNT) : 5;
+		struct cases_case changed = make(i);
+
+		if (i % LOOK_EVERY == 0)
+			check_all(tally, &question);
+		changed.case_id = rows[at].case_id;
+		changed.counties = UINT64_C(1) << (1 + chance(40)) | UINT64_C(1) << (1 + chance(40));
+		(void)snprintf(changed.labels.named, sizeof changed.labels.named, "DESK-%u", (unsigned)i);
+		rows[at] = changed;
+		assert_int_equal(cases_tally_put(tally, &rows[at]), JK_OK);
+	}
+	check_all(tally, &question);
+	assert_int_equal(cases_tally_count(tally), COUNT);
+	assert_in_range(verdicts.labels, 1, COUNT + 2000);
+	free(verdicts.bytes);
+	cases_tally_free(&tally);
+}
+
 static void decisions_are_asked_for_once_for_each_label_and_age(void **state)
 {
 	struct cases_tally *tally = fill();
@@ -247,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_hand_and_by_tally),
 		cmocka_unit_test(what_changes_takes_the_place_of_what_was),
+		cmocka_unit_test(labels_that_no_case_has_any_more_are_let_go),
 		cmocka_unit_test(decisions_are_asked_for_once_for_each_label_and_age),
 		cmocka_unit_test(nothing),
 	};
