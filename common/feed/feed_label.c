@@ -4,6 +4,7 @@
 #include "base/jk_text.h"
 #include "feed/feed_body.h"
 #include "feed/feed_groups.h"
+#include "feed/feed_label.h"
 
 /* Field numbers of proto/jukwaa/v1/incident.proto, for which protobuf-c generates no names; tests/unit/feed packs with the
  * generated code and reads here. */
@@ -24,9 +25,6 @@ enum {
 	POINT_LAT = 1,
 	POINT_LON = 2,
 };
-
-/* Codes that a label may name; what is longer is no code, and nobody is let in by a name beyond these. */
-enum { NAMED_MAX = 256, NAMED_MAX_BYTES = 32 };
 
 /* An enum's number; one that no version of ours has becomes UNSPECIFIED, which denies or filters out. */
 static int word_of(const struct feed_field *field)
@@ -132,13 +130,13 @@ static bool read_named(struct jk_span handling, struct jk_arena *arena, struct j
 
 	if (!names_someone(ret))
 		return true;
-	named = jk_arena_alloc(arena, NAMED_MAX * sizeof *named);
+	named = jk_arena_alloc(arena, JK_LABEL_NAMED_MAX * sizeof *named);
 	if (named == NULL)
 		return false;
 	ret->label.named = named;
 	while (feed_walk_next(&walk, &field)) {
-		if (field.number != HANDLING_ADDRESSES || !field.is_bytes || field.bytes.size > NAMED_MAX_BYTES ||
-			ret->label.named_count == NAMED_MAX)
+		if (field.number != HANDLING_ADDRESSES || !field.is_bytes || field.bytes.size > JK_LABEL_NAMED_MAX_BYTES ||
+			ret->label.named_count == JK_LABEL_NAMED_MAX)
 			continue;
 		named[ret->label.named_count] = jk_arena_string(arena, field.bytes.data, field.bytes.size);
 		if (named[ret->label.named_count++] == NULL)

@@ -49,6 +49,8 @@ bool intake_audience_fill(struct intake_item *item, const struct jk_registry *re
 	if (audience->readers == NULL)
 		return false;
 	intake_wire_label(item, &label);
+	if (label.tlp == JK_TLP_NONE)
+		return false;
 	label.recorded_at_us = now_us;
 	jk_registry_label_owner(&label, jk_registry_find_agency(registry, item->agency));
 	for (size_t i = 0; i < counties; i++) {

@@ -10,7 +10,10 @@
 #include "services/intake/intake_wire.h"
 
 enum {
-	BATCH_MAX_BYTES = 4 * 1024 * 1024, /* as received; one report may be larger than that alone */
+	BATCH_MAX_BYTES = 4 * 1024 * 1024, /* as received, for each county; one report may be larger than that alone */
+	/* Bodies, once for each stream they go to: of a batch, and so of one report. All of it is held here, in libpq and several
+	 * times in PostgreSQL, and until it is stored nobody else appends to these streams. */
+	EVENTS_MAX_BYTES = 32 * 1024 * 1024,
 	LEDGER_MAX_BYTES = 64 * 1024 * 1024,
 	PATIENCE_MS = 3000, /* then the publishers are told BUSY and keep their reports */
 	AGAIN_AFTER_MS = 20,
@@ -33,8 +36,9 @@ struct intake_batch {
 	struct jk_arena *arenas[2], *arena;
 	struct intake_ledger *ledger;
 	struct intake_assume assume;
-	bool assumes;  /* the part under way was decided without loading */
-	size_t stored; /* of the part under way: decided to be */
+	bool assumes;        /* the part under way was decided without loading */
+	size_t stored;       /* of the part under way: decided to be */
+	size_t events_bytes; /* of these, in all streams */
 	int64_t started_ms, again_ms, commit_us;
 	int64_t down_since_ms;           /* 0: the database is up */
 	struct intake_warnings warnings; /* scratch */
@@ -114,6 +118,7 @@ static void give_up(struct intake_batch *batch, const char *why)
 	for (size_t i = 0; i < batch->span; i++) {
 		struct intake_item *item = batch->items[batch->from + i];
 		item->verdict = JK_VERDICT_BUSY;
+		item->refusal = NULL; /* it was decided, but not answered */
 		batch->options.on_reply(batch->options.arg, item);
 	}
 	batch->from += batch->span;
@@ -136,14 +141,29 @@ static void again(struct intake_batch *batch, const char *why)
 	batch->state = BATCH_WAITING;
 }
 
-/* Only the row itself is refused; its neighbours are stored. */
-static void halve(struct intake_batch *batch, const char *why)
+/* Half of the part under way is begun anew, the rest comes after it; false: it is a report alone. */
+static bool halve(struct intake_batch *batch)
 {
-	if (batch->span > 1) {
-		batch->span /= 2;
-		load(batch);
+	if (batch->span <= 1)
+		return false;
+	batch->span /= 2;
+	load(batch);
+	return true;
+}
+
+/* What was decided of the part is dropped as well: a ledger that has no room may hold a report in part, which must neither be
+ * stored nor make its repetition a DUPLICATE. */
+static void take_fewer(struct intake_batch *batch, const char *why)
+{
+	if (!halve(batch))
+		give_up(batch, why);
+}
+
+/* Only the row itself is refused; its neighbours are stored. */
+static void refuse_poison(struct intake_batch *batch, const char *why)
+{
+	if (halve(batch))
 		return;
-	}
 	struct intake_item *item = batch->items[batch->from];
 	jk_log(JK_LOG_WARN, "poison_report", "agency=%s why=%s", item->agency, why);
 	item->verdict = JK_VERDICT_REJECTED;
@@ -179,7 +199,9 @@ static bool accept(struct intake_batch *batch, struct intake_item *item, int64_t
 	if (decision->late)
 		intake_rules_warn(warnings, JK_CODE_LATE_REVISION, "revision", "a newer revision is known and stays current");
 	item->answer->warnings = intake_wire_pack_warnings(warnings, batch->arena, &item->answer->warnings_size);
-	return true;
+	if (warnings->count && !item->answer->warnings)
+		item->verdict = JK_VERDICT_BUSY;
+	return item->verdict == JK_VERDICT_STORED;
 }
 
 static bool seal(struct intake_batch *batch, struct intake_item *item)
@@ -195,6 +217,23 @@ static bool seal(struct intake_batch *batch, struct intake_item *item)
 	return item->stands_alone || intake_wire_seal(item, &filling, batch->arena) == JK_OK;
 }
 
+/* What its event takes in the feed: the body, once for each stream. Refuses what would be too much for a batch of its own. */
+static bool measure(struct intake_item *item, size_t *ret_bytes)
+{
+	const struct intake_decision *decision = &item->decision;
+	int streams = __builtin_popcountll(decision->counties | decision->moved_away);
+	struct jk_refusal refusal;
+
+	*ret_bytes = item->sealed.body_size * (size_t)streams;
+	if (*ret_bytes <= EVENTS_MAX_BYTES)
+		return true;
+	jk_refuse(&refusal, JK_CODE_OVERSIZE, "payload",
+		"its event has %zu bytes in each of %d counties; %d MiB in all are the most: say less, or to fewer counties",
+		item->sealed.body_size, streams, EVENTS_MAX_BYTES / (1024 * 1024));
+	return reject(item, &refusal);
+}
+
+/* BUSY: the batch has no room for it. */
 static void decide(struct intake_batch *batch, struct intake_item *item, int64_t now_us)
 {
 	/* Receipts of its duplicates in this batch read the answer too: it must outlive the item. */
@@ -208,14 +247,22 @@ static void decide(struct intake_batch *batch, struct intake_item *item, int64_t
 	item->verdict = item->decision.verdict;
 	if (item->verdict != JK_VERDICT_STORED || !accept(batch, item, now_us))
 		return;
+	item->answer->incident_id = item->decision.after.incident_id;
+	item->answer->event_id = item->candidate.event_id;
+	size_t bytes = 0;
+	if (!seal(batch, item)) {
+		item->verdict = JK_VERDICT_BUSY;
+		return;
+	}
+	if (!measure(item, &bytes))
+		return;
 	if (item->check) {
 		item->verdict = JK_VERDICT_VALID;
 		return;
 	}
-	item->answer->incident_id = item->decision.after.incident_id;
-	item->answer->event_id = item->candidate.event_id;
-	if (!seal(batch, item) || !intake_ledger_record(batch->ledger, &item->candidate, &item->decision))
-		item->verdict = JK_VERDICT_BUSY; /* the batch's memory is full; alone it will fit */
+	batch->events_bytes += bytes;
+	if (batch->events_bytes > EVENTS_MAX_BYTES || !intake_ledger_record(batch->ledger, &item->candidate, &item->decision))
+		item->verdict = JK_VERDICT_BUSY;
 	memcpy(item->answer->commitment, item->sealed.commitment, sizeof item->answer->commitment);
 }
 
@@ -225,6 +272,7 @@ struct tally {
 	size_t to_commit; /* answers that promise that something is stored: duplicates wait for a commit too (intake_store_commit)
 			   */
 	bool met_known;   /* a report or an incident that was there before, be it by this batch */
+	bool no_room;     /* for all of them at once: fewer will fit */
 };
 
 static struct tally decide_all(struct intake_batch *batch)
@@ -232,9 +280,11 @@ static struct tally decide_all(struct intake_batch *batch)
 	int64_t now_us = jk_time_now_us();
 	struct tally tally = {0};
 
-	for (size_t i = 0; i < batch->span; i++) {
+	batch->events_bytes = 0;
+	for (size_t i = 0; i < batch->span && !tally.no_room; i++) {
 		struct intake_item *item = batch->items[batch->from + i];
 		decide(batch, item, now_us);
+		tally.no_room = item->verdict == JK_VERDICT_BUSY;
 		bool stored = item->verdict == JK_VERDICT_STORED;
 		bool repeated = item->verdict == JK_VERDICT_DUPLICATE || item->verdict == JK_VERDICT_CONFLICT;
 		tally.stored += stored;
@@ -265,7 +315,7 @@ static void on_committed(void *arg, enum intake_outcome outcome, const char *why
 		}
 		return;
 	case INTAKE_POISON:
-		halve(batch, why);
+		refuse_poison(batch, why);
 		return;
 	case INTAKE_REFUSED:
 		give_up(batch, why);
@@ -289,7 +339,7 @@ static void commit(struct intake_batch *batch)
 	if (status == JK_RETRY)
 		again(batch, "no connection to the database");
 	else if (status == JK_BROKEN)
-		give_up(batch, "out of memory");
+		take_fewer(batch, "out of memory");
 }
 
 static void on_loaded(void *arg, enum intake_outcome outcome, const char *why)
@@ -300,11 +350,19 @@ static void on_loaded(void *arg, enum intake_outcome outcome, const char *why)
 		again(batch, why);
 		return;
 	}
-	if (outcome != INTAKE_DONE) {
+	if (outcome == INTAKE_POISON) {
+		take_fewer(batch, why);
+		return;
+	}
+	if (outcome == INTAKE_REFUSED) {
 		give_up(batch, why);
 		return;
 	}
 	const struct tally tally = decide_all(batch);
+	if (tally.no_room) {
+		take_fewer(batch, "a batch has no room for it");
+		return;
+	}
 	if (tally.met_known)
 		intake_assume_saw_known(&batch->assume);
 	if (tally.to_commit)
@@ -358,7 +416,7 @@ static void assume(struct intake_batch *batch)
 
 static void take(struct intake_batch *batch)
 {
-	size_t bytes = 0;
+	size_t bytes = 0; /* as received, once for each county that is named: an estimate of what they take in the feed */
 
 	batch->count = 0;
 	while (batch->count < INTAKE_BATCH_MAX && bytes < BATCH_MAX_BYTES) {
@@ -366,7 +424,8 @@ static void take(struct intake_batch *batch)
 		if (!item)
 			break;
 		batch->items[batch->count++] = item;
-		bytes += item->size;
+		int counties = __builtin_popcountll(item->candidate.counties);
+		bytes += item->size * (size_t)(counties ? counties : 1);
 	}
 	intake_queue_end_draw(batch->options.queue);
 	batch->from = 0;

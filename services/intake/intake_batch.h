@@ -9,7 +9,7 @@ struct intake_batch;
 
 /* Called once for each report, with its verdict; the receiver owns it then and gives it back to the queue. */
 typedef void intake_batch_reply(void *arg, struct intake_item *item);
-/* Called after each commit, when all its receipts are out; stored: how many reports. */
+/* Called after each commit, before its reports are handed over; stored: how many reports. */
 typedef void intake_batch_stored(void *arg, size_t stored, int64_t commit_us);
 
 struct intake_batch_options {

@@ -35,12 +35,15 @@ struct incident_entry {
 	UT_hash_handle hh;
 };
 
-/* One (key, incident); those of one key hang on each other. */
+/* The incident that waits for a key. One of each key: where several would, the oldest is joined, and then all wait no more. A
+ * wait for each would let one key make so many of them that no batch which names it could be loaded. */
 struct wait_entry {
 	struct intake_key key;
 	struct jk_id incident_id;
-	bool stored, over;
-	struct wait_entry *next_of_key, *next;
+	bool stored; /* the database has a wait for this key */
+	bool begins; /* but not of this incident */
+	bool over;   /* the report has come */
+	struct wait_entry *next;
 	UT_hash_handle hh;
 };
 
@@ -50,7 +53,7 @@ struct intake_ledger {
 	struct newest_entry *newest;
 	struct incident_entry *incidents, *touched, **touched_end;
 	struct wait_entry *waits, *all_waits;
-	bool full;
+	bool full; /* something was left out: nothing can be told from it any more */
 };
 
 struct intake_ledger *intake_ledger_new(struct jk_arena *arena)
@@ -62,6 +65,14 @@ struct intake_ledger *intake_ledger_new(struct jk_arena *arena)
 	ledger->arena = arena;
 	ledger->touched_end = &ledger->touched;
 	return ledger;
+}
+
+static void *take_memory(struct intake_ledger *ledger, size_t bytes)
+{
+	void *memory = jk_arena_alloc(ledger->arena, bytes);
+
+	ledger->full = ledger->full || !memory;
+	return memory;
 }
 
 /* ---- the tables ---- */
@@ -91,7 +102,7 @@ static struct incident_entry *find_incident(const struct intake_ledger *ledger, 
 	return entry;
 }
 
-static struct wait_entry *find_waits(const struct intake_ledger *ledger, const struct intake_key *key)
+static struct wait_entry *find_wait(const struct intake_ledger *ledger, const struct intake_key *key)
 {
 	struct wait_entry *entry;
 
@@ -103,7 +114,7 @@ bool intake_ledger_add_known(struct intake_ledger *ledger, const struct intake_k
 {
 	if (find_known(ledger, &known->key, known->revision))
 		return true;
-	struct known_entry *entry = jk_arena_alloc(ledger->arena, sizeof *entry);
+	struct known_entry *entry = take_memory(ledger, sizeof *entry);
 	if (!entry)
 		return false;
 	entry->known = *known;
@@ -119,7 +130,7 @@ bool intake_ledger_add_newest(struct intake_ledger *ledger, const struct intake_
 	if (entry && entry->revision >= known->revision)
 		return true;
 	if (!entry) {
-		entry = jk_arena_alloc(ledger->arena, sizeof *entry);
+		entry = take_memory(ledger, sizeof *entry);
 		if (!entry)
 			return false;
 		entry->key = known->key;
@@ -132,7 +143,7 @@ bool intake_ledger_add_newest(struct intake_ledger *ledger, const struct intake_
 
 static struct incident_entry *add_incident(struct intake_ledger *ledger, const struct intake_incident *incident)
 {
-	struct incident_entry *entry = jk_arena_alloc(ledger->arena, sizeof *entry);
+	struct incident_entry *entry = take_memory(ledger, sizeof *entry);
 
 	if (!entry)
 		return NULL;
@@ -147,48 +158,48 @@ bool intake_ledger_add_incident(struct intake_ledger *ledger, const struct intak
 	return find_incident(ledger, &incident->incident_id) || add_incident(ledger, incident);
 }
 
-static bool add_wait(struct intake_ledger *ledger, const struct intake_key *key, const struct jk_id *incident_id, bool stored)
+/* Version 7 ids are in the order of time. */
+static bool is_older(const struct jk_id *one, const struct jk_id *other)
 {
-	struct wait_entry *first = find_waits(ledger, key);
+	return memcmp(one, other, sizeof *one) < 0;
+}
 
-	for (struct wait_entry *wait = first; wait; wait = wait->next_of_key) {
-		if (jk_id_equal(&wait->incident_id, incident_id))
-			return true;
-	}
-	struct wait_entry *entry = jk_arena_alloc(ledger->arena, sizeof *entry);
-	if (!entry)
-		return false;
-	entry->key = *key;
-	entry->incident_id = *incident_id;
-	entry->stored = stored;
-	entry->next = ledger->all_waits;
-	ledger->all_waits = entry;
-	if (first) {
-		entry->next_of_key = first->next_of_key;
-		first->next_of_key = entry;
-	} else {
+/* The entry in which this incident is the one that waits now; NULL: it need not be, or the arena is full. */
+static struct wait_entry *add_wait(struct intake_ledger *ledger, const struct intake_key *key, const struct jk_id *incident_id)
+{
+	struct wait_entry *entry = find_wait(ledger, key);
+
+	if (entry && (entry->over || !is_older(incident_id, &entry->incident_id)))
+		return NULL;
+	if (!entry) {
+		entry = take_memory(ledger, sizeof *entry);
+		if (!entry)
+			return NULL;
+		entry->key = *key;
+		entry->next = ledger->all_waits;
+		ledger->all_waits = entry;
 		HASH_ADD(hh, ledger->waits, key, sizeof entry->key, entry);
 	}
-	return !ledger->full;
+	entry->incident_id = *incident_id;
+	return entry;
 }
 
 bool intake_ledger_add_awaited(struct intake_ledger *ledger, const struct intake_key *key, const struct jk_id *incident_id)
 {
-	return add_wait(ledger, key, incident_id, true);
+	struct wait_entry *entry = add_wait(ledger, key, incident_id);
+
+	if (entry)
+		entry->stored = true;
+	return !ledger->full;
 }
 
 /* ---- deciding ---- */
 
-/* The incident that waits for this key; the oldest where several do (version 7 ids are in the order of time). */
 static struct incident_entry *incident_awaiting(const struct intake_ledger *ledger, const struct intake_key *key)
 {
-	const struct jk_id *oldest = NULL;
+	const struct wait_entry *wait = find_wait(ledger, key);
 
-	for (const struct wait_entry *wait = find_waits(ledger, key); wait; wait = wait->next_of_key) {
-		if (!wait->over && (!oldest || memcmp(&wait->incident_id, oldest, sizeof *oldest) < 0))
-			oldest = &wait->incident_id;
-	}
-	return oldest ? find_incident(ledger, oldest) : NULL;
+	return wait && !wait->over ? find_incident(ledger, &wait->incident_id) : NULL;
 }
 
 /* The incident of the newest known report that the candidate refers to. */
@@ -303,6 +314,10 @@ void intake_ledger_decide(
 	const struct known_entry *entry = find_known(ledger, &candidate->key, candidate->report->revision);
 
 	*ret_decision = (struct intake_decision){0};
+	if (ledger->full) {
+		ret_decision->verdict = JK_VERDICT_BUSY;
+		return;
+	}
 	if (!entry) {
 		decide_stored(ledger, candidate, ret_decision);
 		return;
@@ -336,15 +351,16 @@ static bool record_incident(struct intake_ledger *ledger, const struct intake_de
 static bool record_waits(
 	struct intake_ledger *ledger, const struct intake_candidate *candidate, const struct intake_decision *decision)
 {
-	for (struct wait_entry *wait = find_waits(ledger, &candidate->key); wait; wait = wait->next_of_key)
-		wait->over = true;
-	if (!decision->orphan)
-		return true;
-	for (size_t i = 0; i < candidate->reference_count; i++) {
-		if (!add_wait(ledger, &candidate->references[i], &decision->after.incident_id, false))
-			return false;
+	struct wait_entry *own = find_wait(ledger, &candidate->key);
+
+	if (own)
+		own->over = true;
+	for (size_t i = 0; decision->orphan && i < candidate->reference_count; i++) {
+		struct wait_entry *entry = add_wait(ledger, &candidate->references[i], &decision->after.incident_id);
+		if (entry)
+			entry->begins = true;
 	}
-	return true;
+	return !ledger->full;
 }
 
 bool intake_ledger_record(
@@ -379,12 +395,14 @@ bool intake_ledger_next_wait(const struct intake_ledger *ledger, void **position
 {
 	struct wait_entry *entry = *position_p ? ((struct wait_entry *)*position_p)->next : ledger->all_waits;
 
-	/* Come and gone within the batch, or waiting as before: nothing to store. */
-	while (entry && entry->stored != entry->over)
-		entry = entry->next;
-	if (!entry)
-		return false;
-	*position_p = entry;
-	*ret_wait = (struct intake_wait){entry->key, entry->incident_id, entry->over};
-	return true;
+	for (; entry; entry = entry->next) {
+		bool ends = entry->stored && (entry->over || entry->begins);
+		bool begins = entry->begins && !entry->over;
+		if (!ends && !begins) /* waiting as before, or come and gone within the batch: nothing to store */
+			continue;
+		*position_p = entry;
+		*ret_wait = (struct intake_wait){entry->key, entry->incident_id, ends, begins};
+		return true;
+	}
+	return false;
 }

@@ -62,7 +62,7 @@ struct intake_candidate {
 };
 
 struct intake_decision {
-	enum jk_verdict verdict; /* STORED, DUPLICATE, CONFLICT */
+	enum jk_verdict verdict; /* STORED, DUPLICATE, CONFLICT; BUSY: the ledger is not whole, for its arena was full */
 	/* DUPLICATE: the first answer. */
 	const struct intake_answer *first;
 	/* The rest for STORED only. */
@@ -81,11 +81,14 @@ struct intake_ledger;
 /* NULL without memory. Lives as long as the arena. */
 struct intake_ledger *intake_ledger_new(struct jk_arena *arena);
 
-/* Seeding; repetition is harmless. False: the arena is full. */
+/* Seeding; repetition is harmless. False: the arena is full. Then, and when recording says so, the ledger lacks something, or
+ * holds a report in part: from there on it decides nothing, and what it has recorded must not be stored. Begin anew with fewer
+ * reports. */
 bool intake_ledger_add_known(struct intake_ledger *ledger, const struct intake_known *known);
 /* The newest revision known under a key: content and answer need not be set. */
 bool intake_ledger_add_newest(struct intake_ledger *ledger, const struct intake_known *known);
 bool intake_ledger_add_incident(struct intake_ledger *ledger, const struct intake_incident *incident);
+/* Of several incidents that wait for a key the oldest one alone counts. */
 bool intake_ledger_add_awaited(struct intake_ledger *ledger, const struct intake_key *key, const struct jk_id *incident_id);
 
 /* Decides; changes nothing. */
@@ -102,9 +105,11 @@ struct intake_change {
 	struct jk_id seen_event_id; /* not opened: current_event_id when it was seeded */
 };
 bool intake_ledger_next_change(const struct intake_ledger *ledger, void **position_p, struct intake_change *ret_change);
+/* Where it ends and begins, another incident waits from now on: what the key had goes first. */
 struct intake_wait {
 	struct intake_key key;
 	struct jk_id incident_id;
-	bool over; /* the report has come: the row goes */
+	bool ends;   /* whatever waits for the key goes */
+	bool begins; /* this incident waits for it */
 };
 bool intake_ledger_next_wait(const struct intake_ledger *ledger, void **position_p, struct intake_wait *ret_wait);

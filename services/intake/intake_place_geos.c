@@ -9,7 +9,52 @@
 static const double earth_radius_km = 6371.0088; /* IUGG mean */
 static const double point_radius_km = 0.001;
 
-enum { CIRCLE_POINTS = 64 };
+enum {
+	CIRCLE_POINTS = 64,
+	/* What takes that much less time than what a unit stands for. */
+	SIDES_A_UNIT = 16,
+	INTERSECTS_A_UNIT = 4,
+	/* To undo a crossing takes GEOS 20 us, and a ring of 128 points can have 4,000 of them (75 ms; of 512: 1.7 s). The
+	 * coastlines of real alerts have one meeting in 30 points, so that one of 16,384 points is still repaired. */
+	REPAIR_MEETINGS_MAX = 1000,
+	REPAIR_UNITS_A_MEETING = 100,
+	REPAIR_UNITS_A_POINT = 8,
+	CIRCLE_UNITS = 4,
+};
+
+static uint64_t bit_of(int county)
+{
+	return UINT64_C(1) << county;
+}
+
+void intake_boundaries_begin(struct intake_boundaries *boundaries, uint64_t wanted)
+{
+	boundaries->wanted = 0;
+	for (int i = 1; i <= INTAKE_COUNTIES_MAX; i++)
+		if (boundaries->counties[i].geometry != NULL)
+			boundaries->wanted |= wanted & bit_of(i);
+	boundaries->work = INTAKE_PLACE_WORK;
+}
+
+size_t intake_boundaries_work_left(const struct intake_boundaries *boundaries)
+{
+	return boundaries->work;
+}
+
+/* False: there is not so much left, and from then on nothing. */
+static bool spend(struct intake_boundaries *boundaries, size_t units)
+{
+	boundaries->work -= units < boundaries->work ? units : boundaries->work;
+	return boundaries->work > 0;
+}
+
+static void close_county(GEOSContextHandle_t geos, struct intake_county_shape *shape)
+{
+	for (size_t i = 0; i < shape->probe_count; i++)
+		GEOSGeom_destroy_r(geos, shape->probes[i]);
+	GEOSPreparedGeom_destroy_r(geos, shape->prepared);
+	GEOSGeom_destroy_r(geos, shape->geometry);
+}
 
 void intake_boundaries_close(struct intake_boundaries **boundaries_p)
 {
@@ -17,10 +62,8 @@ void intake_boundaries_close(struct intake_boundaries **boundaries_p)
 
 	if (boundaries == NULL)
 		return;
-	for (int i = 1; i <= INTAKE_COUNTIES_MAX && boundaries->geos != NULL; i++) {
-		GEOSPreparedGeom_destroy_r(boundaries->geos, boundaries->counties[i].prepared);
-		GEOSGeom_destroy_r(boundaries->geos, boundaries->counties[i].geometry);
-	}
+	for (int i = 1; i <= INTAKE_COUNTIES_MAX && boundaries->geos != NULL; i++)
+		close_county(boundaries->geos, &boundaries->counties[i]);
 	if (boundaries->geos != NULL)
 		GEOS_finish_r(boundaries->geos);
 	free(boundaries);
@@ -56,24 +99,90 @@ bool intake_boundaries_of_point(struct intake_boundaries *boundaries, double lat
 	return found;
 }
 
-/* The valid area that a ring surrounds; NULL: none. */
-static GEOSGeometry *new_area(struct intake_boundaries *boundaries, const double *lon_lat, size_t points)
+/* The box of a side of a ring, or of a whole one. */
+struct box {
+	double west, east, south, north;
+};
+
+static bool meet(const struct box *a, const struct box *b)
+{
+	return a->west <= b->east && a->east >= b->west && a->south <= b->north && a->north >= b->south;
+}
+
+static int compare_west(const void *a, const void *b)
+{
+	const struct box *box_a = a, *box_b = b;
+
+	return (box_a->west > box_b->west) - (box_a->west < box_b->west);
+}
+
+static size_t list_sides(const double *lon_lat, size_t points, struct box *ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 1; i < points; i++) {
+		const double *from = &lon_lat[2 * i - 2], *to = &lon_lat[2 * i];
+
+		if (from[0] == to[0] && from[1] == to[1])
+			continue; /* the same point again: GEOS passes over it as well */
+		ret[count++] =
+			(struct box){fmin(from[0], to[0]), fmax(from[0], to[0]), fmin(from[1], to[1]), fmax(from[1], to[1])};
+	}
+	return count;
+}
+
+/* Pairs of a ring's sides that may meet, since their boxes do, beyond one a point, which has the side before it and the side
+ * after it. All that GEOS does with a ring takes time by these as well as by its points. False: there is no work left, or no
+ * memory. */
+static bool count_meetings(struct intake_boundaries *boundaries, const double *lon_lat, size_t points, size_t *ret_meetings)
+{
+	struct box *sides = calloc(points + 1, sizeof *sides);
+	size_t count = sides == NULL ? 0 : list_sides(lon_lat, points, sides), meetings = 0;
+	bool counted = sides != NULL && spend(boundaries, points);
+
+	if (counted)
+		qsort(sides, count, sizeof *sides, compare_west);
+	for (size_t i = 0; i < count && counted; i++) {
+		size_t next = i + 1, met = 0;
+
+		for (; next < count && sides[next].west <= sides[i].east; next++)
+			met += meet(&sides[i], &sides[next]);
+		meetings += met;
+		counted = spend(boundaries, met + (next - i) / SIDES_A_UNIT);
+	}
+	free(sides);
+	*ret_meetings = meetings > points ? meetings - points : 0;
+	return counted;
+}
+
+/* Areas only: a line that a collapsed part leaves touches nobody. */
+static GEOSGeometry *repair(struct intake_boundaries *boundaries, const GEOSGeometry *area)
 {
 	GEOSContextHandle_t geos = boundaries->geos;
-	GEOSGeometry *ring = intake_place_new_ring(boundaries, lon_lat, points), *area, *valid;
-	GEOSMakeValidParams *params;
+	GEOSMakeValidParams *params = GEOSMakeValidParams_create_r(geos);
+	GEOSGeometry *valid;
+
+	if (params == NULL)
+		return NULL;
+	GEOSMakeValidParams_setMethod_r(geos, params, GEOS_MAKE_VALID_STRUCTURE);
+	GEOSMakeValidParams_setKeepCollapsed_r(geos, params, 0);
+	valid = GEOSMakeValidWithParams_r(geos, area, params);
+	GEOSMakeValidParams_destroy_r(geos, params);
+	return valid;
+}
+
+/* The valid area that a ring surrounds; NULL: none, or it crosses itself too often. */
+static GEOSGeometry *new_area(struct intake_boundaries *boundaries, const double *lon_lat, size_t points, size_t meetings)
+{
+	GEOSContextHandle_t geos = boundaries->geos;
+	GEOSGeometry *ring = intake_place_new_ring(boundaries, lon_lat, points), *area, *valid = NULL;
 	double size = 0;
 
 	area = ring == NULL ? NULL : GEOSGeom_createPolygon_r(geos, ring, NULL, 0); /* takes the ring */
 	if (area != NULL && GEOSisValid_r(geos, area) != 1) {
-		params = GEOSMakeValidParams_create_r(geos);
-		if (params != NULL) {
-			/* areas only: a line that a collapsed part leaves touches nobody */
-			GEOSMakeValidParams_setMethod_r(geos, params, GEOS_MAKE_VALID_STRUCTURE);
-			GEOSMakeValidParams_setKeepCollapsed_r(geos, params, 0);
-		}
-		valid = params == NULL ? NULL : GEOSMakeValidWithParams_r(geos, area, params);
-		GEOSMakeValidParams_destroy_r(geos, params);
+		if (meetings <= REPAIR_MEETINGS_MAX &&
+			spend(boundaries, REPAIR_UNITS_A_POINT * points + REPAIR_UNITS_A_MEETING * meetings))
+			valid = repair(boundaries, area);
 		GEOSGeom_destroy_r(geos, area);
 		area = valid;
 	}
@@ -83,36 +192,85 @@ static GEOSGeometry *new_area(struct intake_boundaries *boundaries, const double
 	return NULL;
 }
 
-/* Interiors meet: a shared border alone does not count. */
-static bool is_touched(struct intake_boundaries *boundaries, const struct intake_county_shape *shape, const GEOSGeometry *area)
+static struct box box_of(GEOSContextHandle_t geos, const GEOSGeometry *area)
 {
-	return GEOSPreparedIntersects_r(boundaries->geos, shape->prepared, area) == 1 &&
-	       GEOSPreparedTouches_r(boundaries->geos, shape->prepared, area) == 0;
+	struct box box = {0, 0, 0, 0};
+
+	GEOSGeom_getXMin_r(geos, area, &box.west);
+	GEOSGeom_getXMax_r(geos, area, &box.east);
+	GEOSGeom_getYMin_r(geos, area, &box.south);
+	GEOSGeom_getYMax_r(geos, area, &box.north);
+	return box;
+}
+
+/* An area that is looked for in counties. */
+struct looked_up {
+	const GEOSGeometry *area;
+	const GEOSPreparedGeometry *prepared; /* NULL: there is no memory for it */
+	size_t cost;                          /* of comparing it with a county, beside the county's points */
+};
+
+static bool surrounds_a_probe(
+	GEOSContextHandle_t geos, const struct intake_county_shape *shape, const struct looked_up *looked_up)
+{
+	for (size_t i = 0; i < shape->probe_count && looked_up->prepared != NULL; i++)
+		if (GEOSPreparedContainsProperly_r(geos, looked_up->prepared, shape->probes[i]) == 1)
+			return true;
+	return false;
+}
+
+/* Interiors meet: a shared border alone does not count. Probes settle most cases for little. */
+static bool is_touched(
+	struct intake_boundaries *boundaries, const struct intake_county_shape *shape, const struct looked_up *looked_up)
+{
+	GEOSContextHandle_t geos = boundaries->geos;
+
+	size_t cost = looked_up->cost + (size_t)GEOSGetNumCoordinates_r(geos, shape->geometry);
+
+	if (!spend(boundaries, shape->probe_count))
+		return false;
+	if (surrounds_a_probe(geos, shape, looked_up))
+		return true;
+	return spend(boundaries, cost / INTERSECTS_A_UNIT) &&
+	       GEOSPreparedIntersects_r(geos, shape->prepared, looked_up->area) == 1 && spend(boundaries, cost) &&
+	       GEOSPreparedTouches_r(geos, shape->prepared, looked_up->area) == 0;
+}
+
+static void look_up(struct intake_boundaries *boundaries, const struct looked_up *looked_up,
+	char ret_counties[INTAKE_COUNTIES_MAX][4], size_t *ret_count)
+{
+	struct box box = box_of(boundaries->geos, looked_up->area);
+
+	for (int i = 1; i <= INTAKE_COUNTIES_MAX; i++) {
+		const struct intake_county_shape *shape = &boundaries->counties[i];
+		const struct box around = {shape->west, shape->east, shape->south, shape->north};
+
+		if ((boundaries->wanted & bit_of(i)) == 0 || !meet(&box, &around) || !is_touched(boundaries, shape, looked_up))
+			continue;
+		boundaries->wanted &= ~bit_of(i);
+		snprintf(ret_counties[(*ret_count)++], 4, "%03d", i);
+	}
 }
 
 static bool find_counties(struct intake_boundaries *boundaries, const double *lon_lat, size_t points,
 	char ret_counties[INTAKE_COUNTIES_MAX][4], size_t *ret_count)
 {
-	GEOSGeometry *area = new_area(boundaries, lon_lat, points);
-	double west = 0, south = 0, east = 0, north = 0;
+	size_t meetings;
+	GEOSGeometry *area =
+		count_meetings(boundaries, lon_lat, points, &meetings) ? new_area(boundaries, lon_lat, points, meetings) : NULL;
+	struct looked_up looked_up = {.area = area};
 
 	*ret_count = 0;
 	if (area == NULL)
 		return false;
-	GEOSGeom_getXMin_r(boundaries->geos, area, &west);
-	GEOSGeom_getXMax_r(boundaries->geos, area, &east);
-	GEOSGeom_getYMin_r(boundaries->geos, area, &south);
-	GEOSGeom_getYMax_r(boundaries->geos, area, &north);
-	for (int i = 1; i <= INTAKE_COUNTIES_MAX; i++) {
-		const struct intake_county_shape *shape = &boundaries->counties[i];
-
-		if (shape->geometry == NULL || west > shape->east || east < shape->west || south > shape->north ||
-			north < shape->south || !is_touched(boundaries, shape, area))
-			continue;
-		snprintf(ret_counties[(*ret_count)++], 4, "%03d", i);
+	if (boundaries->wanted != 0) {
+		looked_up.prepared = GEOSPrepare_r(boundaries->geos, area);
+		looked_up.cost = 2 * (size_t)GEOSGetNumCoordinates_r(boundaries->geos, area) + meetings;
+		look_up(boundaries, &looked_up, ret_counties, ret_count);
+		GEOSPreparedGeom_destroy_r(boundaries->geos, looked_up.prepared);
 	}
 	GEOSGeom_destroy_r(boundaries->geos, area);
-	return true;
+	return boundaries->work > 0;
 }
 
 bool intake_boundaries_of_ring(struct intake_boundaries *boundaries, const double *lat_lon, size_t points,
@@ -144,6 +302,10 @@ bool intake_boundaries_of_circle(struct intake_boundaries *boundaries, double la
 
 	*ret_count = 0;
 	if (!(radius_km >= 0) || !(angle <= M_PI))
+		return false;
+	if (boundaries->wanted == 0)
+		return true; /* unlike a ring it cannot be wrong in itself */
+	if (!spend(boundaries, CIRCLE_UNITS))
 		return false;
 	if (radius_km < point_radius_km) {
 		*ret_count = intake_boundaries_of_point(boundaries, lat, lon, ret_counties[0]) ? 1 : 0;

@@ -113,6 +113,24 @@ static GEOSGeometry *read_geometry(const struct feature *feature, const json_t *
 	return NULL;
 }
 
+static void add_probe(struct intake_county_shape *shape, GEOSGeometry *point)
+{
+	if (point != NULL)
+		shape->probes[shape->probe_count++] = point;
+}
+
+/* A point within and points of the first outer ring, as far apart as it goes. Without memory there are fewer, which costs time.
+ */
+static void find_probes(GEOSContextHandle_t geos, struct intake_county_shape *shape)
+{
+	const GEOSGeometry *ring = GEOSGetExteriorRing_r(geos, GEOSGetGeometryN_r(geos, shape->geometry, 0));
+	int points = ring == NULL ? 0 : GEOSGeomGetNumPoints_r(geos, ring), probes = INTAKE_PROBES_MAX - 1;
+
+	add_probe(shape, GEOSPointOnSurface_r(geos, shape->geometry));
+	for (int i = 0; i < probes && i < points; i++)
+		add_probe(shape, GEOSGeomGetPointN_r(geos, ring, (int)((int64_t)i * points / probes)));
+}
+
 static bool prepare(const struct feature *feature, struct intake_county_shape *shape)
 {
 	GEOSContextHandle_t geos = feature->boundaries->geos;
@@ -132,6 +150,7 @@ static bool prepare(const struct feature *feature, struct intake_county_shape *s
 		GEOSGeom_getYMin_r(geos, shape->geometry, &shape->south) == 0 ||
 		GEOSGeom_getYMax_r(geos, shape->geometry, &shape->north) == 0)
 		return refuse_feature(feature, "there is no memory for it");
+	find_probes(geos, shape);
 	return true;
 }
 
@@ -220,6 +239,7 @@ enum jk_status intake_boundaries_read(const char *text, size_t size, const char 
 		return JK_BROKEN;
 	}
 	list_missing(boundaries, ret_missing);
+	intake_boundaries_begin(boundaries, UINT64_MAX);
 	return JK_OK;
 }
 

@@ -102,9 +102,11 @@ bool intake_rules_place(const struct intake_located *located, bool strict, uint6
 		return jk_refuse(ret_refusal, JK_CODE_UNKNOWN_COUNTY, located->unknown->field, "no %s has the code \"%.32s\"",
 			located->unknown->scheme == JK_PLACE_CONSTITUENCY ? "constituency" : "county", located->unknown->code);
 	if (located->bad_shape && strict)
-		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "place", "a shape crosses itself");
+		return jk_refuse(ret_refusal, JK_CODE_RULE_VIOLATION, "place",
+			"a shape crosses itself, or the shapes are more than one report may have looked at");
 	if (located->bad_shape)
-		intake_rules_warn(warnings, JK_CODE_BAD_SHAPE, "place", "a shape crosses itself and was passed over");
+		intake_rules_warn(warnings, JK_CODE_BAD_SHAPE, "place",
+			"a shape crosses itself, or is more than one report may have looked at, and was passed over");
 	uint64_t named = located->publisher ? located->publisher : located->codes;
 	if (named && lies_outside(located, named))
 		intake_rules_warn(

@@ -2,7 +2,7 @@
  * next batch is what has queued meanwhile (DESIGN section 4), so it is quick when idle and efficient when loaded.
  *
  *   on_publish             bounds -> intake_examine.c: read, rules, place -> refused at once, or queued
- *   intake_batch.c         take -> load -> decide -> commit -> receipts -> hint */
+ *   intake_batch.c         take -> load -> decide -> commit -> hint -> receipts */
 #pragma once
 
 #include "bus/bus_hint.h"

@@ -11,7 +11,7 @@ struct intake_store;
 enum intake_outcome {
 	INTAKE_DONE,    /* a commit job: committed */
 	INTAKE_AGAIN,   /* the database is away or busy, or another intake was faster: load and decide again */
-	INTAKE_POISON,  /* the database refuses a row (SQLSTATE 22*, 23*): halve the batch until it is found */
+	INTAKE_POISON,  /* the database refuses a row (SQLSTATE 22*, 23*), or what was found has no room: halve the batch */
 	INTAKE_REFUSED, /* it refuses for another reason (grants, epoch not confirmed, schema, disk full): a person must act */
 };
 typedef void intake_store_done(void *arg, enum intake_outcome outcome, const char *why);
@@ -42,6 +42,7 @@ enum jk_status intake_store_load(
 	struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg) JK_MUST_CHECK;
 /* Stores the items whose verdict is STORED; on INTAKE_DONE their answers hold positions and epoch. Where there is none, it makes
  * sure of what was loaded: rows that can be read may still be missing on the standby (a wait that was cancelled, a server that
- * restarted during one, another intake's), so a DUPLICATE may be answered only after a commit that began after its load. */
+ * restarted during one, another intake's), so a DUPLICATE may be answered only after a commit that began after its load.
+ * JK_BROKEN: no room or memory; fewer may fit. */
 enum jk_status intake_store_commit(
 	struct intake_store *store, const struct intake_work *work, intake_store_done *done, void *arg) JK_MUST_CHECK;

@@ -7,7 +7,8 @@
 
 /* Columns of sql_append. */
 enum { A_ORD, A_SEQ, A_CHAIN, A_EPOCH };
-enum { DEDUP = 7, REPORT = 11, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, TOUCH = 1, APPEND = 9, STEPS_MAX = 10 };
+enum { DEDUP = 7, REPORT = 11, PROTECTED = 5, OPEN = 10, AMEND = 10, AWAIT = 2, AWAIT_OVER = 1, TOUCH = 1, APPEND = 9 };
+enum { STEPS_MAX = 10 };
 
 static void reset_all(struct intake_store *store)
 {
@@ -30,7 +31,7 @@ static void reset_all(struct intake_store *store)
 	store_arrays_reset(&store->opened, opened, OPEN);
 	store_arrays_reset(&store->amended, amended, AMEND);
 	store_arrays_reset(&store->await, await, AWAIT);
-	store_arrays_reset(&store->await_over, await, AWAIT);
+	store_arrays_reset(&store->await_over, await, AWAIT_OVER);
 	store_arrays_reset(&store->touched, opened, TOUCH);
 	store_arrays_reset(&store->append, append, APPEND);
 	store->slot_count = 0;
@@ -116,9 +117,12 @@ static void add_changes(struct intake_store *store)
 			jk_db_array_add_id(&of[9], &change.seen_event_id);
 	}
 	for (void *at = NULL; intake_ledger_next_wait(store->work.ledger, &at, &wait);) {
-		struct jk_db_array *of = wait.over ? store->await_over.of : store->await.of;
-		jk_db_array_add(&of[0], &wait.key, sizeof wait.key);
-		jk_db_array_add_id(&of[1], &wait.incident_id);
+		if (wait.ends)
+			jk_db_array_add(&store->await_over.of[0], &wait.key, sizeof wait.key);
+		if (!wait.begins)
+			continue;
+		jk_db_array_add(&store->await.of[0], &wait.key, sizeof wait.key);
+		jk_db_array_add_id(&store->await.of[1], &wait.incident_id);
 	}
 }
 
@@ -261,10 +265,11 @@ static size_t fill_steps(struct intake_store *store, struct jk_db_step *steps)
 		steps[count] = store_step(&sql_amend, &store->amended, AMEND);
 		jk_db_bind_int8(&steps[count++], AMEND, &store->amended_count, store->amended.of[0].count);
 	}
+	/* In this order: where another incident waits from now on, the key stands in both. */
+	if (store->await_over.of[0].count)
+		steps[count++] = store_step(&sql_await_over, &store->await_over, AWAIT_OVER);
 	if (store->await.of[0].count)
 		steps[count++] = store_step(&sql_await, &store->await, AWAIT);
-	if (store->await_over.of[0].count)
-		steps[count++] = store_step(&sql_await_over, &store->await_over, AWAIT);
 	if (store->touched.of[0].count)
 		steps[count++] = store_step(&sql_touch, &store->touched, TOUCH);
 	steps[count++] = store_step(&sql_append, &store->append, APPEND);

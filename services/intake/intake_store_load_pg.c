@@ -1,4 +1,5 @@
 /* Loading: which reports of the batch are known, and how the incidents stand that they may join. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "services/intake/intake_store_pg.h"
@@ -171,7 +172,7 @@ static void on_loaded(void *arg, const struct jk_db_outcome *end)
 		bool seeded = seed_known(end->results[0], &store->work) && seed_awaited(end->results[1], &store->work) &&
 			      (!store->asks_newest || seed_newest(end->results[2], &store->work));
 		if (!seeded) {
-			store->done(store->arg, INTAKE_REFUSED,
+			store->done(store->arg, INTAKE_POISON,
 				"what is known of these reports does not fit in memory, or is not ours");
 			return;
 		}
@@ -179,19 +180,42 @@ static void on_loaded(void *arg, const struct jk_db_outcome *end)
 	store_finish(store, end);
 }
 
+static int compare_keys(const void *one, const void *other)
+{
+	return memcmp(one, other, sizeof(struct intake_key));
+}
+
+/* A report may name one hundreds of times: each is asked about once. */
+static size_t distinct_references(const struct intake_candidate *candidate, struct intake_key ret[INTAKE_REFERENCES_MAX])
+{
+	size_t count = 0;
+
+	if (!candidate->reference_count)
+		return 0;
+	memcpy(ret, candidate->references, candidate->reference_count * sizeof *ret);
+	qsort(ret, candidate->reference_count, sizeof *ret, compare_keys);
+	for (size_t i = 0; i < candidate->reference_count; i++) {
+		if (!count || compare_keys(&ret[count - 1], &ret[i]) != 0)
+			ret[count++] = ret[i];
+	}
+	return count;
+}
+
 static void ask_about(struct intake_store *store, const struct intake_item *item)
 {
 	const struct intake_candidate *candidate = &item->candidate;
 	const struct intake_key *key = &candidate->key;
+	struct intake_key references[INTAKE_REFERENCES_MAX];
+	size_t count = distinct_references(candidate, references);
 
 	jk_db_array_add(&store->known.of[0], key, sizeof *key);
 	jk_db_array_add_int(&store->known.of[1], item->report.revision);
 	jk_db_array_add(&store->awaited.of[0], key, sizeof *key);
 	if (item->report.key_has_revision)
 		jk_db_array_add(&store->newest.of[0], key, sizeof *key);
-	for (size_t i = 0; i < candidate->reference_count; i++) {
-		jk_db_array_add(&store->awaited.of[0], &candidate->references[i], sizeof *key);
-		jk_db_array_add(&store->newest.of[0], &candidate->references[i], sizeof *key);
+	for (size_t i = 0; i < count; i++) {
+		jk_db_array_add(&store->awaited.of[0], &references[i], sizeof *key);
+		jk_db_array_add(&store->newest.of[0], &references[i], sizeof *key);
 	}
 }
 

@@ -29,21 +29,26 @@ static const struct jk_db_statement sql_known = {
 	"i.incident_id, i.agency_id, i.current_revision, i.current_event_id, array_to_string(i.counties, ','),"                  \
 	" i.category, i.categories, i.severity, i.orphan, i.cancelled"
 
+/* The reports of a batch may name the same key hundreds of times. */
+#define DISTINCT_KEYS "(SELECT DISTINCT u.key FROM unnest($1::bytea[]) u(key)) k"
+
 /* The newest revision known of each key, and its incident. */
 static const struct jk_db_statement sql_newest = {
 	.name = "intake_newest",
-	.sql = "SELECT d.key, d.revision, " INCIDENT_COLUMNS "  FROM unnest($1::bytea[]) k(key)"
+	.sql = "SELECT d.key, d.revision, " INCIDENT_COLUMNS "  FROM " DISTINCT_KEYS
 	       " CROSS JOIN LATERAL (SELECT n.key, n.revision, n.incident_id FROM intake.dedup n"
 	       "                      WHERE n.key = k.key ORDER BY n.revision DESC LIMIT 1) d"
 	       "  JOIN intake.incident i ON i.incident_id = d.incident_id",
 	.params = 1,
 };
 
-/* Incidents that wait for a key. */
+/* The oldest incident that waits for each key: the others, of which there may be any number, are never joined. BETWEEN, since
+ * with = the order could be had from the index by incident as well, over the whole table. */
 static const struct jk_db_statement sql_awaited = {
 	.name = "intake_awaited",
-	.sql = "SELECT a.key, 0::bigint, " INCIDENT_COLUMNS "  FROM unnest($1::bytea[]) k(key)"
-	       "  JOIN intake.awaited a ON a.key = k.key"
+	.sql = "SELECT a.key, 0::bigint, " INCIDENT_COLUMNS "  FROM " DISTINCT_KEYS
+	       " CROSS JOIN LATERAL (SELECT w.key, w.incident_id FROM intake.awaited w"
+	       "                      WHERE w.key BETWEEN k.key AND k.key ORDER BY w.key, w.incident_id LIMIT 1) a"
 	       "  JOIN intake.incident i ON i.incident_id = a.incident_id",
 	.params = 1,
 };
@@ -114,11 +119,11 @@ static const struct jk_db_statement sql_await = {
 	       "NOTHING",
 	.params = 2,
 };
+/* Whoever waits: also those that were not loaded, for they are not the oldest. */
 static const struct jk_db_statement sql_await_over = {
 	.name = "intake_await_over",
-	.sql = "DELETE FROM intake.awaited a USING unnest($1::bytea[], $2::uuid[]) n(k, i)"
-	       " WHERE a.key = n.k AND a.incident_id = n.i",
-	.params = 2,
+	.sql = "DELETE FROM intake.awaited a USING unnest($1::bytea[]) n(k) WHERE a.key = n.k",
+	.params = 1,
 };
 
 /* A commit with nothing in it but its place in the log, which waits for the standby like any other; nothing where there is none

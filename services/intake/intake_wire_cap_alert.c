@@ -72,11 +72,14 @@ static bool count_all(struct cap_reading *reading)
 	return true;
 }
 
-/* CAP 1.2 §3.2.1: identifier and sender hold no spaces, commas, < or &; references are made of them. */
+/* CAP 1.2 §3.2.1: identifier and sender hold no spaces, commas, < or &; references are made of them. It says nothing of their
+ * length; the other formats' bound is theirs too. */
 static bool check_name(struct cap_reading *reading, const xmlNode *node, const char *name)
 {
 	if (name[0] == '\0')
 		return cap_refuse(reading, JK_CODE_RULE_VIOLATION, node, "it is empty");
+	if (strlen(name) > CAP_NAME_MAX_BYTES)
+		return cap_refuse(reading, JK_CODE_INVALID_SCHEMA, node, "it is longer than %d bytes", CAP_NAME_MAX_BYTES);
 	if (name[strcspn(name, " \t\r\n,<&")] != '\0')
 		return cap_refuse(reading, JK_CODE_RULE_VIOLATION, node, "it may hold no blank, comma, < or &");
 	return true;

@@ -9,8 +9,8 @@
 #define CAP_NAMESPACE "urn:oasis:names:tc:emergency:cap:1.2"
 #define CAP_NO_TEXT ((char *)protobuf_c_empty_string) /* never written to */
 
-/* How much of a thing one alert may hold; beyond it is a RULE_VIOLATION that names the element. Together they stay under the
- * 65,536 fields that jk_body_check lets pass (a point is three fields, a named value too), so that what is stored can also
+/* How much of a thing one alert may hold; beyond it is a RULE_VIOLATION that names the element. Together they stay far under the
+ * 524,288 fields that jk_body_check lets pass (a point is three fields, a named value too), so that what is stored can also
  * be read by those it is sent to. */
 enum {
 	CAP_INFOS_MAX = 64,
@@ -21,6 +21,7 @@ enum {
 	CAP_RESOURCES_MAX = 256,
 	CAP_LIST_MAX = 256, /* codes; references; incidents; addresses: each */
 };
+enum { CAP_NAME_MAX_BYTES = 256 }; /* identifier, sender; as intake_wire_incident.c has it for external ids */
 
 /* Elements in the whole alert, repeats included: the size of the arrays to be filled. */
 struct cap_counts {

@@ -1,4 +1,7 @@
 /* Receipts, and the warnings that are kept to be given again. */
+#include <string.h>
+
+#include "base/jk_text.h"
 #include "jukwaa/v1/intake.pb-c.h"
 #include "services/intake/intake_wire.h"
 #include "wire/wire_body.h"
@@ -120,18 +123,35 @@ static bool receipt_audience(Jukwaa__V1__Receipt *receipt, const struct intake_a
 	return true;
 }
 
+/* Cut at 256 bytes, whatever the format's reader lets pass (CAP: sender, identifier and sent, 534 at most): whoever reads no
+ * receipts lets thousands of them pile up. The publisher knows its report by the request. */
+static bool receipt_external_id(Jukwaa__V1__Receipt *receipt, const char *external_id, struct jk_arena *arena)
+{
+	enum { ECHO_MAX_BYTES = 256 };
+	char *cut;
+
+	if (external_id && strlen(external_id) > ECHO_MAX_BYTES) {
+		cut = jk_arena_alloc(arena, ECHO_MAX_BYTES + 1);
+		if (!cut)
+			return false;
+		(void)jk_text_copy(cut, ECHO_MAX_BYTES + 1, external_id);
+		receipt->external_id = cut;
+	} else if (external_id) {
+		receipt->external_id = (char *)external_id;
+	}
+	return true;
+}
+
 const ProtobufCMessage *intake_wire_receipt(const struct intake_item *item)
 {
 	Jukwaa__V1__Receipt *receipt = intake_wire_message(item->arena, &jukwaa__v1__receipt__descriptor);
-	bool whole = receipt != NULL;
+	bool whole = true;
 
-	if (!whole)
+	if (!receipt || !receipt_external_id(receipt, item->report.external_id, item->arena))
 		return NULL;
 	receipt->session = item->session;
 	receipt->request = item->request;
 	receipt->verdict = (Jukwaa__V1__Verdict)item->verdict;
-	if (item->report.external_id)
-		receipt->external_id = (char *)item->report.external_id;
 	receipt->revision = item->report.revision;
 	if (item->verdict == JK_VERDICT_STORED) {
 		whole = receipt_answer(receipt, item->answer, item->arena);

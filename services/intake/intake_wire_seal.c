@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "feed/feed_body.h"
+#include "feed/feed_label.h"
 #include "feed/feed_parts.h"
 #include "services/intake/intake_wire.h"
 #include "wire/wire_body.h"
@@ -94,6 +95,21 @@ static bool pack_group(struct jk_group *group, const ProtobufCMessage *message, 
 	return group->content != NULL;
 }
 
+/* Those whom the stored event's label will name (feed_label.c). False: the arena is full. */
+static bool list_named(const Jukwaa__V1__Handling *handling, struct jk_arena *arena, struct jk_label *label)
+{
+	const char **named = jk_arena_alloc(arena, JK_LABEL_NAMED_MAX * sizeof *named);
+
+	if (!named)
+		return false;
+	label->named = named;
+	for (size_t i = 0; i < handling->n_addresses && label->named_count < JK_LABEL_NAMED_MAX; i++) {
+		if (strlen(handling->addresses[i]) <= JK_LABEL_NAMED_MAX_BYTES)
+			named[label->named_count++] = handling->addresses[i];
+	}
+	return true;
+}
+
 void intake_wire_label(const struct intake_item *item, struct jk_label *ret)
 {
 	const Jukwaa__V1__Handling *handling = incident_of(item)->handling;
@@ -107,9 +123,9 @@ void intake_wire_label(const struct intake_item *item, struct jk_label *ret)
 		.tlp = report->tlp,
 		.scope = (enum jk_scope)handling->scope,
 		.status = report->status,
-		.named = (const char *const *)handling->addresses,
-		.named_count = handling->n_addresses,
 	};
+	if (!list_named(handling, item->arena, ret))
+		ret->tlp = JK_TLP_NONE; /* a label that is not whole denies */
 }
 
 static void keep_apart(struct intake_protected *ret, const struct jk_group *group)

@@ -1,11 +1,14 @@
 """jukwaa publish --dry-run: who would see a report, as what, and why; nothing is stored; members of a task force that the publisher is
 not in are counted and not named."""
 import json
+import time
 import unittest
 
 from agreements import Party, agree
-from jukwaa_harness import Stack, scratch, wait_until
+from intake_test import Publisher, report
+from jukwaa_harness import Stack, protos, scratch, wait_until
 
+pb = protos()
 REPORT = {"identity": {"external_id": "dry-1", "revision": 1, "status": "ACTUAL"}, "classification": {"categories": ["FIRE"],
           "severity": "SEVERE"}, "handling": {"tlp": "GREEN", "scope": "PUBLIC"}, "narrative": {"texts": [{"headline": "Fire"}]}}
 
@@ -94,6 +97,30 @@ class DryRunTest(unittest.TestCase):
         self.assertEqual([a["desk"] for a in self.dry_run(red)[0]["audience"]], ["OWN"])
         named = {**REPORT, "handling": {"tlp": "GREEN", "scope": "PRIVATE", "addresses": ["OPEN"]}}
         self.assertEqual(sorted(a["desk"] for a in self.dry_run(named)[0]["audience"]), ["OPEN", "OWN"])
+
+    def test_names_beyond_those_that_a_label_takes_let_nobody_in(self):
+        """A label names the first 256 of at most 32 bytes, in a dry run as in the stored event."""
+        def seen(names):
+            private = {**REPORT, "handling": {"tlp": "GREEN", "scope": "PRIVATE", "addresses": names}}
+            return sorted(a["desk"] for a in self.dry_run(private)[0]["audience"])
+        self.assertEqual(seen(["X"] * 255 + ["OPEN"]), ["OPEN", "OWN"])
+        self.assertEqual(seen(["X"] * 256 + ["OPEN"]), ["OWN"])
+        self.assertEqual(seen(["X" * 33] * 256 + ["OPEN"]), ["OPEN", "OWN"])
+        self.assertEqual(seen(["X" * 32] * 256 + ["OPEN"]), ["OWN"])
+
+    def test_very_many_names(self):
+        """In many counties. What a report of this size costs anyway is in the time too, and the sanitizers' part of it."""
+        publisher = Publisher(self.stack, self.publisher)
+        self.addCleanup(publisher.peer.close)
+        message = report(county=None)
+        message.place.codes.extend(pb.PlaceCode(scheme=pb.PLACE_SCHEME_COUNTY, code=f"{n:03}") for n in range(1, 41))
+        message.handling.scope = pb.SCOPE_PRIVATE
+        message.handling.addresses.extend(["X"] * 250000)
+        began = time.monotonic()
+        receipt = publisher.publish(message, dry_run=True)
+        self.assertLess(time.monotonic() - began, 4)
+        self.assertEqual((receipt.verdict, {a.desk for a in receipt.audience}), (pb.VERDICT_VALID, {"OWN"}), receipt.reason)
+        self.assertEqual(len(receipt.audience), 40)
 
     def test_what_is_refused_has_no_audience(self):
         receipt, status = self.dry_run({**REPORT, "identity": {**REPORT["identity"], "status": "EXERCISE"}})

@@ -10,7 +10,7 @@ import unittest
 import uuid
 
 from hostile_peers import closed_within, connect, rss_kib
-from intake_test import Publisher, report
+from intake_test import Publisher, cap, report, square, write_boundaries
 from jukwaa_harness import FRAME, Stack, protos, wait_until
 from notify_test import Receiver
 
@@ -22,11 +22,13 @@ BAD_TEXTS = [b"a\xff\xfe", b"a\0b", b"\xed\xa0\x80", b"\xc0\xaf"]
 
 
 def setUpModule():
-    global stack, publisher_key, desk_key, receiver
+    global stack, publisher_key, honest_key, desk_key, receiver
     receiver = Receiver()
     quiet = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:quarantine_size_mb=8"}
-    stack = Stack(settings={name: quiet for name in ("intake", "dispatch", "cases", "notify")})
+    grid = write_boundaries("grid.json", [square(f"{n + 1:03}", n // 7 - 4, 34 + n % 7) for n in range(47)])
+    stack = Stack(settings={name: quiet for name in ("intake", "dispatch", "cases", "notify")}, boundaries=grid)
     publisher_key = stack.add_publisher("PUB")
+    honest_key = stack.add_publisher("HONEST")
     desk_key = stack.add_desk("ROOM")
     secret = stack.run / "hook.whsec"
     secret.write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
@@ -219,6 +221,55 @@ class ContentTest(unittest.TestCase):
                               (b"<" + MARKER + b"/>", pb.FORMAT_CAP), (report(county=MARKER.decode()[:20]).SerializeToString(), 1)):
             self.assertEqual(self.publisher.publish(payload, form).verdict, pb.VERDICT_REJECTED)
         self.assertNotIn(MARKER[:8].decode(), stack.services["intake"].log())
+
+
+class ShapesTest(unittest.TestCase):
+    """Shapes that take long to look at: what is beyond a report's work is passed over, and nobody waits for it."""
+
+    def setUp(self):
+        self.hostile, self.honest = Publisher(stack, publisher_key), Publisher(stack, honest_key)
+        for publisher in (self.hostile, self.honest):
+            self.addCleanup(publisher.peer.close)
+
+    def publish(self, *args, **fields):
+        """The hostile report's receipt; another publisher is answered meanwhile."""
+        self.hostile.send(*args, **fields)
+        began = time.monotonic()
+        self.assertEqual(self.honest.publish(report()).verdict, pb.VERDICT_STORED)
+        self.assertLess(time.monotonic() - began, 5, "the honest one had to wait")
+        return self.hostile.peer.expect("RECEIPT", timeout=15)
+
+    def assert_passed_over(self, receipt, verdict=pb.VERDICT_VALID):
+        self.assertEqual((receipt.verdict, [w.code for w in receipt.warnings]), (verdict, [pb.CODE_BAD_SHAPE]), receipt.reason)
+
+    def zigzag(self, points):
+        """(lat, lon): north and south, then east and west: points squared / 4 crossings."""
+        half = points // 2
+        ring = [(4 if n % 2 else -5, 33 + 8 * n / half) for n in range(half)]
+        ring += [(3.9 - 8.8 * n / half, 32 if n % 2 else 42) for n in range(half)]
+        return [*ring, ring[0]]
+
+    def circles(self, lat, lon, radius_km, county, count=25000):
+        message = report(county=county)
+        for n in range(count):
+            message.place.circles.add(centre=pb.Point(lat=lat, lon=lon), radius_km=radius_km + n * 1e-5)
+        return message
+
+    def test_rings_that_cross_themselves_everywhere(self):
+        words = " ".join(f"{lat:.5f},{lon:.5f}" for lat, lon in self.zigzag(16000))
+        alert = cap(uuid.uuid4().hex, area=f"<polygon>{words}</polygon>")
+        self.assert_passed_over(self.publish(alert, pb.FORMAT_CAP, county=COUNTY), pb.VERDICT_STORED)
+        strict = self.publish(cap(uuid.uuid4().hex, area=f"<polygon>{words}</polygon>"), pb.FORMAT_CAP, county=COUNTY, strict=True)
+        self.assertEqual((strict.verdict, strict.code, strict.field), (pb.VERDICT_REJECTED, pb.CODE_RULE_VIOLATION, "place"))
+        message = report(county=COUNTY)
+        message.place.polygons.add().points.extend(pb.Point(lat=lat, lon=lon) for lat, lon in self.zigzag(40000))
+        self.assert_passed_over(self.publish(message, check=True))
+
+    def test_very_many_circles(self):
+        receipt = self.publish(self.circles(-0.5, 37.5, 1500, county=None, count=20000), check=True)  # over all counties
+        self.assertEqual((receipt.verdict, len(receipt.warnings)), (pb.VERDICT_VALID, 0), receipt.reason)
+        # Beside the county's corner at 2.5 north, 38.5 east: within its box, and not in it.
+        self.assert_passed_over(self.publish(self.circles(2.58, 38.58, 11, county=COUNTY), check=True))
 
 
 class HttpTest(unittest.TestCase):

@@ -2,6 +2,7 @@
 what anybody would), the refusal stands in the log with its key's fingerprint, nothing is disclosed, nothing of others is changed,
 and what it may not see answers byte for byte like what is not there, in the same time."""
 import hashlib
+import pathlib
 import statistics
 import time
 import unittest
@@ -9,6 +10,7 @@ import uuid
 
 import feed_events as feed
 from feed_events import Event
+from hostile_test import GROWTH_MIB
 from intake_test import Publisher, report
 from jukwaa_harness import Stack, protos, read_key, wait_until
 
@@ -327,6 +329,62 @@ class ClockTest(MemberTest):
         self.assertGreater(float(rows[0]), began - 2)
         self.assertLess(float(rows[1]), time.time() + 1)
         self.assertEqual(self.publisher(krcs).publish(report()).verdict, pb.VERDICT_STORED)
+
+
+class OrphanTest(MemberTest):
+    ORPHANS, TIMES = 500, 256
+
+    def update(self, external_id, *refers_to):
+        incident = report(external_id, county="033", msg_type=pb.MSG_TYPE_UPDATE)
+        for name in refers_to:
+            incident.references.references.add(external_id=name)
+        return incident
+
+    def store(self, publisher, reports):
+        """All of them in flight at once."""
+        for each in reports:
+            publisher.send(each)
+        receipts = [publisher.peer.expect("RECEIPT", timeout=20) for _ in reports]
+        self.assertEqual({receipt.verdict for receipt in receipts}, {pb.VERDICT_STORED})
+        return receipts
+
+    def peak_mib(self):
+        """The most memory that intake has had so far."""
+        status = pathlib.Path(f"/proc/{stack.services['intake'].process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+
+    def waiting(self):
+        return stack.sql("SELECT count(*) FROM intake.awaited")[0][0]
+
+    def test_incidents_that_all_wait_for_one_report(self):
+        """Hundreds of incidents that come to refer to a report which never comes, then reports that name it as often as they can:
+        what is loaded for these does not grow with the incidents, and others are answered as ever."""
+        publisher, honest = self.publisher(mallory_publisher), self.publisher(krcs)
+        tag = uuid.uuid4().hex[:8]
+        opened = self.store(publisher, [self.update(f"{tag}-orphan-{n}", f"{tag}-{n}") for n in range(self.ORPHANS)])
+        self.store(publisher, [self.update(f"{tag}-{n}", f"{tag}-never") for n in reversed(range(self.ORPHANS))])
+        oldest = min(receipt.incident_id for receipt in opened)
+        self.assertEqual(self.waiting(), 1)
+        # As many as an intake from before has left.
+        stack.sql("INSERT INTO intake.awaited SELECT a.key, i.incident_id FROM intake.awaited a, intake.incident i WHERE i.orphan"
+                  " ON CONFLICT DO NOTHING")
+        self.assertEqual(self.waiting(), self.ORPHANS)
+        before_mib, slowest_s = self.peak_mib(), 0
+        sent = [publisher.send(self.update(f"{tag}-names-{n}", *[f"{tag}-never"] * self.TIMES)) for n in range(16)]
+        for _ in range(10):
+            began = time.monotonic()
+            self.assertEqual(honest.publish(report(county="033")).verdict, pb.VERDICT_STORED)
+            slowest_s = max(slowest_s, time.monotonic() - began)
+        for _ in sent:
+            receipt = publisher.peer.expect("RECEIPT", timeout=20)
+            self.assertEqual((receipt.verdict, receipt.incident_id), (pb.VERDICT_STORED, oldest))
+        growth_mib = self.peak_mib() - before_mib
+        print(f"    honest at most {slowest_s * 1000:.0f} ms; memory +{growth_mib:.1f} MiB", flush=True)
+        self.assertLess(slowest_s, 5)
+        self.assertLess(growth_mib, GROWTH_MIB)
+        # It comes after all: to the oldest, and nobody waits any more.
+        self.assertEqual(self.store(publisher, [report(f"{tag}-never", county="033")])[0].incident_id, oldest)
+        self.assertEqual(self.waiting(), 0)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,15 @@ def cap(identifier, sent="2026-03-01T08:00:00+03:00", msg_type="Alert", referenc
             f"<msgType>{msg_type}</msgType><scope>Public</scope>{refers}{body}</alert>").encode()
 
 
+def everywhere(external_id, revision=1, description=""):
+    """A report for all 47 counties."""
+    incident = report(external_id, revision, county=None)
+    for county in range(1, 48):
+        incident.place.codes.add(scheme=pb.PLACE_SCHEME_COUNTY, code=f"{county:03}")
+    incident.narrative.texts[0].description = description
+    return incident
+
+
 class Publisher:
     """A session that publishes and waits for its receipts."""
 
@@ -408,6 +417,40 @@ class ReportsTest(IntakeCase):
         m = report()
         m.narrative.texts[0].description = "x" * (2 * 1024 * 1024 - 1024)
         self.assert_verdict(self.p.publish(m), "STORED")
+
+    def test_what_an_event_takes_in_all_its_streams_is_bounded(self):
+        """Its body is stored once for each: a report may have 2 MiB, and an event 32 MiB in all. Others are answered meanwhile."""
+        key = self.stack.add_publisher("BESIDE")
+        self.stack.wait_known(key)
+        beside = Publisher(self.stack, key)
+        self.addCleanup(beside.peer.close)
+        ident, large, medium = uuid.uuid4().hex, "x" * (1900 * 1024), "x" * (400 * 1024)
+        for report_of_all, *expected in ((everywhere(uuid.uuid4().hex, description=large), "REJECTED", "OVERSIZE", "payload"),
+                                         (everywhere(ident, description=medium), "STORED")):
+            self.p.send(report_of_all)
+            self.assert_verdict(beside.publish(report()), "STORED")
+            receipt = self.assert_verdict(self.p.peer.expect("RECEIPT", timeout=15), *expected)
+        self.assertEqual(len(receipt.positions), 47)
+        # One that says nothing of the place goes where its incident is.
+        update = report(ident, revision=2, county=None)
+        update.narrative.texts[0].description = large
+        for check in (True, False):
+            self.assert_verdict(self.p.publish(update, check=check), "REJECTED", "OVERSIZE", "payload")
+        self.assert_verdict(self.p.publish(report(ident, revision=2, county=None)), "STORED")
+
+    def test_events_that_are_too_large_together_are_stored_apart(self):
+        """Two of them wait while one is stored. How large their events are shows when they are decided: no place is named."""
+        ident = uuid.uuid4().hex
+        first = self.assert_verdict(self.p.publish(everywhere(ident)), "STORED")
+        for revision in (2, 3, 4):
+            update = report(ident, revision, county=None)
+            update.narrative.texts[0].description = "x" * (400 * 1024)
+            self.p.send(update)
+        for revision in (2, 3, 4):
+            receipt = self.assert_verdict(self.p.peer.expect("RECEIPT", timeout=20), "STORED")
+            self.assertEqual((receipt.revision, receipt.incident_id, len(receipt.positions)), (revision, first.incident_id, 47))
+        self.assertEqual(self.stack.sql("SELECT count(DISTINCT xmin::text) FROM intake.report WHERE external_id = %s AND revision > 1",
+                                        ident), [(3,)])
 
     def test_too_much_at_once_is_busy_and_the_rest_is_stored(self):
         m = report()

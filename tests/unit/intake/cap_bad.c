@@ -370,6 +370,29 @@ static void test_too_many(void **state)
 	assert_int_equal(decoded.warnings.count, 1); /* one wrong shape, however often */
 }
 
+/* As the other formats' external ids: 256 bytes, and not one more. */
+static void test_long_names(void **state)
+{
+	static const struct {
+		const char *before, *field;
+		size_t room; /* beside what the good alert has */
+	} rows[] = {
+		{"KE-1", "alert/identifier", 256 - (sizeof "KE-1" - 1)},
+		{"desk@", "alert/sender", 256 - (sizeof "desk@example.or.ke" - 1)},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct intake_decoded decoded;
+		struct jk_refusal refusal;
+
+		if (!read_text(repeat(rows[i].before, "x", rows[i].room), true, &decoded, &refusal))
+			fail_msg("256 bytes are refused: %s %s", refusal.field, refusal.reason);
+		expect_refusal(repeat(rows[i].before, "x", rows[i].room + 1), JK_CODE_INVALID_SCHEMA, rows[i].field, "257 bytes");
+		expect_refusal(repeat(rows[i].before, "x", 1900000), JK_CODE_INVALID_SCHEMA, rows[i].field, "1.9 MB");
+	}
+}
+
 static void test_small_arena(void **state)
 {
 	struct intake_decoded decoded;
@@ -401,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_bombs),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_small_arena),
 	};
 

@@ -111,13 +111,13 @@ static size_t count_changes(const struct story *story, size_t *ret_opened)
 	return count;
 }
 
-static size_t count_waits(const struct story *story, bool over)
+static size_t count_waits(const struct story *story, bool ends)
 {
 	struct intake_wait wait;
 	size_t count = 0;
 
 	for (void *at = NULL; intake_ledger_next_wait(story->ledger, &at, &wait);)
-		count += wait.over == over;
+		count += ends ? wait.ends : wait.begins;
 	return count;
 }
 
@@ -234,6 +234,53 @@ static void test_an_orphan_is_linked_when_its_alert_comes(void **state)
 	assert_int_equal(count_waits(story, true), 0);
 }
 
+/* Any number of orphans may come to refer to one report: one wait is kept of them all, that of the oldest. */
+static void test_of_all_that_wait_for_a_report_the_oldest_does(void **state)
+{
+	struct story *story = *state;
+	struct intake_wait wait;
+	void *at = NULL;
+
+	tell(story, (struct step){.name = 'u', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "a", .counties = NAIROBI});
+	tell(story, (struct step){.name = 'v', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "b", .counties = NAIROBI});
+	tell(story, (struct step){.name = 'w', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "c", .counties = NAIROBI});
+	assert_true(is_incident(
+		tell(story, (struct step){.name = 'b', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "k", .counties = NAIROBI}), 1));
+	assert_true(is_incident(
+		tell(story, (struct step){.name = 'a', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "k", .counties = NAIROBI}), 0));
+	assert_true(is_incident(
+		tell(story, (struct step){.name = 'c', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "kk", .counties = NAIROBI}), 2));
+	assert_int_equal(count_waits(story, false), 1);
+	assert_true(intake_ledger_next_wait(story->ledger, &at, &wait));
+	const struct jk_id oldest = id_of(0, 'i');
+	assert_true(jk_id_equal(&wait.incident_id, &oldest) && !wait.ends);
+	assert_true(is_incident(tell(story, (struct step){.name = 'k', .counties = NAIROBI}), 0));
+	assert_int_equal(count_waits(story, false) + count_waits(story, true), 0);
+}
+
+/* What the database has for the key goes, then the older one comes. */
+static void test_an_older_one_waits_instead_of_what_is_stored(void **state)
+{
+	struct story *story = *state;
+	const struct intake_incident younger = {.incident_id = id_of(90, 'i'), .counties = MACHAKOS, .orphan = true};
+	const struct intake_key key = key_of('k');
+	struct intake_wait wait;
+	void *at = NULL;
+
+	assert_true(intake_ledger_add_incident(story->ledger, &younger));
+	assert_true(intake_ledger_add_awaited(story->ledger, &key, &younger.incident_id));
+	tell(story, (struct step){.name = 'u', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "a", .counties = NAIROBI});
+	tell(story, (struct step){.name = 'a', .msg_type = JK_MSG_TYPE_UPDATE, .refers = "k", .counties = NAIROBI});
+	assert_true(intake_ledger_next_wait(story->ledger, &at, &wait));
+	assert_memory_equal(&wait.key, &key, sizeof key);
+	const struct jk_id oldest = id_of(0, 'i');
+	assert_true(wait.ends && wait.begins && jk_id_equal(&wait.incident_id, &oldest));
+	assert_false(intake_ledger_next_wait(story->ledger, &at, &wait));
+	assert_true(is_incident(tell(story, (struct step){.name = 'k', .counties = NAIROBI}), 0));
+	assert_int_equal(count_waits(story, true), 1);
+	assert_int_equal(count_waits(story, false), 0);
+}
+
 static void test_an_acknowledgement_opens_nothing_and_changes_nothing(void **state)
 {
 	struct story *story = *state;
@@ -321,6 +368,39 @@ static void test_a_full_arena_is_said(void **state)
 	jk_arena_free(&arena);
 }
 
+/* Wherever the room ended, the report is not taken for one that is stored. */
+static void test_what_did_not_fit_is_not_known(void **state)
+{
+	const struct intake_report report = {.revision = 1, .msg_type = JK_MSG_TYPE_UPDATE};
+	const struct intake_key references[] = {key_of('w'), key_of('x'), key_of('y')};
+	const struct intake_candidate candidate = {.report = &report,
+		.key = key_of('a'),
+		.references = references,
+		.reference_count = 3,
+		.counties = NAIROBI,
+		.event_id = id_of(0, 'e'),
+		.incident_id = id_of(0, 'i')};
+	size_t failed = 0;
+	bool recorded = false;
+
+	(void)state;
+	for (size_t bytes = 16; !recorded; bytes += 16) {
+		struct jk_arena *arena = jk_arena_new(bytes);
+		struct intake_ledger *ledger = intake_ledger_new(arena);
+		struct intake_decision decision;
+		if (ledger) {
+			intake_ledger_decide(ledger, &candidate, &decision);
+			assert_int_equal(decision.verdict, JK_VERDICT_STORED);
+			recorded = intake_ledger_record(ledger, &candidate, &decision);
+			failed += !recorded;
+			intake_ledger_decide(ledger, &candidate, &decision);
+			assert_int_equal(decision.verdict, recorded ? JK_VERDICT_DUPLICATE : JK_VERDICT_BUSY);
+		}
+		jk_arena_free(&arena);
+	}
+	assert_true(failed > 16);
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, story_open, story_close)
 
 int main(void)
@@ -332,10 +412,13 @@ int main(void)
 		STORY(test_an_alert_that_refers_to_others_stands_alone),
 		STORY(test_moved_counties),
 		STORY(test_an_orphan_is_linked_when_its_alert_comes),
+		STORY(test_of_all_that_wait_for_a_report_the_oldest_does),
+		STORY(test_an_older_one_waits_instead_of_what_is_stored),
 		STORY(test_an_acknowledgement_opens_nothing_and_changes_nothing),
 		STORY(test_what_the_database_knows_counts),
 		STORY(test_deciding_alone_changes_nothing),
 		cmocka_unit_test(test_a_full_arena_is_said),
+		cmocka_unit_test(test_what_did_not_fit_is_not_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

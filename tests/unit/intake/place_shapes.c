@@ -1,4 +1,5 @@
-/* Boundary files of our own writing, good and bad; points, rings and circles against three square counties. */
+/* Boundary files of our own writing, good and bad; points, rings and circles against three square counties; and what takes GEOS
+ * long, against 47 of 200 points. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/jk_text.h"
 #include "services/intake/intake_place_geos.h"
 
 #define FEATURE(properties, geometry) "{\"type\":\"Feature\",\"properties\":" properties ",\"geometry\":" geometry "}"
@@ -191,6 +194,7 @@ static void test_rings(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		intake_boundaries_begin(boundaries, UINT64_MAX);
 		bool valid = intake_boundaries_of_ring(boundaries, rows[i].lat_lon, rows[i].points, counties, &count);
 
 		assert_int_equal(valid, rows[i].counties != NULL);
@@ -223,6 +227,7 @@ static void test_circles(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		intake_boundaries_begin(boundaries, UINT64_MAX);
 		bool valid =
 			intake_boundaries_of_circle(boundaries, rows[i].lat, rows[i].lon, rows[i].radius_km, counties, &count);
 
@@ -230,6 +235,215 @@ static void test_circles(void **state)
 			fail_msg("circle %zu: valid %d", i, valid);
 		check_counties(valid ? rows[i].counties : "", counties, count);
 	}
+}
+
+/* ---- what takes long ---- */
+
+/* 47 counties of 200 points in a grid of seven a side, a degree apart, the first at 33.5 east and 3.5 south. */
+enum { GRID_SIDE = 7, GRID_POINTS = 200, RING_POINTS_MAX = 100000 };
+static const double limit_s = 5; /* the sanitizers' too: GEOS itself is not built with them */
+
+static struct intake_boundaries *grid;
+static double lat_lon[2 * RING_POINTS_MAX];
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The point in direction `turn` (of 1) on a wavy line around the origin. */
+static void wavy(double turn, double *ret_x, double *ret_y)
+{
+	double angle = 2 * M_PI * turn, radius = 0.4 + 0.04 * sin(9 * angle);
+
+	*ret_x = radius * cos(angle);
+	*ret_y = radius * sin(angle);
+}
+
+static int open_grid(void **state)
+{
+	struct jk_buffer text = {0};
+	struct jk_refusal refusal;
+	char missing[256];
+
+	jk_buffer_printf(&text, "{\"type\":\"FeatureCollection\",\"features\":[");
+	for (int i = 0; i < INTAKE_COUNTIES_MAX; i++) {
+		jk_buffer_printf(&text,
+			"%s{\"type\":\"Feature\",\"properties\":{\"county_code\":\"%03d\"},\"geometry\":{\"type\":\"Polygon\","
+			"\"coordinates\":[[",
+			i > 0 ? "," : "", i + 1);
+		for (int n = 0; n < GRID_POINTS; n++) {
+			double x, y;
+
+			wavy(n == GRID_POINTS - 1 ? 0 : n / (double)GRID_POINTS, &x, &y);
+			jk_buffer_printf(
+				&text, "%s[%.6f,%.6f]", n > 0 ? "," : "", 33.5 + i % GRID_SIDE + x, -3.5 + i / GRID_SIDE + y);
+		}
+		jk_buffer_printf(&text, "]]}}");
+	}
+	jk_buffer_printf(&text, "]}");
+	enum jk_status status = open_good(state) != 0 || text.failed
+					? JK_BROKEN
+					: intake_boundaries_read(text.data, text.size, "county_code", &grid, missing, &refusal);
+	jk_buffer_done(&text);
+	return status == JK_OK ? 0 : -1;
+}
+
+static int close_grid(void **state)
+{
+	intake_boundaries_close(&grid);
+	return close_good(state);
+}
+
+static void put(size_t *points, double lat, double lon)
+{
+	assert_true(*points < RING_POINTS_MAX);
+	lat_lon[2 * *points] = lat;
+	lat_lon[2 * (*points)++ + 1] = lon;
+}
+
+/* North and south, then east and west: a quarter of points squared crossings, over all of the grid. */
+static size_t make_zigzag(size_t points)
+{
+	size_t count = 0, half = (points - 1) / 2;
+
+	for (size_t i = 0; i < half; i++)
+		put(&count, i % 2 ? 4 : -5, 33 + 7.0 * (double)i / (double)half);
+	for (size_t i = 0; i < half; i++)
+		put(&count, 3.9 - 8.8 * (double)i / (double)half, i % 2 ? 32 : 41);
+	put(&count, lat_lon[0], lat_lon[1]);
+	return count;
+}
+
+/* Slanting strips side by side: nothing crosses, but every side's box meets every other's. */
+static size_t make_strips(size_t points)
+{
+	size_t count = 0, slanting = points - 3;
+
+	for (size_t i = 0; i < slanting; i++)
+		put(&count, i % 2 ? 4 : -5, (i % 2 ? 37 : 33) + 3.0 * (double)i / (double)slanting);
+	put(&count, -6, 41);
+	put(&count, -6, 32);
+	put(&count, lat_lon[0], lat_lon[1]);
+	return count;
+}
+
+/* An honest one, around the first three counties of the grid; with `knots` the line crosses itself that often. */
+static size_t make_coast(size_t points, size_t knots)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i + 1 < points; i++) {
+		double x, y;
+
+		wavy((double)i / (double)points, &x, &y);
+		put(&count, -3.5 + y, 34.5 + 3 * x);
+	}
+	for (size_t i = 1; i <= knots; i++)
+		for (size_t n = 0; n < 2; n++) {
+			double *at = &lat_lon[2 * (i * (count / (knots + 1))) + n], kept = at[0];
+
+			at[0] = at[2];
+			at[2] = kept;
+		}
+	put(&count, lat_lon[0], lat_lon[1]);
+	return count;
+}
+
+static void test_rings_that_cross_themselves_often_are_not_repaired(void **state)
+{
+	static const size_t points[] = {128, 2000, 16000, RING_POINTS_MAX};
+	char counties[INTAKE_COUNTIES_MAX][4];
+	double began = now_s();
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+		intake_boundaries_begin(grid, UINT64_MAX);
+		assert_false(intake_boundaries_of_ring(grid, lat_lon, make_zigzag(points[i]), counties, &count));
+		assert_int_equal(count, 0);
+		intake_boundaries_begin(grid, UINT64_MAX);
+		if (points[i] > 128)
+			assert_false(intake_boundaries_of_ring(grid, lat_lon, make_strips(points[i]), counties, &count));
+	}
+	intake_boundaries_begin(grid, UINT64_MAX);
+	assert_true(intake_boundaries_of_ring(grid, lat_lon, make_zigzag(32), counties, &count)); /* 225 times */
+	assert_int_equal(count, INTAKE_COUNTIES_MAX);
+	assert_true(now_s() - began < limit_s);
+}
+
+/* As many points as CAP lets pass, and a knot here and there. */
+static void test_long_honest_rings_are_looked_at(void **state)
+{
+	static const struct {
+		size_t points, knots;
+	} rows[] = {{16384, 0}, {16384, 1}, {16384, 50}, {762, 20}};
+	char counties[INTAKE_COUNTIES_MAX][4];
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		size_t points = make_coast(rows[i].points, rows[i].knots);
+
+		intake_boundaries_begin(grid, UINT64_MAX);
+		if (!intake_boundaries_of_ring(grid, lat_lon, points, counties, &count))
+			fail_msg("%zu points, %zu knots: passed over, work left %zu", points, rows[i].knots,
+				intake_boundaries_work_left(grid));
+		check_counties("001 002 003", counties, count);
+	}
+}
+
+static void test_what_is_found_is_not_looked_for_again(void **state)
+{
+	char counties[INTAKE_COUNTIES_MAX][4];
+	double began = now_s();
+	size_t count, found = 0;
+
+	(void)state;
+	intake_boundaries_begin(grid, UINT64_MAX);
+	for (int i = 0; i < 10000; i++) { /* over all of the grid, each a little larger */
+		assert_true(intake_boundaries_of_circle(grid, -0.5, 36.5, 1000 + i * 1e-3, counties, &count));
+		found += count;
+	}
+	assert_int_equal(found, INTAKE_COUNTIES_MAX);
+	assert_true(intake_boundaries_work_left(grid) > INTAKE_PLACE_WORK - 5000);
+
+	intake_boundaries_begin(grid, UINT64_C(1) << 2 | UINT64_C(1) << 5);
+	assert_true(intake_boundaries_of_circle(grid, -0.5, 36.5, 1000, counties, &count));
+	check_counties("002 005", counties, count);
+	assert_true(intake_boundaries_of_ring(grid, lat_lon, make_coast(100, 0), counties, &count));
+	check_counties("", counties, count);
+	intake_boundaries_begin(grid, 0);
+	assert_false(intake_boundaries_of_ring(grid, lat_lon, 3, counties, &count)); /* bad all the same */
+	assert_true(now_s() - began < limit_s);
+}
+
+/* Circles beside a county, within its box and its neighbours': nothing is ever found. */
+static void test_a_report_has_so_much_work_and_no_more(void **state)
+{
+	char counties[INTAKE_COUNTIES_MAX][4];
+	double began = now_s();
+	size_t count, looked_at = 0;
+
+	(void)state;
+	intake_boundaries_begin(grid, UINT64_MAX);
+	for (int i = 0; i < 10000; i++) {
+		bool looked = intake_boundaries_of_circle(grid, -3, 34, 20 + i * 1e-3, counties, &count);
+
+		assert_int_equal(count, 0);
+		assert_true(looked == (intake_boundaries_work_left(grid) > 0));
+		looked_at += looked;
+	}
+	assert_true(looked_at > 500 && looked_at < INTAKE_PLACE_WORK / 130); /* a circle's 65 points and their sides */
+	assert_false(intake_boundaries_of_circle(grid, -3.5, 33.5, 20, counties, &count));
+	assert_int_equal(count, 0);
+	intake_boundaries_begin(grid, UINT64_MAX);
+	assert_true(intake_boundaries_of_circle(grid, -3.5, 33.5, 20, counties, &count));
+	check_counties("001", counties, count);
+	assert_true(now_s() - began < limit_s);
 }
 
 int main(void)
@@ -241,7 +455,11 @@ int main(void)
 		cmocka_unit_test(test_points),
 		cmocka_unit_test(test_rings),
 		cmocka_unit_test(test_circles),
+		cmocka_unit_test(test_rings_that_cross_themselves_often_are_not_repaired),
+		cmocka_unit_test(test_long_honest_rings_are_looked_at),
+		cmocka_unit_test(test_what_is_found_is_not_looked_for_again),
+		cmocka_unit_test(test_a_report_has_so_much_work_and_no_more),
 	};
 
-	return cmocka_run_group_tests(tests, open_good, close_good);
+	return cmocka_run_group_tests(tests, open_grid, close_grid);
 }

@@ -1,0 +1,1 @@
+jk_test(intake/wire_receipt USES intake_wire)
