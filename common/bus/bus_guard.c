@@ -1,7 +1,7 @@
 /* bus_guard.c: bounds what peers make libzmq hold. A message whose end never comes is kept by libzmq 4.3.4 without any limit, and
  * whoever reads the socket learns nothing of it: neither high-water mark nor ZMQ_MAXMSGSIZE counts its parts. The kernel knows
- * how many bytes came on each connection, and each message that is read proves that the one before it had an end: so what came
- * since, from a peer of which nothing was read for a while, is one unfinished message. */
+ * how many bytes came on each connection, and we how many of them were messages that were read: the rest, from a peer of which
+ * nothing was read for a while, is one unfinished message. */
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -14,16 +14,20 @@
 enum {
 	GUARD_DESCRIPTORS_MAX = 65536,
 	GUARD_PEER_MAX_BYTES = 8 * 1024 * 1024,  /* a message is two frames of at most 2 MiB */
-	GUARD_ALL_MAX_BYTES = 128 * 1024 * 1024, /* of all peers; beyond it, those over GUARD_LARGE_BYTES go */
-	GUARD_LARGE_BYTES = 1024 * 1024,
-	GUARD_SILENT_CHECKS = 3, /* in a row: a slow turn of the loop is not the peer's fault */
+	GUARD_ALL_MAX_BYTES = 128 * 1024 * 1024, /* of all peers; beyond it the largest go */
+	/* Bytes count that were there, with nothing read of their peer, at so many checks in a row: a slow turn of the loop is
+	 * not the peer's fault. */
+	GUARD_CHECKS = 3,
+	GUARD_SLACK_BYTES = 1024, /* the handshake, or what ZMTP's own commands take between two messages */
 };
 
 struct peer {
-	_Atomic bool open;        /* by the monitor's thread */
-	_Atomic bool heard;       /* a message was read since the last check */
-	_Atomic uint64_t through; /* bytes of the connection up to which every message had an end */
-	unsigned silent;          /* checks in a row in which a large one had no end */
+	_Atomic bool open, fresh; /* by the monitor's thread; fresh: another connection than at the last check */
+	/* Of the thread that reads and checks; bytes as the kernel counts them. */
+	uint64_t read;                   /* of messages, since the last check */
+	uint64_t through;                /* up to there all was read */
+	uint64_t seen[GUARD_CHECKS - 1]; /* what had come at the checks before, the last one first */
+	uint64_t held;                   /* beyond `through`, and there at all of them */
 };
 
 struct bus_guard {
@@ -47,8 +51,7 @@ void jk_bus_guard_accepted(struct bus_guard *guard, int fd)
 {
 	if (fd < 0 || fd >= GUARD_DESCRIPTORS_MAX)
 		return;
-	guard->peers[fd].through = 0;
-	guard->peers[fd].heard = true;
+	guard->peers[fd].fresh = true;
 	guard->peers[fd].open = true;
 	if (fd > guard->highest)
 		guard->highest = fd;
@@ -60,10 +63,27 @@ void jk_bus_guard_closed(struct bus_guard *guard, int fd)
 		guard->peers[fd].open = false;
 }
 
-void jk_bus_guard_heard(struct bus_guard *guard, int fd)
+void jk_bus_guard_heard(struct bus_guard *guard, int fd, size_t bytes)
 {
 	if (fd >= 0 && fd < GUARD_DESCRIPTORS_MAX)
-		guard->peers[fd].heard = true;
+		guard->peers[fd].read += bytes;
+}
+
+static void start_at(struct peer *peer, uint64_t through)
+{
+	peer->through = through;
+	for (int i = 0; i < GUARD_CHECKS - 1; i++)
+		peer->seen[i] = through;
+}
+
+/* What came behind the messages that were read may be the start of one without end: it is not forgiven with them, and counts when
+ * nothing is read for a while. */
+static void note_read(struct peer *peer, uint64_t received)
+{
+	uint64_t through = peer->through + peer->read + GUARD_SLACK_BYTES;
+
+	start_at(peer, through < received ? through : received);
+	peer->read = 0;
 }
 
 /* Bytes of an unfinished message; 0 also where there is no such connection any more. */
@@ -75,12 +95,16 @@ static uint64_t look_at(struct peer *peer, int fd)
 	if (!peer->open || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
 		return 0;
 	uint64_t received = info.tcpi_bytes_received;
-	if (peer->heard || received < peer->through) {
-		peer->heard = false;
-		peer->through = received;
+	if (atomic_exchange(&peer->fresh, false) || received < peer->seen[0])
+		start_at(peer, 0); /* what comes before the first check counts too */
+	if (peer->read > 0) {
+		note_read(peer, received);
+		return 0;
 	}
-	peer->silent = received - peer->through > GUARD_LARGE_BYTES ? peer->silent + 1 : 0;
-	return peer->silent >= GUARD_SILENT_CHECKS ? received - peer->through : 0;
+	uint64_t held = peer->seen[GUARD_CHECKS - 2] - peer->through;
+	memmove(peer->seen + 1, peer->seen, sizeof peer->seen - sizeof *peer->seen);
+	peer->seen[0] = received;
+	return held;
 }
 
 void jk_bus_guard_bound(struct bus_guard *guard, const char *endpoint)
@@ -106,29 +130,41 @@ static bool is_ours(const struct bus_guard *guard, int fd)
 	       ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port) == guard->port;
 }
 
-static unsigned cut_over(struct bus_guard *guard, uint64_t max_bytes, uint64_t *ret_all_bytes)
+static unsigned cut(struct bus_guard *guard, int fd)
 {
-	unsigned cut = 0;
+	guard->peers[fd].open = false; /* once is enough */
+	guard->peers[fd].held = 0;
+	return is_ours(guard, fd) && shutdown(fd, SHUT_RDWR) == 0;
+}
 
-	*ret_all_bytes = 0;
-	for (int fd = 0; fd <= guard->highest; fd++) {
-		uint64_t held = look_at(&guard->peers[fd], fd);
-		if (held <= max_bytes) {
-			*ret_all_bytes += held;
-			continue;
+/* Until the rest is within what all may hold: those over half of what one may, then those over a quarter, and so on. There is no
+ * size below which they are let be: a thousand small ones are as much as one that is large. */
+static unsigned cut_largest(struct bus_guard *guard, uint64_t all_bytes)
+{
+	unsigned count = 0;
+
+	for (uint64_t over = GUARD_PEER_MAX_BYTES / 2; all_bytes > GUARD_ALL_MAX_BYTES && over > 0; over /= 2) {
+		for (int fd = 0; fd <= guard->highest && all_bytes > GUARD_ALL_MAX_BYTES; fd++) {
+			uint64_t held = guard->peers[fd].held;
+			if (held <= over)
+				continue;
+			all_bytes -= held;
+			count += cut(guard, fd);
 		}
-		guard->peers[fd].open = false; /* once is enough */
-		cut += is_ours(guard, fd) && shutdown(fd, SHUT_RDWR) == 0;
 	}
-	return cut;
+	return count;
 }
 
 unsigned jk_bus_guard_check(struct bus_guard *guard)
 {
-	uint64_t all_bytes;
-	unsigned cut = cut_over(guard, GUARD_PEER_MAX_BYTES, &all_bytes);
+	uint64_t all_bytes = 0;
+	unsigned count = 0;
 
-	if (all_bytes > GUARD_ALL_MAX_BYTES)
-		cut += cut_over(guard, GUARD_LARGE_BYTES, &all_bytes);
-	return cut;
+	for (int fd = 0; fd <= guard->highest; fd++) {
+		guard->peers[fd].held = look_at(&guard->peers[fd], fd);
+		if (guard->peers[fd].held > GUARD_PEER_MAX_BYTES)
+			count += cut(guard, fd);
+		all_bytes += guard->peers[fd].held;
+	}
+	return count + cut_largest(guard, all_bytes);
 }

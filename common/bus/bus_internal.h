@@ -20,6 +20,9 @@ enum {
 	BUS_HANDSHAKE_SERVER_MS = 3000, /* longer, so that a stalled client ends it by its own timer and knows why */
 	BUS_SOCKETS_MAX = 4096,         /* a dealer takes three */
 	BUS_HIGH_WATER_MESSAGES = 20000,
+	/* To one peer of a ROUTER, which may leave them unread for ever. Sixteen times the largest window: whoever keeps to its
+	 * window never meets it, and what others lose by it they ask for again. */
+	BUS_PEER_WAITING_MESSAGES = 4096,
 	BUS_DRAIN_FRAMES_MAX = 4096, /* of one malformed message, in one turn */
 	BUS_MALFORMED_A_TURN_MAX = 256,
 };
@@ -53,9 +56,9 @@ void jk_bus_guard_free(struct bus_guard **guard_p);
 void jk_bus_guard_bound(struct bus_guard *guard, const char *endpoint);
 void jk_bus_guard_accepted(struct bus_guard *guard, int fd);
 void jk_bus_guard_closed(struct bus_guard *guard, int fd);
-/* A whole message came from it. */
-void jk_bus_guard_heard(struct bus_guard *guard, int fd);
-/* Cuts those that hold an endless message; how many. */
+/* A whole message of so many bytes, as they came over the wire, was read. From the thread that checks. */
+void jk_bus_guard_heard(struct bus_guard *guard, int fd, size_t bytes);
+/* Cuts those that hold an endless message, and the largest where all together hold too much; how many. Every 100 ms. */
 unsigned jk_bus_guard_check(struct bus_guard *guard);
 
 /* As jk_dealer_open without CURVE, for the self test. */

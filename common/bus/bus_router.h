@@ -32,12 +32,13 @@ struct jk_received {
 
 struct jk_router_counts {
 	uint64_t received, sent, malformed, no_identity, unreachable, full, handshake_failed, accept_failed;
-	uint64_t cut; /* connections ended because a message had no end */
+	uint64_t cut; /* connections ended because messages had no end */
 };
 
 /* Binds `endpoint` ("tcp://127.0.0.1:7101"; "tcp://127.0.0.1:*" picks a port) with domain "jukwaa" enforced (option 93),
- * MAXMSGSIZE 2 MiB + 4 KiB, HANDSHAKE_IVL 3 s, ROUTER_MANDATORY, linger 0, high-water marks 20,000, TCP keepalive.
- * Drains its own monitor in a thread of its own. JK_BROKEN with a sentence when the endpoint is taken or malformed. */
+ * MAXMSGSIZE 2 MiB + 4 KiB, HANDSHAKE_IVL 3 s, ROUTER_MANDATORY, linger 0, high-water marks of 20,000 messages in and 4,096 out
+ * (of each peer), TCP keepalive. Drains its own monitor in a thread of its own. JK_BROKEN with a sentence when the endpoint is
+ * taken or malformed. */
 enum jk_status jk_router_open(struct jk_bus *bus, const char *endpoint, const struct jk_key *key, struct jk_router **ret_router,
 	struct jk_refusal *ret_refusal) JK_MUST_CHECK;
 void jk_router_close(struct jk_router **router_p);
@@ -59,8 +60,9 @@ enum jk_status jk_router_send(
 	struct jk_router *router, const struct jk_route *route, uint16_t kind, const void *body, size_t size) JK_MUST_CHECK;
 /* Best effort: cuts the TCP connection the message came in on (revoked keys). Only within the handling of a message. */
 void jk_router_cut(struct jk_router *router, const struct jk_received *received);
-/* Ends connections whose peers send a message without end, which libzmq would keep without limit. Call every 100 ms; a peer that
- * is called in time holds 8 MiB and what it can send in half a second. */
+/* Ends connections whose peers send a message without end, which libzmq would keep without limit: of one peer over 8 MiB, and the
+ * largest where those of all peers are over 128 MiB. Call every 100 ms; a peer that is cut in time holds that and what it can
+ * send in half a second. */
 enum { JK_ROUTER_GUARD_MS = 100 };
 void jk_router_guard(struct jk_router *router);
 struct jk_router_counts jk_router_counts(const struct jk_router *router);

@@ -15,7 +15,7 @@ import uuid
 import zmq
 from hostile_peers import (HUGE_COMMAND, HUGE_MESSAGE, SIGNATURE, closed_within, connect, descriptors, greeting, percentile, push,
                            rss_kib)
-from intake_test import Publisher, report
+from intake_test import Publisher, cap, report
 from jukwaa_harness import BIN, FRAME, Peer, Stack, free_port, protos, read_key, wait_until
 from raw_curve import COMMAND, MORE, RawCurve, box
 
@@ -199,6 +199,18 @@ class KnownTest(HostileCase):
                         peer.send(bytes(256 * 1024), MORE)
             wait_until(lambda: service.metric("jukwaa_port_cut_total") > before, 5, "some are cut")
 
+    def test_very_many_small_messages_without_end(self):
+        """Each under 1 MiB, which one alone may hold as long as it likes; together over the limit of all."""
+        with self.honest_beside("dispatch", growth_mib=GROWTH_MIB + 160) as service:
+            before = service.metric("jukwaa_port_cut_total")
+            for _ in range(170):
+                peer = self.raw("dispatch")
+                peer.raw.settimeout(5)
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    for _ in range(4):
+                        peer.send(bytes(224 * 1024), MORE)
+            wait_until(lambda: service.metric("jukwaa_port_cut_total") > before, 5, "some are cut")
+
     def test_a_slow_message_of_full_size_is_let_be(self):
         """The guard against endless ones must not hit a peer at a slow link."""
         peer = self.raw("dispatch")
@@ -227,6 +239,22 @@ class KnownTest(HostileCase):
             peer.send_frame(b"", 0)
             peer.raw.sendall(HUGE_MESSAGE)
             self.assertTrue(closed_within(peer.raw, 5))
+
+    def test_receipts_are_small_whatever_is_published(self):
+        """CAP says nothing of the length of an identifier, and receipts repeat it: a member that reads none has them pile up here."""
+        long = "x" * 1900000
+        with self.honest_beside("intake"):
+            publisher = Publisher(stack, keys["hostile"])
+            self.addCleanup(publisher.peer.close)
+            for name, alert in (("identifier", cap(long)), ("sender", cap("a", sender=long))):
+                receipt = publisher.publish(alert, pb.FORMAT_CAP, county="047")
+                self.assertLess(receipt.ByteSize(), 1000)
+                self.assertEqual((receipt.verdict, receipt.code, receipt.field),
+                                 (pb.VERDICT_REJECTED, pb.CODE_INVALID_SCHEMA, f"alert/{name}"), receipt.reason)
+            longest = cap(uuid.uuid4().hex.ljust(256, "x"), sender="s".ljust(256, "x"))
+            for verdict in (pb.VERDICT_STORED, pb.VERDICT_DUPLICATE):
+                receipt = publisher.publish(longest, pb.FORMAT_CAP, county="001")
+                self.assertEqual((receipt.verdict, len(receipt.external_id)), (verdict, 256), receipt.reason)
 
     def flood(self, name, frames, count):
         """All of it out as fast as it goes; answers are not read."""

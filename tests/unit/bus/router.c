@@ -292,6 +292,17 @@ static void test_a_peer_that_went_is_told_apart_from_a_full_one(void **state)
 	assert_int_equal(jk_router_counts(fixture->router).unreachable, 1);
 }
 
+static void test_little_waits_for_a_peer_that_reads_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	int messages = 0;
+	size_t size = sizeof messages;
+	assert_int_equal(zmq_getsockopt(jk_router_socket(fixture->router), ZMQ_SNDHWM, &messages, &size), 0);
+	assert_int_equal(messages, BUS_PEER_WAITING_MESSAGES);
+	assert_true(messages >= 4 * 256); /* windows are 256 at most */
+	assert_true(messages < 8192);
+}
+
 static void test_a_cut_connection_is_gone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -386,6 +397,7 @@ int main(void)
 		WITH_SERVICE(test_long_routing_ids_are_dropped),
 		WITH_SERVICE(test_the_largest_body_passes_and_a_larger_one_does_not),
 		WITH_SERVICE(test_a_peer_that_went_is_told_apart_from_a_full_one),
+		WITH_SERVICE(test_little_waits_for_a_peer_that_reads_nothing),
 		WITH_SERVICE(test_a_cut_connection_is_gone),
 		WITH_SERVICE(test_the_self_test_passes_at_a_shut_door),
 		WITH_SERVICE(test_the_self_test_finds_an_open_door),
