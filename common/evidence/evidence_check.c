@@ -16,7 +16,7 @@ enum fault {
 	NOT_CHECKED,      /* a receipt is about an event that is not among those looked at */
 	CUT_OFF,          /* a signed head or receipt knows more of the stream than there is */
 	ENDS_ELSEWHERE,   /* the events do not end where feed.head says */
-	BEGINS_NOWHERE,   /* what was removed does not end at a signed head */
+	BEGINS_NOWHERE,   /* what was removed does not end at a signed head, or other streams were not removed up to that head */
 	STREAM_UNKNOWN,   /* events of a stream that has no head row */
 	HEAD_ALTERED,     /* root and leaves, or root and signature, do not belong together */
 	HEAD_FOREIGN,     /* signed by a key that is not the exchange's */
@@ -43,6 +43,9 @@ static const char *const codes[FAULTS] = {
 	"WITNESS_ALTERED",
 };
 
+/* How far what dispatch signs may be behind what is recorded: it may have been away. */
+#define LAG_MAX_US (24 * 3600 * UINT64_C(1000000))
+
 /* What the event of this number must have. head_no 0: a receipt says so. */
 struct must {
 	uint64_t seq, head_no;
@@ -53,7 +56,7 @@ struct stream {
 	char name[JK_LEAF_STREAM_BYTES];
 	struct jk_leaf begin, end;
 	uint64_t begin_head;
-	bool begin_proven, has_end, whole;
+	bool has_begin, begin_proven, has_end, whole;
 	uint64_t seq; /* of the event that came last, and what its row says is its chain */
 	uint8_t chain[32];
 	struct must *musts; /* ascending by seq; those before first are done */
@@ -82,8 +85,11 @@ struct jk_check {
 	struct witness *witnesses;
 	size_t witness_count, witness_capacity, witness_first; /* all before it are found, or from before what is kept */
 	bool witnesses_sorted, all_streams;
-	uint64_t anchor_head; /* the newest head that a stream begins under */
-	int64_t kept_from_us; /* when that was signed: heads from there on are all kept */
+	struct stream *anchor; /* one that begins under the newest head that any begins under; NULL: none does */
+	int64_t kept_from_us;  /* when that head was signed: heads from there on are all kept */
+	struct stream *oldest; /* has the event that was recorded first of those kept; NULL: none came */
+	uint64_t oldest_seq;
+	int64_t oldest_us;
 	uint64_t witnessed_head;
 	uint8_t (*hashes)[32];
 	size_t hash_capacity;
@@ -140,6 +146,22 @@ static void tell(
 	(void)vsnprintf(finding.words, sizeof finding.words, format, arguments);
 	va_end(arguments);
 	check->found(check->arg, &finding);
+}
+
+static void tell_other_chain(struct jk_check *check, struct stream *stream, const struct must *must)
+{
+	if (must->head_no == 0)
+		tell(check, stream, NOT_AS_RECEIPTED, must->seq, 0,
+			"a receipt has another chain for it: it, or what came before it, was changed");
+	else if (stream->last_must.seq > 0)
+		tell(check, stream, NOT_AS_SIGNED, must->seq, must->head_no,
+			"signed head %" PRIu64 " has another chain for it: rewritten somewhere after #%" PRIu64
+			", which is as it was signed",
+			must->head_no, stream->last_must.seq);
+	else
+		tell(check, stream, NOT_AS_SIGNED, must->seq, must->head_no,
+			"signed head %" PRIu64 " has another chain for it: it, or what came before it, was rewritten",
+			must->head_no);
 }
 
 void jk_check_report(struct jk_check *check, const char *code, const char *stream, uint64_t seq, const char *words)
@@ -224,30 +246,63 @@ static struct stream *find_or_add(struct jk_check *check, const char *name)
 	return check->last = stream;
 }
 
-void jk_check_begin(struct jk_check *check, const struct jk_leaf *position, uint64_t head_no)
+/* Where whoever made the part chose to begin, not where removal ended. */
+static bool is_begun_in_part(const struct stream *stream)
+{
+	return stream->begin_head == 0 && stream->begin.seq > 0;
+}
+
+/* A beginning in the middle would hide what came before it, a second end what heads know beyond the first. */
+static bool has_started(const struct jk_check *check)
+{
+	return check->sum.heads + check->sum.events > 0;
+}
+
+/* Receipts of what is not here any more; the last one's chain at least is known. */
+static void settle_removed(struct jk_check *check, struct stream *stream)
+{
+	while (stream->first < stream->count && stream->musts[stream->first].seq <= stream->begin.seq) {
+		const struct must *must = &stream->musts[stream->first++];
+
+		if (must->seq == stream->begin.seq && memcmp(must->chain, stream->begin.chain, sizeof must->chain) != 0)
+			tell_other_chain(check, stream, must);
+		else if (stream->unchecked_seq == 0)
+			stream->unchecked_seq = must->seq;
+	}
+}
+
+bool jk_check_begin(struct jk_check *check, const struct jk_leaf *position, uint64_t head_no)
 {
 	struct stream *stream = find_or_add(check, position->stream);
 
 	if (!stream)
-		return;
+		return true;
+	if (stream->has_begin || has_started(check))
+		return false;
 	stream->begin = *position;
+	stream->has_begin = true;
 	stream->begin_head = head_no;
 	stream->seq = position->seq;
 	memcpy(stream->chain, position->chain, sizeof stream->chain);
-	if (head_no > check->anchor_head)
-		check->anchor_head = head_no;
+	if (head_no > (check->anchor ? check->anchor->begin_head : 0))
+		check->anchor = stream;
+	settle_removed(check, stream);
+	return true;
 }
 
-void jk_check_end(struct jk_check *check, const struct jk_leaf *position, bool whole)
+bool jk_check_end(struct jk_check *check, const struct jk_leaf *position, bool whole)
 {
 	struct stream *stream = find_or_add(check, position->stream);
 
 	if (!stream)
-		return;
+		return true;
+	if (stream->has_end || has_started(check))
+		return false;
 	stream->end = *position;
 	stream->has_end = true;
 	stream->whole = whole;
 	check->sum.streams++;
+	return true;
 }
 
 /* Mostly at the end: heads and receipts come in order. The same again is kept once. */
@@ -284,22 +339,6 @@ void jk_check_expect(struct jk_check *check, const struct jk_leaf *position)
 
 /* ---- events ----------------------------------------------------------------------------------------------------- */
 
-static void tell_other_chain(struct jk_check *check, struct stream *stream, const struct must *must)
-{
-	if (must->head_no == 0)
-		tell(check, stream, NOT_AS_RECEIPTED, must->seq, 0,
-			"a receipt has another chain for it: it, or what came before it, was changed");
-	else if (stream->last_must.seq > 0)
-		tell(check, stream, NOT_AS_SIGNED, must->seq, must->head_no,
-			"signed head %" PRIu64 " has another chain for it: rewritten somewhere after #%" PRIu64
-			", which is as it was signed",
-			must->head_no, stream->last_must.seq);
-	else
-		tell(check, stream, NOT_AS_SIGNED, must->seq, must->head_no,
-			"signed head %" PRIu64 " has another chain for it: it, or what came before it, was rewritten",
-			must->head_no);
-}
-
 /* The row of this number has this chain: what heads and receipts say of it is done. */
 static void settle_musts(struct jk_check *check, struct stream *stream, uint64_t seq, const uint8_t chain[32])
 {
@@ -325,6 +364,11 @@ void jk_check_event(struct jk_check *check, const struct jk_chain_link *link, co
 	check->sum.events++;
 	if (!stream)
 		return;
+	if (!check->oldest || link->recorded_at_us < check->oldest_us) {
+		check->oldest = stream;
+		check->oldest_seq = link->seq;
+		check->oldest_us = link->recorded_at_us;
+	}
 	if (!stream->has_end)
 		tell(check, stream, STREAM_UNKNOWN, link->seq, 0, "events of a stream that has no head");
 	if (link->seq <= stream->seq) {
@@ -497,15 +541,38 @@ static void match_witness(struct jk_check *check, const struct jk_signed_head *h
 		remember_witnessed(check, head, leaves, count);
 }
 
+/* Removal by age moves all streams at once to the positions of one head. Where one was left behind, somebody removed the others
+ * by hand, perhaps for heads that others hold to count as too old to be kept. */
+static bool is_removal(struct jk_check *check, const struct jk_signed_head *head, const struct jk_leaf *leaves, size_t count)
+{
+	struct stream *anchor = check->anchor;
+	bool all = anchor->begin_proven;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct stream *stream = find(check, leaves[i].stream);
+
+		if (!stream || !stream->has_end || stream->begin.seq >= leaves[i].seq)
+			continue;
+		all = false;
+		/* Its own beginning is looked at in the end; and a part may begin anywhere. */
+		if (stream != anchor && !is_begun_in_part(stream))
+			tell(check, anchor, BEGINS_NOWHERE, anchor->begin.seq, head->head_no,
+				"removed up to #%" PRIu64 " under signed head %" PRIu64 ", but %s#%" PRIu64
+				", which that head covers too, was not: removal by age takes all streams at once",
+				anchor->begin.seq, head->head_no, stream->name, stream->begin.seq + 1);
+	}
+	return all;
+}
+
 void jk_check_head(struct jk_check *check, const struct jk_signed_head *head, const struct jk_leaf *leaves, size_t count)
 {
 	check->sum.heads++;
 	if (!is_true_head(check, head, leaves, count))
 		return;
-	if (head->head_no == check->anchor_head)
-		check->kept_from_us = head->signed_at_us;
 	for (size_t i = 0; i < count; i++)
 		take_leaf(check, head, &leaves[i]);
+	if (check->anchor && head->head_no == check->anchor->begin_head && is_removal(check, head, leaves, count))
+		check->kept_from_us = head->signed_at_us;
 	match_witness(check, head, leaves, count);
 }
 
@@ -527,6 +594,14 @@ static void tell_missing_witness(struct jk_check *check, const struct jk_signed_
 		tell(check, &check->all, NOT_WITNESSED, 0, head->head_no, "a head that was witnessed is not among those stored");
 }
 
+/* A head is removed when what was recorded before it has gone. Who owns the key could sign one more head over next to nothing and
+ * let events begin under it, so that all heads before it count as too old to be kept; events that are older still betray that. */
+static bool is_older_event_kept(const struct jk_check *check, const struct jk_signed_head *head)
+{
+	return check->oldest && check->oldest_us < head->signed_at_us &&
+	       (uint64_t)head->signed_at_us - (uint64_t)check->oldest_us > LAG_MAX_US;
+}
+
 static void finish_witnesses(struct jk_check *check)
 {
 	for (size_t i = 0; i < check->witness_count; i++) {
@@ -534,10 +609,14 @@ static void finish_witnesses(struct jk_check *check)
 
 		if (witness->found)
 			check->sum.witnessed++;
-		else if (witness->head.signed_at_us < check->kept_from_us)
-			check->sum.witnessed_before_kept++;
-		else
+		else if (witness->head.signed_at_us >= check->kept_from_us)
 			tell_missing_witness(check, &witness->head);
+		else if (is_older_event_kept(check, &witness->head))
+			tell(check, check->oldest, NOT_WITNESSED, check->oldest_seq, witness->head.head_no,
+				"a head that was witnessed is not among those stored, as if removed by age, but this event, "
+				"recorded long before it, is here: from its number on nothing is known to be as it was");
+		else
+			check->sum.witnessed_before_kept++;
 	}
 }
 
@@ -569,6 +648,7 @@ static void finish_stream(struct jk_check *check, struct stream *stream)
 		tell(check, stream, ENDS_ELSEWHERE, stream->seq == stream->end.seq ? last : last + 1, 0,
 			"the events end at #%" PRIu64 ", the stream's head says #%" PRIu64 "%s", stream->seq, stream->end.seq,
 			stream->seq == stream->end.seq ? " with another chain" : "");
+	check->sum.partial_streams += is_begun_in_part(stream) || !stream->whole;
 	if (stream->end.seq > stream->signed_seq)
 		check->sum.unsigned_events +=
 			stream->end.seq - (stream->signed_seq > stream->begin.seq ? stream->signed_seq : stream->begin.seq);
@@ -581,11 +661,13 @@ struct jk_check_sum jk_check_finish(struct jk_check *check)
 
 		if (stream->has_end)
 			finish_stream(check, stream);
-		else if (stream->first < stream->count)
-			tell(check, stream, check->all_streams ? CUT_OFF : NOT_CHECKED, stream->musts[stream->first].seq, 0, "%s",
+		else if (stream->unchecked_seq != 0 || stream->first < stream->count)
+			tell(check, stream, check->all_streams ? CUT_OFF : NOT_CHECKED,
+				stream->unchecked_seq != 0 ? stream->unchecked_seq : stream->musts[stream->first].seq, 0, "%s",
 				check->all_streams ? "a receipt is from it, and there is no such stream"
 						   : "a receipt is from it, and it is not looked at");
 	}
 	finish_witnesses(check);
+	check->sum.all_streams = check->all_streams;
 	return check->sum;
 }

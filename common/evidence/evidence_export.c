@@ -142,8 +142,17 @@ static bool take_position(const struct reading *r, struct jk_leaf *ret)
 	return true;
 }
 
-static bool read_streams(struct reading *r)
+/* First, and never again: said behind heads it would come too late for what they name. */
+static bool read_start(struct reading *r)
 {
+	if (!next_line(r))
+		return false;
+	if (r->count != 1 || strcmp(r->words[0], FORM) != 0)
+		return refuse(r, "not an export of evidence: " FORM);
+	if (!next_line(r))
+		return false;
+	if (r->count != 2 || strcmp(r->words[0], "streams") != 0)
+		return refuse(r, "all or some streams must be said first");
 	if (strcmp(r->words[1], "all") == 0)
 		jk_check_all_streams(r->check);
 	else if (strcmp(r->words[1], "some") != 0)
@@ -158,8 +167,8 @@ static bool read_begin(struct reading *r)
 
 	if (!take_position(r, &position) || !take_number(r->words[4], 0, INT64_MAX, &head_no))
 		return refuse(r, "not a position");
-	jk_check_begin(r->check, &position, (uint64_t)head_no);
-	return true;
+	return jk_check_begin(r->check, &position, (uint64_t)head_no) ||
+	       refuse(r, "a stream begins once, before all heads and events");
 }
 
 static bool read_end(struct reading *r)
@@ -169,8 +178,8 @@ static bool read_end(struct reading *r)
 
 	if (!take_position(r, &position) || (!whole && strcmp(r->words[4], "part") != 0))
 		return refuse(r, "not a position");
-	jk_check_end(r->check, &position, whole);
-	return true;
+	return jk_check_end(r->check, &position, whole) ||
+	       refuse(r, "the end of a stream is said once, before all heads and events");
 }
 
 static bool read_head(struct reading *r)
@@ -240,7 +249,6 @@ static bool read_line(struct reading *r)
 		{"head", 7, read_head},
 		{"begin", 5, read_begin},
 		{"end", 5, read_end},
-		{"streams", 2, read_streams},
 		{"done", 2, read_done},
 	};
 
@@ -265,7 +273,7 @@ bool jk_export_read(FILE *file, struct jk_check *check, struct jk_refusal *ret_r
 	if (!r || !r->leaves) {
 		(void)jk_refuse(ret_refusal, JK_CODE_UNAVAILABLE, "", "no memory");
 	} else {
-		good = next_line(r) && (strcmp(r->text, FORM) == 0 || refuse(r, "not an export of evidence: " FORM));
+		good = read_start(r);
 		while (good && !r->done)
 			good = read_line(r);
 	}

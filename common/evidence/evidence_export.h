@@ -1,6 +1,6 @@
 /* evidence_export.h: evidence as a text file, for whoever checks it without the database: chain fields of all events, signed
  * heads with their positions, where streams begin and end. No content. One line each, words separated by one blank, hexadecimal
- * in lower case, in the order that evidence_check.h wants:
+ * in lower case, in the order that evidence_check.h wants: first what is said of streams, then heads and events:
  *
  *   jukwaa-evidence-1
  *   streams all | some                         (some: the leaves of heads name others too)

@@ -177,6 +177,15 @@ static bool check_head(const Jukwaa__V1__SignedHead *message, const uint8_t (*ke
 	return refuse(ret_refusal, "head.public_key", "signed by a key that is not the exchange's");
 }
 
+/* Said twice it would look like proof of two streams. */
+static bool is_said_before(const Jukwaa__V1__EvidenceProof *proof, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(proof->streams[i]->stream, proof->streams[index]->stream) == 0)
+			return true;
+	return false;
+}
+
 static bool check(
 	const Jukwaa__V1__EvidenceProof *proof, struct jk_proven *proven, const uint8_t root[32], struct jk_refusal *ret_refusal)
 {
@@ -184,9 +193,12 @@ static bool check(
 		return jk_refuse(ret_refusal, JK_CODE_UNSUPPORTED_VERSION, "form", "this program knows " FORM " only");
 	if (proof->n_streams == 0 || proof->n_streams > STREAMS_MAX)
 		return refuse(ret_refusal, "streams", "it proves nothing, or too much");
-	for (size_t i = 0; i < proof->n_streams; i++)
+	for (size_t i = 0; i < proof->n_streams; i++) {
+		if (is_said_before(proof, i))
+			return refuse(ret_refusal, "streams.stream", "the same stream twice");
 		if (!check_stream(proof, proof->streams[i], root, &proven[i], ret_refusal))
 			return false;
+	}
 	return true;
 }
 

@@ -10,7 +10,8 @@
  * exported instead. */
 enum { JK_PROOF_LINKS_MAX = 20000, JK_PROOF_MAX_BYTES = 16 << 20 };
 
-/* Writing, in this order: begin, for each stream (stream, link…, path), end. Numbers are written as they are hashed. */
+/* Writing, in this order: begin, for each stream (stream, link…, path), end; no stream twice. Numbers are written as they are
+ * hashed. */
 void jk_proof_begin(struct jk_buffer *text, const struct jk_id *event_id);
 /* previous: the chain before the first link, NULL for seq 1. */
 void jk_proof_stream(struct jk_buffer *text, const char *stream, const uint8_t *previous);
@@ -26,6 +27,6 @@ struct jk_proven {
 };
 typedef void jk_proof_position(void *arg, const struct jk_proven *position);
 /* Reads and checks; keys: those of which one must have signed the head. False: ret_refusal says what does not hold (field: the
- * member of the proof). position is called for each stream only when all of it holds. */
+ * member of the proof). position is called for each stream, once, only when all of it holds. */
 bool jk_proof_check(const char *text, size_t size, const uint8_t (*keys)[32], size_t key_count, jk_proof_position *position,
 	void *arg, struct jk_signed_head *ret_head, struct jk_refusal *ret_refusal);

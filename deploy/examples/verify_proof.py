@@ -64,6 +64,7 @@ def check_proof(proof, public_key, receipt=None):
     proven = {}
     for part in proof["streams"]:
         stream, chain = part["stream"], bytes.fromhex(part["previous_chain"])
+        assert stream not in proven, "the same stream twice"
         assert part["links"][0]["event_id"] == proof["event_id"], "the first link is another event's"
         assert len(chain) == (0 if part["links"][0]["seq"] == 1 else 32)
         for place, link in enumerate(part["links"]):

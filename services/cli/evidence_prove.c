@@ -15,7 +15,7 @@ struct proving {
 	struct jk_leaf positions[STREAMS_MAX];
 	size_t count;
 	struct jk_id event_id;
-	bool strange; /* receipts of several reports, or too many streams */
+	bool strange; /* receipts of several reports, too many streams, or two numbers in one */
 	struct jk_signed_head head;
 	struct jk_leaf *leaves;
 	size_t leaf_count;
@@ -31,6 +31,13 @@ static void on_position(void *arg, const struct jk_leaf *position, const struct 
 {
 	struct proving *p = arg;
 
+	/* Copies of one event may say the same again; a proof says it once. */
+	for (size_t i = 0; i < p->count; i++)
+		if (strcmp(p->positions[i].stream, position->stream) == 0) {
+			p->strange |= p->positions[i].seq != position->seq || !jk_id_equal(&p->event_id, event_id) ||
+				      memcmp(p->positions[i].chain, position->chain, sizeof position->chain) != 0;
+			return;
+		}
 	if (p->count == STREAMS_MAX || (p->count > 0 && !jk_id_equal(&p->event_id, event_id))) {
 		p->strange = true;
 		return;

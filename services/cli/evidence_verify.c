@@ -53,24 +53,29 @@ static void show_finding(void *arg, const struct jk_finding *finding)
 	printf("\n");
 }
 
-static int show_sum(const struct verifying *v, const struct jk_check_sum *sum)
+static void show_sum_json(const struct jk_check_sum *sum)
 {
-	if (sum->no_memory)
-		return cli_fail(CLI_REFUSED, NULL, "no memory: nothing is proven");
-	if (v->cli->json) {
-		printf("{\"result\":\"%s\",\"streams\":%" PRIu64 ",\"events\":%" PRIu64 ",\"heads\":%" PRIu64
-		       ",\"findings\":%" PRIu64 ",\"unsigned_events\":%" PRIu64 ",\"witnessed\":%" PRIu64
-		       ",\"witnessed_before_kept\":%" PRIu64 "}\n",
-			sum->findings ? "altered" : "intact", sum->streams, sum->events, sum->heads, sum->findings,
-			sum->unsigned_events, sum->witnessed, sum->witnessed_before_kept);
-		return sum->findings ? CLI_REFUSED : CLI_OK;
-	}
+	printf("{\"result\":\"%s\",\"streams\":%" PRIu64 ",\"events\":%" PRIu64 ",\"heads\":%" PRIu64 ",\"findings\":%" PRIu64
+	       ",\"all_streams\":%s,\"partial_streams\":%" PRIu64 ",\"unsigned_events\":%" PRIu64 ",\"witnessed\":%" PRIu64
+	       ",\"witnessed_before_kept\":%" PRIu64 "}\n",
+		sum->findings ? "altered" : "intact", sum->streams, sum->events, sum->heads, sum->findings,
+		sum->all_streams ? "true" : "false", sum->partial_streams, sum->unsigned_events, sum->witnessed,
+		sum->witnessed_before_kept);
+}
+
+static void show_sum_words(const struct verifying *v, const struct jk_check_sum *sum)
+{
 	printf("%s%s%s: %" PRIu64 " events of %" PRIu64 " streams, %" PRIu64 " signed heads",
 		cli_tone(v->cli, sum->findings ? CLI_BAD : CLI_GOOD), sum->findings ? "ALTERED" : "intact",
 		cli_tone(v->cli, CLI_PLAIN), sum->events, sum->streams, sum->heads);
 	if (sum->findings)
 		printf(", %" PRIu64 " findings (above: the first of each kind in each stream)", sum->findings);
 	printf("\n");
+	if (!sum->all_streams)
+		printf("  only a part: the export is of some streams, not of all that the exchange has\n");
+	if (sum->partial_streams)
+		printf("  only a part: %" PRIu64 " streams are not there from their beginning to their end\n",
+			sum->partial_streams);
 	if (sum->unsigned_events)
 		printf("  %" PRIu64 " events came after the last signed head: only their chain holds them\n",
 			sum->unsigned_events);
@@ -79,6 +84,16 @@ static int show_sum(const struct verifying *v, const struct jk_check_sum *sum)
 			sum->witnessed, sum->witnessed_before_kept);
 	else
 		printf("  no witnessed heads were given: who holds the exchange's key could have signed another history\n");
+}
+
+static int show_sum(const struct verifying *v, const struct jk_check_sum *sum)
+{
+	if (sum->no_memory)
+		return cli_fail(CLI_REFUSED, NULL, "no memory: nothing is proven");
+	if (v->cli->json)
+		show_sum_json(sum);
+	else
+		show_sum_words(v, sum);
 	return sum->findings ? CLI_REFUSED : CLI_OK;
 }
 
@@ -130,14 +145,26 @@ static int verify_export(struct verifying *v)
 	return good ? CLI_OK : cli_fail_refusal(&refusal);
 }
 
+/* A key of the database forbids it; who has written to it may have taken the key away. */
+static void report_twice(struct verifying *v, const struct jk_leaf *position)
+{
+	jk_check_report(v->check, "STREAM_TWICE", position->stream, position->seq, "the stream has two beginnings, or two ends");
+}
+
 static void check_begin(void *arg, const struct jk_leaf *position, uint64_t head_no)
 {
-	jk_check_begin(((struct verifying *)arg)->check, position, head_no);
+	struct verifying *v = arg;
+
+	if (!jk_check_begin(v->check, position, head_no))
+		report_twice(v, position);
 }
 
 static void check_end(void *arg, const struct jk_leaf *position, bool whole)
 {
-	jk_check_end(((struct verifying *)arg)->check, position, whole);
+	struct verifying *v = arg;
+
+	if (!jk_check_end(v->check, position, whole))
+		report_twice(v, position);
 }
 
 static void check_head(void *arg, const struct jk_signed_head *head, const struct jk_leaf *leaves, size_t count)
@@ -211,21 +238,23 @@ static void keep_receipt(void *arg, const struct jk_leaf *position, const struct
 	v->receipt_event = *event_id;
 }
 
-static bool is_receipted(const struct verifying *v, const struct jk_proven *proven)
+/* How many positions of the receipt it is; each is counted once, as no proof has a stream twice. */
+static size_t count_receipted(const struct verifying *v, const struct jk_proven *proven)
 {
+	size_t count = 0;
+
 	for (size_t i = 0; i < v->receipt_count; i++)
-		if (strcmp(v->receipts[i].stream, proven->link.stream) == 0 && v->receipts[i].seq == proven->link.seq &&
-			memcmp(v->receipts[i].chain, proven->chain, sizeof proven->chain) == 0 &&
-			jk_id_equal(&v->receipt_event, &proven->link.event_id))
-			return true;
-	return false;
+		count += strcmp(v->receipts[i].stream, proven->link.stream) == 0 && v->receipts[i].seq == proven->link.seq &&
+			 memcmp(v->receipts[i].chain, proven->chain, sizeof proven->chain) == 0 &&
+			 jk_id_equal(&v->receipt_event, &proven->link.event_id);
+	return count;
 }
 
 static void show_proven(void *arg, const struct jk_proven *proven)
 {
 	struct verifying *v = arg;
 	char chain[65], event_id[JK_ID_TEXT_BYTES], time[JK_TIME_BYTES];
-	bool receipted = is_receipted(v, proven);
+	size_t receipted = count_receipted(v, proven);
 
 	v->proven += receipted;
 	jk_hex_encode(chain, proven->chain, sizeof proven->chain);

@@ -14,7 +14,7 @@ import uuid
 import psycopg2
 import psycopg2.extras
 from dispatch_test import append, make_body
-from evidence_outside import check_export, check_proof
+from evidence_outside import check_export, check_proof, next_chain, read_link
 from feed_proof import merkle_root, sodium
 from jukwaa_harness import Cluster, ROOT, Stack, chain_next, read_key, run_cli, wait_until
 
@@ -143,6 +143,24 @@ class ProofTest(Case):
         changed(lambda p: p["streams"][0].update(previous_chain="22" * 32))
         changed(lambda p: p["streams"][0].update(stream="999"))
 
+    def test_one_stream_twice_is_no_proof_of_two(self):
+        receipt = next(r for r in self.receipts if len(r["positions"]) > 1)
+        path, proof = self.prove(receipt)
+        true, false = json.loads(proof.read_text()), self.stack.run / "twice.proof"
+        false.write_text(json.dumps({**true, "streams": true["streams"][:1] * len(receipt["positions"])}))
+        self.assertIn("the same stream twice", self.verify(false, "--receipt", path, status=1).stderr)
+        self.assertRaises(AssertionError, check_proof, false.read_text(), self.public_key)
+        # One of the two alone is true, and not all of the receipt.
+        false.write_text(json.dumps({**true, "streams": true["streams"][:1]}))
+        self.assertIn("not about all that the receipt says", self.verify(false, "--receipt", path, status=1).stderr)
+        self.verify(false)
+        # A receipt that was written down twice is proven once.
+        path.write_text(2 * (json.dumps(receipt) + "\n"))
+        again = path.with_suffix(".again")
+        self.evidence(self.stack, "prove", path, "--out", again)
+        self.assertEqual(len(json.loads(again.read_text())["streams"]), len(receipt["positions"]))
+        self.verify(again, "--receipt", path)
+
     def test_somebody_elses_key_or_receipt_is_not_enough(self):
         path, proof = self.prove(self.receipts[0])
         other = self.stack.new_key("other")
@@ -172,6 +190,7 @@ class ProofTest(Case):
         self.assertEqual(ends, dict(self.stack.sql("SELECT stream, last_seq FROM feed.head WHERE last_seq > 0")))
         result = json.loads(self.verify("--export", whole, "--heads", self.head_file).stdout.splitlines()[-1])
         self.assertEqual((result["result"], result["events"], result["witnessed"] > 0), ("intact", sum(ends.values()), True))
+        self.assertEqual((result["all_streams"], result["partial_streams"]), (True, 0))
         text = whole.read_text()
         for bytes_of in self.stack.sql("SELECT body FROM feed.event WHERE length(body) > 40 LIMIT 20"):
             self.assertNotIn(bytes(bytes_of[0])[30:40].hex(), text)
@@ -179,7 +198,10 @@ class ProofTest(Case):
         part = self.stack.run / "part.evidence"
         self.evidence(self.stack, "export", "--county", stream, "--from", "2", "--to", str(last - 1), "--out", part)
         self.assertEqual(check_export(part.read_text().splitlines(), self.public_key), {stream: last - 1})
-        self.assertEqual(json.loads(self.verify("--export", part).stdout.splitlines()[-1])["events"], last - 2)
+        result = json.loads(self.verify("--export", part).stdout.splitlines()[-1])
+        self.assertEqual((result["events"], result["all_streams"], result["partial_streams"]), (last - 2, False, 1))
+        human = run_cli("evidence", "verify", "--export", part, env={"JUKWAA_SERVER_KEY": f"{self.stack.server_key}.pub"}).stdout
+        self.assertEqual(human.count("only a part"), 2, human)
         lines = text.splitlines(keepends=True)
         place = next(i for i, line in enumerate(lines) if line.startswith("event"))
         cut = self.stack.run / "cut.evidence"
@@ -391,6 +413,7 @@ class TamperTest(Case):
             result = self.evidence(self.stack, "verify", "--database", "--content", "--heads", self.witness)[0]
             self.assertEqual((result["result"], result["events"], result["witnessed"] + result["witnessed_before_kept"]),
                              ("intact", len(STREAMS) * 10, 3))
+            self.assertEqual((result["all_streams"], result["partial_streams"]), (True, 0))
             self.assertEqual(self.found("--receipt", receipt), {("NOT_CHECKED", "047", 2)})
             self.stack.sql("UPDATE feed.removed SET chain = sha256('x') WHERE stream = '047'")
             self.assertEqual({code for code, stream, _ in self.found() if stream == "047"},
@@ -399,6 +422,70 @@ class TamperTest(Case):
             self.stack.sql("UPDATE meta.retention SET event = interval '400 days'")
             self.stack.sql("UPDATE feed.removal SET head_no = 0")
             self.stack.sql("TRUNCATE cases.cursor, notify.cursor")
+
+    def test_removed_as_if_by_age_for_the_heads_sake(self):
+        """By who owns the key: history is rewritten and signed anew, and all of a quiet stream is removed up to the newest head, so that
+        the heads that others hold would be older than what is kept. Removal by age leaves no other stream behind."""
+        self.change()
+        self.owner.chain_anew("047")
+        self.stack.sql("INSERT INTO evidence.head (signed_at, root, streams, seqs, chains, public_key, signature)"
+                       " SELECT now(), root, streams, array_fill(%s::bigint, ARRAY[3]), chains, public_key, signature FROM evidence.head"
+                       " ORDER BY head_no DESC LIMIT 1", EACH)
+        self.owner.sign_anew()
+        self.stack.sql("INSERT INTO feed.removed SELECT '@POLICE', e.seq, e.chain, (SELECT max(head_no) FROM evidence.head), e.seq"
+                       " FROM feed.event e WHERE e.stream = '@POLICE' AND e.seq = %s", EACH)
+        self.stack.sql("DELETE FROM feed.event WHERE stream = '@POLICE'")
+        self.assertEqual(self.found("--heads", self.witness),
+                         {("BEGINS_NOWHERE", "@POLICE", EACH), *(("NOT_WITNESSED", stream, 11) for stream in STREAMS)})
+
+    def export_lines(self):
+        path = self.stack.run / f"{uuid.uuid4().hex}.evidence"
+        self.evidence(self.stack, "export", "--out", path)
+        return path.read_text().splitlines()[:-1]
+
+    def verify_lines(self, lines, status):
+        """The end of an export's verification by both programs; lines: all but the last one."""
+        path = self.stack.run / f"{uuid.uuid4().hex}.evidence"
+        lines = [*lines, f"done {len(lines)}"]
+        path.write_text("\n".join(lines) + "\n")
+        if status:
+            self.assertRaises(AssertionError, check_export, lines, self.owner.key["sign-public"])
+        else:
+            check_export(lines, self.owner.key["sign-public"])
+        done = run_cli("--json", "evidence", "verify", "--export", path, env={"JUKWAA_SERVER_KEY": f"{self.stack.server_key}.pub"}, check=False)
+        self.assertEqual(done.returncode, status, f"{done.stdout}\n{done.stderr}")
+        return done
+
+    def test_an_export_that_begins_again(self):
+        """An event is changed, and behind it the stream begins anew with what its chain was."""
+        lines = self.export_lines()
+        self.verify_lines(lines, 0)
+        place = next(i for i, line in enumerate(lines) if line.startswith("event 047 15 "))
+        before, words = lines[place - 1].split(" "), lines[place].split(" ")
+        self.assertEqual(before[:3], ["event", "047", "14"])
+        again = f"begin 047 15 {words[12]} 0"
+        words[10] = str((int(words[10]) + 1) % 12)
+        words[12] = next_chain(bytes.fromhex(before[12]), "047", read_link(words[1:])).hex()
+        lines[place] = " ".join(words)
+        found = [json.loads(line) for line in self.verify_lines(lines, 1).stdout.splitlines()]
+        self.assertEqual((found[0]["code"], found[0]["seq"]), ("CHAIN_BROKEN", 16))
+        lines.insert(place + 1, again)
+        self.assertIn("NOT_WELL_FORMED", self.verify_lines(lines, 1).stderr)
+
+    def test_an_export_that_ends_twice(self):
+        """A part at first, so that what heads know beyond it does not count; then the whole."""
+        lines = self.export_lines()
+        chain = next(line for line in lines if line.startswith("event 047 25 ")).split(" ")[12]
+        lines = [line for line in lines if not line.startswith("event 047 ") or int(line.split(" ")[2]) <= 25]
+        place = next(i for i, line in enumerate(lines) if line.startswith("end 047 "))
+        lines[place] = f"end 047 25 {chain} whole"
+        found = [json.loads(line) for line in self.verify_lines(lines, 1).stdout.splitlines()]
+        self.assertEqual((found[0]["code"], found[0]["seq"]), ("CUT_OFF", 26))
+        lines[place] = f"end 047 25 {chain} part"
+        result = json.loads(self.verify_lines(lines, 0).stdout.splitlines()[-1])
+        self.assertEqual((result["result"], result["partial_streams"]), ("intact", 1))
+        for false in ([*lines, f"end 047 25 {chain} whole"], [*lines[:place + 1], f"end 047 25 {chain} whole", *lines[place + 1:]]):
+            self.assertIn("NOT_WELL_FORMED", self.verify_lines(false, 1).stderr)
 
     def test_inserted(self):
         """One more at the end; one in the middle, for which all that follow move up."""
