@@ -34,7 +34,8 @@ bool client_positions_token(const struct client_positions *positions, struct jk_
 /* False: not a token. */
 bool client_positions_parse(struct client_positions *ret, const char *token);
 
-/* Fills subscribe->positions with borrowed entries kept in `room`, which has place for positions->count of each. */
+/* Fills subscribe->positions with borrowed entries kept in `room`, which it allocates; client_wire_positions_done() frees it,
+ * also after false: no memory. */
 struct client_wire_positions {
 	Jukwaa__V1__SealedPosition *items, **pointers;
 };

@@ -22,6 +22,7 @@ enum {
 	LABEL_MAX_BYTES = 4096,
 	RECEIPTS_MAX = 16384, /* not taken by the caller; beyond, send waits */
 	SETTLE_EVERY_MS = 200,
+	SETTLE_AGAIN_MS = 1000, /* after it could not be written */
 	TURN_EVERY_MS = 20,
 };
 
@@ -42,7 +43,7 @@ struct jukwaa_publisher {
 	struct waiting_receipt *first, *last, *given;
 	size_t receipt_count;
 	bool sign;
-	int64_t settled_ms, turned_ms;
+	int64_t settle_due_ms, turned_ms;
 	struct client_receipt room;
 };
 
@@ -148,17 +149,16 @@ static bool queue_receipt(
 	return true;
 }
 
-/* A failure here costs a repetition at the next start, which intake answers as DUPLICATE. */
-static void settle_report(struct jukwaa_publisher *publisher, const struct client_report *report, int verdict, const char *code,
+/* False: it must stay in the window, or it would be outstanding for ever; it goes again when due, and is heard of twice. */
+static bool settle_report(struct jukwaa_publisher *publisher, const struct client_report *report, int verdict, const char *code,
 	const char *field, const char *reason)
 {
 	if (!report->durable)
-		return;
+		return true;
 	if (verdict == JK_VERDICT_STORED || verdict == JK_VERDICT_DUPLICATE)
-		(void)!jk_outbox_settle(publisher->outbox, report->ticket);
-	else
-		(void)!jk_outbox_bury(
-			publisher->outbox, report->ticket, jk_words_name(&jk_verdicts, verdict), code, field, reason);
+		return jk_outbox_settle(publisher->outbox, report->ticket) == JK_OK;
+	return jk_outbox_bury(publisher->outbox, report->ticket, jk_words_name(&jk_verdicts, verdict), code, field, reason) ==
+	       JK_OK;
 }
 
 static void hold_busy(struct jukwaa_publisher *publisher, struct client_report *report)
@@ -186,9 +186,9 @@ static void on_receipt(struct jukwaa_publisher *publisher, const struct jk_deale
 		!queue_receipt(publisher, report, message->body, message->body_size))
 		return;
 	JK_CRASH_POINT("publisher_after_receipt", NULL);
-	settle_report(publisher, report, (int)receipt->verdict, receipt->code ? jk_words_name(&jk_codes, (int)receipt->code) : "",
-		receipt->field, receipt->reason);
-	client_window_remove(&publisher->window, report);
+	if (settle_report(publisher, report, (int)receipt->verdict,
+		    receipt->code ? jk_words_name(&jk_codes, (int)receipt->code) : "", receipt->field, receipt->reason))
+		client_window_remove(&publisher->window, report);
 }
 
 /* A command that was not even looked at: to the caller it is a REJECTED receipt. */
@@ -215,11 +215,10 @@ static void on_refused(struct jukwaa_publisher *publisher, const struct jk_deale
 	packed = malloc(jukwaa__v1__receipt__get_packed_size(&receipt));
 	if (!packed)
 		return;
-	if (queue_receipt(publisher, report, packed, jukwaa__v1__receipt__pack(&receipt, packed))) {
+	if (queue_receipt(publisher, report, packed, jukwaa__v1__receipt__pack(&receipt, packed)) &&
 		settle_report(publisher, report, JK_VERDICT_REJECTED, jk_words_name(&jk_codes, (int)refused->code),
-			refused->field, refused->reason);
+			refused->field, refused->reason))
 		client_window_remove(&publisher->window, report);
-	}
 	free(packed);
 }
 
@@ -312,9 +311,11 @@ static void keep_outbox(struct jukwaa_publisher *publisher)
 		return;
 	while (publisher->window.free_count > 0 && load_from_outbox(publisher))
 		;
-	if (jk_time_mono_ms() - publisher->settled_ms >= SETTLE_EVERY_MS) {
-		publisher->settled_ms = jk_time_mono_ms();
-		(void)!jk_outbox_flush(publisher->outbox);
+	if (jk_time_mono_ms() >= publisher->settle_due_ms) {
+		/* What could not be written is kept and counts as settled: its receipts came. */
+		int wait_ms = jk_outbox_flush(publisher->outbox) == JK_OK ? SETTLE_EVERY_MS : SETTLE_AGAIN_MS;
+
+		publisher->settle_due_ms = jk_time_mono_ms() + wait_ms;
 	}
 }
 

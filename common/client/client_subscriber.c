@@ -106,8 +106,9 @@ static int choose_backfill(struct jukwaa_subscriber *s, const struct jukwaa_subs
 {
 	if (!*from->backfill || !jk_text_copy(s->agreement, sizeof s->agreement, from->backfill))
 		return refuse_open(ret_reason, "not the code of an agreement: ", from->backfill);
-	if (s->cursor[0] || s->mailbox || (from->from && *from->from))
-		return refuse_open(ret_reason, "a backfill has neither cursor nor mailbox, and starts at the beginning", "");
+	if (s->cursor[0] || s->mailbox || from->resume_file || (from->from && *from->from))
+		return refuse_open(
+			ret_reason, "a backfill has neither cursor, resume file nor mailbox, and starts at the beginning", "");
 	s->start = FROM_BEGINNING;
 	return JUKWAA_OK;
 }
@@ -122,6 +123,8 @@ static int choose_start(struct jukwaa_subscriber *s, const struct jukwaa_subscri
 	s->start = s->cursor[0] ? FROM_CURSOR : FROM_NOW;
 	if (from->heads_file && !(s->heads_file = strdup(from->heads_file)))
 		return refuse_open(ret_reason, "no memory", "");
+	if (from->backfill)
+		return choose_backfill(s, from, ret_reason);
 	if (from->resume_file) {
 		if (!(s->resume_file = strdup(from->resume_file)))
 			return refuse_open(ret_reason, "no memory", "");
@@ -133,8 +136,6 @@ static int choose_start(struct jukwaa_subscriber *s, const struct jukwaa_subscri
 			return start_from_token(s, s->token.data, ret_reason);
 	}
 	s->include_closed = from->include_closed;
-	if (from->backfill)
-		return choose_backfill(s, from, ret_reason);
 	if (!from->from || !*from->from)
 		return JUKWAA_OK;
 	if (strcmp(from->from, "now") == 0)
@@ -319,12 +320,22 @@ static void say_subscribe(struct jukwaa_subscriber *s)
 	client_wire_positions_done(&room);
 }
 
+/* A cursor moves to where its session starts: what the caller holds and has not acknowledged must come again, for with the
+ * caller it would be lost. False: no memory. */
+static bool go_back_to_acked(struct jukwaa_subscriber *s)
+{
+	s->pending_first = s->pending_count = 0;
+	return client_positions_copy(&s->received_positions, &s->acked_positions);
+}
+
 static void begin_session(struct jukwaa_subscriber *s)
 {
 	s->subscribed = false;
 	s->batch = (struct jk_fields){0};
 	s->base = s->received;
 	s->chains.in_snapshot = false;
+	if (s->cursor[0] && !go_back_to_acked(s))
+		(void)client_link_fail(&s->link, JUKWAA_E_USAGE, "", NULL, "no memory");
 	/* From where we are, once we have been somewhere; before that, as the caller said. */
 	if (s->received_positions.count > 0)
 		s->start = FROM_TOKEN;

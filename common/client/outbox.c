@@ -16,7 +16,14 @@
 #include "base/jk_time.h"
 
 #define DEFAULT_MAX_BYTES (1ULL << 30)
-enum { BUSY_TIMEOUT_MS = 5000, OUTBOX_VERSION = 1, COLUMNS_OF_REPORT = 8, COUNTY_BYTES = 16 };
+enum {
+	BUSY_TIMEOUT_MS = 5000,
+	OUTBOX_VERSION = 1,
+	COLUMNS_OF_REPORT = 8,
+	COUNTY_BYTES = 16,
+	WORDS_OF_DEAD = 4,
+	BATCH_MAX = 256, /* outcomes a transaction: a failure costs no more, and a disk that is almost full takes it */
+};
 
 enum statement {
 	ADD,
@@ -42,7 +49,9 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 		 "ORDER BY ticket LIMIT 1",
 	[SIZE] = "SELECT length(payload) FROM waiting WHERE ticket = ?1",
 	[SETTLE] = "DELETE FROM waiting WHERE ticket = ?1",
-	[BURY] = "INSERT INTO dead (ticket, id, format, payload, county, strict, label, added_us, verdict, code, field, reason) "
+	/* REPLACE: one that is dead already, as an older version could leave it, must not hold up the others. */
+	[BURY] = "INSERT OR REPLACE INTO dead "
+		 "(ticket, id, format, payload, county, strict, label, added_us, verdict, code, field, reason) "
 		 "SELECT ticket, id, format, payload, county, strict, label, added_us, ?2, ?3, ?4, ?5 FROM waiting WHERE ticket "
 		 "= ?1",
 	[NEXT_DEAD] = "SELECT ticket, id, format, payload, county, strict, label, added_us, verdict, code, field, reason "
@@ -68,13 +77,21 @@ static const char schema_sql[] =
 	" verdict TEXT NOT NULL, code TEXT NOT NULL, field TEXT NOT NULL, reason TEXT NOT NULL);"
 	"PRAGMA user_version = 1;";
 
+/* What became of a report, until it is on disk: after a failed commit nobody else knows any more. */
+struct outcome {
+	struct outcome *next;
+	uint64_t ticket;
+	bool dead;
+	char words[]; /* when dead: verdict, code, field and reason, each with its NUL */
+};
+
 struct jk_outbox {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int lock_fd;
-	bool in_transaction;
+	struct outcome *outcomes; /* newest first */
 	uint64_t max_bytes, bytes;
-	size_t waiting;
+	size_t waiting; /* with bytes: less the outcomes */
 };
 
 static enum jk_status refuse_outbox(struct jk_refusal *ret_refusal, enum jk_status status, const char *what, const char *why)
@@ -199,6 +216,17 @@ enum jk_status jk_outbox_open(const char *path, enum jk_outbox_use use, uint64_t
 	return JK_OK;
 }
 
+/* Those before `rest`. */
+static void forget_outcomes(struct jk_outbox *outbox, const struct outcome *rest)
+{
+	while (outbox->outcomes != rest) {
+		struct outcome *next = outbox->outcomes->next;
+
+		free(outbox->outcomes);
+		outbox->outcomes = next;
+	}
+}
+
 void jk_outbox_close(struct jk_outbox **outbox_p)
 {
 	struct jk_outbox *outbox = *outbox_p;
@@ -207,8 +235,8 @@ void jk_outbox_close(struct jk_outbox **outbox_p)
 	if (!outbox)
 		return;
 	/* What is not committed is sent again: nothing is lost. */
-	if (outbox->in_transaction)
-		(void)!jk_outbox_flush(outbox);
+	(void)!jk_outbox_flush(outbox);
+	forget_outcomes(outbox, NULL);
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(outbox->statements[i]);
 	sqlite3_close(outbox->db);
@@ -233,9 +261,16 @@ static bool begin(struct jk_outbox *outbox)
 	/* Rows lent out end here. */
 	sqlite3_reset(outbox->statements[NEXT]);
 	sqlite3_reset(outbox->statements[NEXT_DEAD]);
-	if (!outbox->in_transaction)
-		outbox->in_transaction = run(outbox, BEGIN);
-	return outbox->in_transaction;
+	return run(outbox, BEGIN);
+}
+
+/* Commits when all went well; else, and when that fails, rolls back. */
+static bool end(struct jk_outbox *outbox, bool good)
+{
+	if (good && run(outbox, COMMIT))
+		return true;
+	(void)run(outbox, ROLLBACK);
+	return false;
 }
 
 static void bind_text(sqlite3_stmt *statement, int index, const char *text)
@@ -243,17 +278,36 @@ static void bind_text(sqlite3_stmt *statement, int index, const char *text)
 	sqlite3_bind_text(statement, index, text ? text : "", -1, SQLITE_STATIC);
 }
 
+static bool write_outcome(struct jk_outbox *outbox, const struct outcome *outcome)
+{
+	sqlite3_stmt *bury = outbox->statements[BURY];
+	const char *word = outcome->words;
+	bool buried = true;
+
+	if (outcome->dead) {
+		sqlite3_bind_int64(bury, 1, (sqlite3_int64)outcome->ticket);
+		for (int i = 0; i < WORDS_OF_DEAD; i++, word += strlen(word) + 1)
+			bind_text(bury, i + 2, word);
+		buried = run(outbox, BURY);
+		sqlite3_clear_bindings(bury);
+	}
+	sqlite3_bind_int64(outbox->statements[SETTLE], 1, (sqlite3_int64)outcome->ticket);
+	return buried && run(outbox, SETTLE);
+}
+
 enum jk_status jk_outbox_flush(struct jk_outbox *outbox)
 {
-	if (!outbox->in_transaction)
-		return JK_OK;
-	if (run(outbox, COMMIT)) {
-		outbox->in_transaction = false;
-		return JK_OK;
+	while (outbox->outcomes) {
+		const struct outcome *rest = outbox->outcomes;
+		bool good = begin(outbox);
+
+		for (int i = 0; good && rest && i < BATCH_MAX; i++, rest = rest->next)
+			good = write_outcome(outbox, rest);
+		if (!end(outbox, good))
+			return JK_RETRY;
+		forget_outcomes(outbox, rest);
 	}
-	(void)run(outbox, ROLLBACK);
-	outbox->in_transaction = false;
-	return count_totals(outbox) ? JK_RETRY : JK_BROKEN;
+	return JK_OK;
 }
 
 enum jk_status jk_outbox_add(
@@ -281,59 +335,70 @@ enum jk_status jk_outbox_add(
 	if (added)
 		*ret_ticket = (uint64_t)sqlite3_last_insert_rowid(outbox->db);
 	JK_CRASH_POINT("outbox_before_fsync", NULL);
-	if (!added || jk_outbox_flush(outbox) != JK_OK)
-		return refuse_outbox(ret_refusal, JK_BROKEN, "the outbox cannot be written", sqlite3_errmsg(outbox->db));
+	if (!added || !run(outbox, COMMIT)) {
+		/* First the reason: the rollback puts its own in its place. */
+		(void)refuse_outbox(ret_refusal, JK_BROKEN, "the outbox cannot be written", sqlite3_errmsg(outbox->db));
+		(void)end(outbox, false);
+		return JK_BROKEN;
+	}
 	JK_CRASH_POINT("outbox_after_fsync", NULL);
 	outbox->waiting++;
 	outbox->bytes += report->payload_size;
 	return JK_OK;
 }
 
-/* -1: no such report waits. */
-static int64_t payload_size_of(struct jk_outbox *outbox, uint64_t ticket)
+/* ret_bytes -1: no such report waits. */
+static enum jk_status read_size(struct jk_outbox *outbox, uint64_t ticket, int64_t *ret_bytes)
 {
 	sqlite3_stmt *size = outbox->statements[SIZE];
-	int64_t bytes = -1;
+	int result;
 
 	sqlite3_bind_int64(size, 1, (sqlite3_int64)ticket);
-	if (sqlite3_step(size) == SQLITE_ROW)
-		bytes = sqlite3_column_int64(size, 0);
+	result = sqlite3_step(size);
+	*ret_bytes = result == SQLITE_ROW ? sqlite3_column_int64(size, 0) : -1;
 	sqlite3_reset(size);
-	return bytes;
+	return result == SQLITE_ROW || result == SQLITE_DONE ? JK_OK : JK_RETRY;
+}
+
+/* words: of a dead letter; else NULL. */
+static enum jk_status keep_outcome(struct jk_outbox *outbox, uint64_t ticket, const char *const words[WORDS_OF_DEAD])
+{
+	struct outcome *outcome;
+	size_t words_size = 0;
+	int64_t bytes;
+	char *at;
+
+	if (read_size(outbox, ticket, &bytes) != JK_OK)
+		return JK_RETRY;
+	if (bytes < 0)
+		return JK_OK;
+	for (int i = 0; words && i < WORDS_OF_DEAD; i++)
+		words_size += strlen(words[i]) + 1;
+	outcome = malloc(sizeof *outcome + words_size);
+	if (!outcome)
+		return JK_RETRY;
+	*outcome = (struct outcome){.next = outbox->outcomes, .ticket = ticket, .dead = words != NULL};
+	at = outcome->words;
+	for (int i = 0; words && i < WORDS_OF_DEAD; at += strlen(words[i++]) + 1)
+		memcpy(at, words[i], strlen(words[i]) + 1);
+	outbox->outcomes = outcome;
+	outbox->waiting--;
+	outbox->bytes -= (uint64_t)bytes;
+	return JK_OK;
 }
 
 enum jk_status jk_outbox_settle(struct jk_outbox *outbox, uint64_t ticket)
 {
-	int64_t size = payload_size_of(outbox, ticket);
-
-	if (size < 0)
-		return JK_OK;
-	if (!begin(outbox))
-		return JK_RETRY;
-	sqlite3_bind_int64(outbox->statements[SETTLE], 1, (sqlite3_int64)ticket);
-	if (!run(outbox, SETTLE))
-		return JK_RETRY;
-	outbox->waiting--;
-	outbox->bytes -= (uint64_t)size;
-	return JK_OK;
+	return keep_outcome(outbox, ticket, NULL);
 }
 
 enum jk_status jk_outbox_bury(
 	struct jk_outbox *outbox, uint64_t ticket, const char *verdict, const char *code, const char *field, const char *reason)
 {
-	sqlite3_stmt *bury = outbox->statements[BURY];
-	bool buried;
+	const char *const words[WORDS_OF_DEAD] = {
+		verdict ? verdict : "", code ? code : "", field ? field : "", reason ? reason : ""};
 
-	if (!begin(outbox))
-		return JK_RETRY;
-	sqlite3_bind_int64(bury, 1, (sqlite3_int64)ticket);
-	bind_text(bury, 2, verdict);
-	bind_text(bury, 3, code);
-	bind_text(bury, 4, field);
-	bind_text(bury, 5, reason);
-	buried = run(outbox, BURY);
-	sqlite3_clear_bindings(bury);
-	return buried ? jk_outbox_settle(outbox, ticket) : JK_RETRY;
+	return keep_outcome(outbox, ticket, words);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -396,7 +461,7 @@ enum jk_status jk_outbox_retry(struct jk_outbox *outbox, const char *id, size_t 
 	bool moved;
 
 	*ret_count = 0;
-	if (!begin(outbox))
+	if (jk_outbox_flush(outbox) != JK_OK || !begin(outbox))
 		return JK_RETRY;
 	if (id) {
 		sqlite3_bind_text(outbox->statements[move], 1, id, -1, SQLITE_STATIC);
@@ -406,13 +471,9 @@ enum jk_status jk_outbox_retry(struct jk_outbox *outbox, const char *id, size_t 
 	if (moved)
 		*ret_count = (size_t)sqlite3_changes(outbox->db);
 	moved = moved && run(outbox, forget);
-	if (!moved) {
-		(void)run(outbox, ROLLBACK);
-		outbox->in_transaction = false;
+	if (!end(outbox, moved)) {
 		*ret_count = 0;
 		return JK_BROKEN;
 	}
-	if (jk_outbox_flush(outbox) != JK_OK)
-		return JK_BROKEN;
 	return count_totals(outbox) ? JK_OK : JK_BROKEN;
 }

@@ -32,25 +32,27 @@ enum jk_outbox_use { JK_OUTBOX_READ, JK_OUTBOX_WRITE };
  * while another process writes. max_bytes: of payloads waiting; 0: 1 GiB. */
 enum jk_status jk_outbox_open(const char *path, enum jk_outbox_use use, uint64_t max_bytes, struct jk_outbox **ret_outbox,
 	struct jk_refusal *ret_refusal) JK_MUST_CHECK;
-/* Commits what is open. NULL is fine. */
+/* Flushes, once: what cannot be written is sent again. NULL is fine. */
 void jk_outbox_close(struct jk_outbox **outbox_p);
 
 /* On disk when it returns JK_OK. JK_RETRY: full. JK_BROKEN: the file cannot be written. ticket and id of `report` are not
  * read. */
 enum jk_status jk_outbox_add(struct jk_outbox *outbox, const struct jk_outbox_report *report, uint64_t *ret_ticket,
 	struct jk_refusal *ret_refusal) JK_MUST_CHECK;
-/* The waiting report with the lowest ticket above `after`; false: none. */
+/* The waiting report with the lowest ticket above `after`, settled ones among them until they are flushed; false: none. */
 bool jk_outbox_next(struct jk_outbox *outbox, uint64_t after, struct jk_outbox_report *ret);
-/* It is stored: forget it. Written together with others, at the latest by flush; a loss means that it is sent again. */
+/* It is stored: forget it. Once for each ticket. Kept in memory, and written together with others by flush; a loss means that
+ * it is sent again. JK_RETRY: the file cannot be read, or no memory; it counts as waiting still. */
 enum jk_status jk_outbox_settle(struct jk_outbox *outbox, uint64_t ticket) JK_MUST_CHECK;
 /* It was refused for good: among the dead letters with it. As above. */
 enum jk_status jk_outbox_bury(struct jk_outbox *outbox, uint64_t ticket, const char *verdict, const char *code, const char *field,
 	const char *reason) JK_MUST_CHECK;
+/* Writes what was settled and buried. JK_RETRY: not everything could be written; the rest is kept for the next time. */
 enum jk_status jk_outbox_flush(struct jk_outbox *outbox) JK_MUST_CHECK;
 
 /* Reports waiting, settled ones not counted. */
 size_t jk_outbox_waiting(const struct jk_outbox *outbox);
 /* The dead letter with the lowest ticket above `after`; false: none. */
 bool jk_outbox_next_dead(struct jk_outbox *outbox, uint64_t after, struct jk_outbox_report *ret);
-/* Moves dead letters back among the waiting, with new tickets: the one with this id, or all (NULL). */
+/* Moves dead letters back among the waiting, with new tickets: the one with this id, or all (NULL). Flushes first. */
 enum jk_status jk_outbox_retry(struct jk_outbox *outbox, const char *id, size_t *ret_count) JK_MUST_CHECK;

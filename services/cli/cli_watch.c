@@ -24,7 +24,7 @@ struct watching {
 	uint64_t newest;                      /* delivery shown */
 	uint32_t unacked;
 	int64_t shown, start_ms;
-	bool heard, lost_said;
+	bool heard, lost_said, unwritten; /* unwritten: what came last could not be shown */
 };
 
 /* Ctrl-C ends the watch in order: what was shown is acknowledged, the resume file is written. A second one ends it at once. */
@@ -59,17 +59,20 @@ static void show_json(const struct watching *w, const struct jukwaa_event *event
 	printf("}\n");
 }
 
-static void show_event(struct watching *w, const struct jukwaa_event *event)
+/* False: the reader has not got it, so it must not be acknowledged. */
+static bool show_event(struct watching *w, const struct jukwaa_event *event)
 {
 	if (w->cli->json)
 		show_json(w, event);
 	else
 		watch_show(w->cli, event, w->subscription.backfill != NULL);
-	fflush(stdout);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return false;
 	if (strcmp(event->kind, "SNAPSHOT_END") != 0)
 		w->shown++;
 	else if (w->subscription.backfill)
 		w->ended = true;
+	return true;
 }
 
 /* ---- the loop --------------------------------------------------------------------------------------------------- */
@@ -96,15 +99,19 @@ static int on_event(struct watching *w, const struct jukwaa_event *event)
 	uint32_t window = w->subscription.window ? w->subscription.window : WINDOW_DEFAULT;
 	int status = JUKWAA_OK;
 
-	w->newest = event->delivery_no;
-	w->unacked++;
 	w->heard = true;
 	w->lost_said = false;
 	/* A line with a token must be covered by it; when the reader gets the one, it has the other. */
-	if (w->tokens)
+	if (w->tokens) {
+		w->newest = event->delivery_no;
 		status = acknowledge(w);
-	if (status == JUKWAA_OK)
-		show_event(w, event);
+	}
+	if (status == JUKWAA_OK && !show_event(w, event)) {
+		w->unwritten = true;
+		return status;
+	}
+	w->newest = event->delivery_no;
+	w->unacked += !w->tokens;
 	if (status == JUKWAA_OK && w->unacked >= (window + 1) / 2)
 		status = acknowledge(w);
 	return status;
@@ -156,7 +163,7 @@ static int watch_feed(struct watching *w)
 	int status = JUKWAA_OK;
 
 	w->start_ms = jk_time_mono_ms();
-	while (status == JUKWAA_OK && !interrupted && !has_all(w)) {
+	while (status == JUKWAA_OK && !interrupted && !w->unwritten && !has_all(w)) {
 		status = jukwaa_subscriber_next(w->subscriber, wait_ms(w), &event);
 		if (status == JUKWAA_OK)
 			status = on_event(w, &event);
@@ -165,6 +172,8 @@ static int watch_feed(struct watching *w)
 	}
 	if (w->unacked > 0 && status == JUKWAA_OK)
 		status = acknowledge(w);
+	if (w->unwritten)
+		return cli_fail(CLI_REFUSED, NULL, "standard output cannot be written; what was not shown is not acknowledged");
 	if (status == JUKWAA_E_TIMEOUT && w->count > 0)
 		return cli_fail(CLI_REFUSED, "a longer --timeout", "%" PRId64 " of %" PRId64 " events came in %" PRId64 " s",
 			w->shown, w->count, w->timeout_s);
@@ -291,9 +300,13 @@ static int read_arguments(struct watching *w, struct cli_args *args)
 		return cli_usage("watch", "--snapshot says where to start; leave --from out");
 	if (s->include_closed && !w->snapshot)
 		return cli_usage("watch", "--include-closed goes with --snapshot");
-	if (texts.backfill && (w->snapshot || texts.from || texts.cursor || s->mailbox))
+	if (texts.backfill && (w->snapshot || texts.from || texts.cursor || texts.resume || s->mailbox))
+		return cli_usage("watch",
+			"--backfill starts at the beginning, and goes without --snapshot, --from, --cursor, --resume, --mailbox");
+	/* A token is acknowledged before its line is written. */
+	if (w->tokens && (texts.cursor || texts.resume))
 		return cli_usage(
-			"watch", "--backfill starts at the beginning, and goes without --snapshot, --from, --cursor, --mailbox");
+			"watch", "--tokens goes without --cursor and --resume: who keeps the tokens goes on with --from");
 	s->from = w->snapshot ? "snapshot" : texts.from;
 	s->backfill = texts.backfill;
 	s->cursor = texts.cursor;

@@ -250,7 +250,6 @@ static void show_erased(const struct cli *cli, const struct jukwaa_event *event)
 	jukwaa__v1__deliver__free_unpacked(deliver, NULL);
 }
 
-/* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
 /* "no open incidents", or how many there were. */
 static void show_end(const struct cli *cli, const struct jukwaa_event *event, bool backfill)
 {
@@ -274,6 +273,7 @@ static const char *standing_of(const struct jukwaa_event *event)
 	return *event->case_state ? event->case_state : "OPEN";
 }
 
+/* 08:15:30 047#12     SEVERE    FIRE      UPDATE    Fire in the market  KRCS */
 void watch_show(const struct cli *cli, const struct jukwaa_event *event, bool backfill)
 {
 	enum { PLACE_COLUMNS = 10, KIND_COLUMNS = 9, WORD_COLUMNS = 9, WIDE = 70 };

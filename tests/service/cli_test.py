@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -414,6 +415,45 @@ class Misbehaviour(unittest.TestCase):
         self.assertEqual((again.start_at, again.positions[0].seal), (pb.START_AT_TOKEN, b"after 1"))
         self.assertEqual(self.fake.of("ACK")[-1].delivery_no, 2)
 
+    def test_with_a_cursor_what_was_not_acknowledged_comes_again(self):
+        """The service moves the cursor to where a session starts: were it behind what is only held here, a crash would lose that."""
+        pb, asked = self.pb, []
+
+        def rule(kind, m):
+            if kind != "SUBSCRIBE":
+                return None
+            asked.append(m)
+            said = ("SUBSCRIBED", pb.Subscribed(session=m.session, request=m.request,
+                                                positions=[pb.SealedPosition(stream="047", seal=b"after 0")]))
+            second = self.deliver(m.session, 3, 3) if len(asked) == 1 else self.deliver(m.session, 2, 2)  # first a hole
+            return [said, self.deliver(m.session, 1, 1), second]
+        self.rule = rule
+        done = self.run_fake("watch", "--county", "047", "--from", "beginning", "--cursor", "ops", "--no-ack", "--count", "3",
+                             "--timeout", "8")
+        self.assertEqual((done.returncode, [(e["delivery_no"], e["seq"]) for e in lines(done)]), (0, [(1, 1), (2, 1), (3, 2)]), done)
+        self.assertEqual((asked[1].start_at, asked[1].cursor, [p.seal for p in asked[1].positions]), (pb.START_AT_TOKEN, "ops", [b"after 0"]))
+
+    def test_what_could_not_be_shown_is_not_acknowledged(self):
+        pb, resume = self.pb, scratch() / "resume-full"
+
+        def rule(kind, m):
+            if kind != "SUBSCRIBE":
+                return None
+            return [("SUBSCRIBED", pb.Subscribed(session=m.session, request=m.request,
+                                                 positions=[pb.SealedPosition(stream="047", seal=b"after 0")])),
+                    *(self.deliver(m.session, i, i) for i in range(1, 41))]
+        self.rule = rule
+        command = [BIN / "jukwaa", "--json", "watch", "--county", "047", "--resume", resume, "--timeout", "5", "--key", self.client,
+                   "--server-key", f"{self.server}.pub", "--endpoint", self.fake.endpoint]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("cannot be written", done.stderr)
+        self.assertEqual(self.fake.of("ACK"), [])
+        again = subprocess.run([*command, "--count", "1"], capture_output=True, text=True, timeout=30)
+        self.assertEqual((again.returncode, json.loads(again.stdout)["seq"]), (0, 1), again)
+        self.assertIn([p.seal for p in self.fake.of("SUBSCRIBE")[-1].positions], ([], [b"after 0"]))
+
     def test_the_resume_file_holds_what_was_acknowledged(self):
         pb, resume = self.pb, scratch() / "resume"
 
@@ -467,6 +507,44 @@ class Misbehaviour(unittest.TestCase):
         self.assertEqual([r["external_id"] for r in lines(done)], ["r0"])
         self.assertEqual(run_cli("--json", "outbox", "list", outbox).stdout, "")
         self.assertEqual(run_cli("outbox", "retry", outbox, "--all", check=False).returncode, 1)
+
+    def test_what_an_outbox_could_not_write_is_written_later(self):
+        """Like a full disk: from the first two receipts until the third report is repeated (two seconds) the publisher can write to
+        no file."""
+        outbox, senders, limits = scratch() / "stuck.db", [], []
+        usual, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        def limit_files(size):
+            limits.append(size)
+            resource.prlimit(senders[0].pid, resource.RLIMIT_FSIZE, (size, hard))
+
+        def rule(kind, m):
+            if kind != "PUBLISH":
+                return None
+            heard = {json.loads(one.payload)["identity"]["external_id"]: one for one in self.fake.of("PUBLISH")}
+            if limits:
+                if m == heard["r2"]:
+                    limit_files(usual)
+                return None
+            if not senders or len(heard) < 3:
+                return []
+            limit_files(1)
+            return [("RECEIPT", self.fake.stored(heard["r0"])),
+                    ("RECEIPT", self.pb.Receipt(session=m.session, request=heard["r1"].request, verdict="VERDICT_REJECTED",
+                                                external_id="r1", code="CODE_UNROUTABLE", reason="in the sea"))]
+        self.rule = rule
+        path = write("stuck.json", [report(f"r{i}") for i in range(3)])
+        senders.append(subprocess.Popen(
+            ["env", "--ignore-signal=XFSZ", BIN / "jukwaa", "--json", "publish", "--outbox", outbox, "--timeout", "15", path, "--key",
+             self.client, "--server-key", f"{self.server}.pub", "--endpoint", self.fake.endpoint],
+            env={**os.environ, "JUKWAA_REALM": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        out, err = senders[0].communicate(timeout=60)
+        self.assertEqual(limits[:2], [1, usual])
+        self.assertNotIn("waiting in the outbox", err)
+        self.assertEqual(sorted((r["external_id"], r["verdict"]) for r in map(json.loads, out.splitlines())),
+                         [("r0", "STORED"), ("r1", "REJECTED"), ("r2", "STORED")], err)
+        self.assertEqual([(one["state"], one["reason"]) for one in lines(run_cli("--json", "outbox", "list", outbox))],
+                         [("DEAD", "in the sea")])
 
 
 class Real(unittest.TestCase):

@@ -7,9 +7,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -201,6 +204,108 @@ static void the_refused_become_dead_letters_and_can_go_again(void **state)
 	jk_outbox_close(&outbox);
 }
 
+/* As a full disk: whatever would be written to a file fails, until it may be written again. */
+static void let_files_be_written(bool may)
+{
+	static rlim_t usual;
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	if (!may)
+		usual = limit.rlim_cur;
+	limit.rlim_cur = may ? usual : 1;
+	signal(SIGXFSZ, may ? SIG_DFL : SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_could_not_be_written_is_written_later(void **state)
+{
+	struct jk_outbox *outbox = open_outbox(0);
+	struct jk_outbox_report report;
+	uint64_t stored = add(outbox, "stored"), refused = add(outbox, "refused"), waiting = add(outbox, "waiting");
+	enum jk_status failed[2];
+
+	(void)state;
+	let_files_be_written(false);
+	assert_int_equal(jk_outbox_settle(outbox, stored), JK_OK);
+	failed[0] = jk_outbox_flush(outbox);
+	assert_int_equal(jk_outbox_bury(outbox, refused, "REJECTED", "UNROUTABLE", "place", "in the sea"), JK_OK);
+	failed[1] = jk_outbox_flush(outbox);
+	let_files_be_written(true);
+	assert_int_equal(failed[0], JK_RETRY);
+	assert_int_equal(failed[1], JK_RETRY);
+	assert_int_equal(jk_outbox_waiting(outbox), 1);
+
+	assert_int_equal(jk_outbox_flush(outbox), JK_OK);
+	assert_int_equal(jk_outbox_waiting(outbox), 1);
+	assert_true(jk_outbox_next(outbox, 0, &report));
+	assert_int_equal(report.ticket, waiting);
+	assert_false(jk_outbox_next(outbox, waiting, &report));
+	assert_true(jk_outbox_next_dead(outbox, 0, &report));
+	assert_int_equal(report.ticket, refused);
+	assert_string_equal(report.verdict, "REJECTED");
+	assert_string_equal(report.code, "UNROUTABLE");
+	assert_string_equal(report.field, "place");
+	assert_string_equal(report.reason, "in the sea");
+	assert_false(jk_outbox_next_dead(outbox, refused, &report));
+	jk_outbox_close(&outbox);
+}
+
+static void a_report_that_cannot_be_added_undoes_nothing(void **state)
+{
+	struct jk_outbox *outbox = open_outbox(0);
+	const struct jk_outbox_report late = {.format = JK_FORMAT_JSON, .payload = "late", .payload_size = 4};
+	struct jk_outbox_report report;
+	struct jk_refusal refusal = {0};
+	uint64_t ticket, stored = add(outbox, "stored"), waiting = add(outbox, "waiting");
+	enum jk_status failed;
+
+	(void)state;
+	assert_int_equal(jk_outbox_settle(outbox, stored), JK_OK);
+	let_files_be_written(false);
+	failed = jk_outbox_add(outbox, &late, &ticket, &refusal);
+	let_files_be_written(true);
+	assert_int_equal(failed, JK_BROKEN);
+	assert_non_null(strstr(refusal.reason, "I/O"));
+	assert_int_equal(jk_outbox_waiting(outbox), 1);
+
+	jk_outbox_close(&outbox);
+	outbox = open_outbox(0);
+	assert_int_equal(jk_outbox_waiting(outbox), 1);
+	assert_true(jk_outbox_next(outbox, 0, &report));
+	assert_int_equal(report.ticket, waiting);
+	jk_outbox_close(&outbox);
+}
+
+/* More than one transaction's worth. Not added one by one: each would wait for the disk. */
+static void many_are_settled_together(void **state)
+{
+	enum { MANY = 600 };
+	static const char many_sql[] =
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO waiting "
+		"(id, format, payload, county, strict, label, added_us) SELECT i, 1, 'many', '', 0, '', 0 FROM n";
+	struct jk_outbox *outbox = open_outbox(0);
+	struct jk_outbox_report report = {0};
+	sqlite3 *db;
+
+	(void)state;
+	jk_outbox_close(&outbox);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, many_sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	outbox = open_outbox(0);
+	assert_int_equal(jk_outbox_waiting(outbox), MANY);
+	while (jk_outbox_next(outbox, report.ticket, &report))
+		assert_int_equal(jk_outbox_settle(outbox, report.ticket), JK_OK);
+	assert_int_equal(jk_outbox_waiting(outbox), 0);
+	assert_int_equal(jk_outbox_flush(outbox), JK_OK);
+	jk_outbox_close(&outbox);
+	outbox = open_outbox(0);
+	assert_int_equal(jk_outbox_waiting(outbox), 0);
+	assert_false(jk_outbox_next(outbox, 0, &report));
+	jk_outbox_close(&outbox);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_folder, drop_folder)
 
 int main(void)
@@ -213,6 +318,9 @@ int main(void)
 		TEST(what_was_added_is_there_after_a_crash),
 		TEST(tickets_are_never_given_twice),
 		TEST(the_refused_become_dead_letters_and_can_go_again),
+		TEST(what_could_not_be_written_is_written_later),
+		TEST(a_report_that_cannot_be_added_undoes_nothing),
+		TEST(many_are_settled_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,7 +122,8 @@ JUKWAA_API int jukwaa_publisher_send(
 /* Next receipt, in any order. BUSY (also a service that is stopping, and a report over the key's rate limit) and silence are
  * repeated inside, ever more slowly; nothing else is. */
 JUKWAA_API int jukwaa_publisher_receive(struct jukwaa_publisher *publisher, int timeout_ms, struct jukwaa_receipt *ret_receipt);
-/* Reports sent or waiting without a receipt. */
+/* Reports sent or waiting without a receipt. With an outbox: what became of the others is written there by the calls that follow
+ * and by close, again while the file cannot be written; what close could not write goes again at the next start. */
 JUKWAA_API size_t jukwaa_publisher_outstanding(const struct jukwaa_publisher *publisher);
 JUKWAA_API const struct jukwaa_error *jukwaa_publisher_error(const struct jukwaa_publisher *publisher);
 
@@ -154,7 +155,8 @@ struct jukwaa_subscription {
 	bool include_closed; /* the snapshot also has incidents closed within the exchange's grace time (a day), in their last
 				state */
 	/* Code of an agreement, for what it newly gives: only what the desk may have under it, from the beginning up to now, then
-	 * SNAPSHOT_END and nothing more. `from`, `cursor` and `mailbox` do not go with it. NULL: none. */
+	 * SNAPSHOT_END and nothing more. `from`, `cursor`, `resume_file` and `mailbox` do
+	 * not go with it. NULL: none. */
 	const char *backfill;
 };
 
@@ -204,8 +206,8 @@ struct jukwaa_event {
 JUKWAA_API int jukwaa_subscriber_open(const struct jukwaa_connection *connection, const struct jukwaa_subscription *subscription,
 	struct jukwaa_subscriber **ret_subscriber, char ret_reason[256]);
 JUKWAA_API void jukwaa_subscriber_close(struct jukwaa_subscriber **subscriber_p);
-/* Next event. After a lost link it resumes from the newest position received; an event may come twice across a restart of
- * the service when it was not acknowledged: tell by event_id. */
+/* Next event. After a lost link it resumes from the newest position received, with a cursor from the newest acknowledged: what
+ * the cursor passes is with the caller. An event that was not acknowledged may come twice: tell by event_id. */
 JUKWAA_API int jukwaa_subscriber_next(struct jukwaa_subscriber *subscriber, int timeout_ms, struct jukwaa_event *ret_event);
 /* Everything up to and including this delivery is safe with the caller. Must be called for the feed to go on. */
 JUKWAA_API int jukwaa_subscriber_ack(struct jukwaa_subscriber *subscriber, uint64_t delivery_no);
