@@ -72,9 +72,17 @@ bool jk_pact_name_read(enum jk_pact_kind kind, const char *document, struct jk_a
 /* SHA-256 of a document or a statement. */
 void jk_pact_digest(uint8_t ret[JK_SHA256_BYTES], const char *text);
 
-/* The text that is signed:
- *   jukwaa-act-1\npact: AGREEMENT CODE\nversion: N\nact: ACCEPT\nact_no: N\nagency: CODE\nat: TIME\ndocument: HEX\nprevious:
- * HEX\n document: SHA-256 of the version's canonical form. previous: SHA-256 of the statement before in this pact, empty for the
+/* The text that is signed, each line ended by LF:
+ *   jukwaa-act-1
+ *   pact: AGREEMENT CODE
+ *   version: N
+ *   act: ACCEPT
+ *   act_no: N
+ *   agency: CODE
+ *   at: TIME
+ *   document: HEX
+ *   previous: HEX
+ * document: SHA-256 of the version's canonical form. previous: SHA-256 of the statement before in this pact, empty for the
  * first. So an act serves once: for one version of one pact, in one place of its history. */
 struct jk_act_row {
 	int32_t pact_id;

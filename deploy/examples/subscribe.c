@@ -1,7 +1,7 @@
-/* subscribe.c: shows the events of the counties given (or of all), each once, also over restarts of this program.
+/* subscribe.c: shows the events of the counties given (or of all), and goes on where it was after a restart.
  *   cc subscribe.c -o subscribe $(pkg-config --cflags --libs jukwaa)
  *   JUKWAA_DISPATCH=… JUKWAA_KEY=… JUKWAA_SERVER_KEY=… ./subscribe 047 022
- * Ctrl-C ends it; what was not acknowledged comes again at the next start. */
+ * Ctrl-C ends it; events of the last fifth of a second may come again at the next start: tell them by event_id. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -157,7 +157,7 @@ static const struct operation operations[] = {
 	{"retention", "set", ADMIN_RETENTION_SET,
 		{WORD("KIND", "event, report, protected, dedup, spool, disclosure, access, message or head; see list"),
 			{NULL, DAYS, "DAYS", "how long it is kept, or forever; in force within seconds", true, NULL}, END},
-		"kind", "jukwaa admin retention set event 730"},
+		"kind", "jukwaa admin retention set disclosure 1460"},
 	{"retention", "list", ADMIN_RETENTION_LIST, {END}, "kind", NULL},
 	{"retention", "confirm", ADMIN_RETENTION_CONFIRM, {END}, "clock", NULL},
 	{"access", "list", ADMIN_ACCESS_LIST,

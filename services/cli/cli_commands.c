@@ -296,8 +296,8 @@ const struct cli_command cli_commands[] = {
 		"changed, and says which number of which stream comes first.\n\n"
 		"  jukwaa --json publish alert.json > receipt.json\n"
 		"  jukwaa evidence prove receipt.json --out proof.json\n"
-		"  jukwaa evidence verify proof.json --receipt receipt.json --public-key exchange.pub\n"
-		"  jukwaa evidence verify --database --heads witnessed.jsonl --public-key exchange.pub",
+		"  jukwaa evidence verify proof.json --receipt receipt.json --public-key exchange.key.pub\n"
+		"  jukwaa evidence verify --database --heads witnessed.jsonl --public-key exchange.key.pub",
 		false},
 	{"outbox", "list FILE | retry FILE ID | retry FILE --all", "what waits in an outbox, and its dead letters", cli_outbox,
 		outbox_options, "list retry",

@@ -67,8 +67,9 @@ static void print_overview(void)
 	print_row("JUKWAA_KEY", "key file to act with");
 	print_row("JUKWAA_SERVER_KEY", "public key of the exchange");
 	print_row("JUKWAA_REALM", "LIVE or EXERCISE: what is meant, refused where it is not so");
+	print_row("JUKWAA_PURPOSE", "what cases are read for");
 	print_row("JUKWAA_HTTP", "HTTP addresses of the services, for status");
-	print_row("JUKWAA_DATABASE", "connection string, for admin, status, explain and disclosures");
+	print_row("JUKWAA_DATABASE", "connection string, for admin, evidence, status, explain and disclosures");
 	printf("\nExit status: 0 all well; 1 something was refused or did not come in time; 2 wrong arguments;\n"
 	       "3 the service cannot be reached, or has another key; 4 not permitted, or the key is unknown.\n");
 }

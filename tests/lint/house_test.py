@@ -15,7 +15,6 @@ PARTS = {
     "digest": ({"base"}, {"openssl/"}),
     "crypt": ({"base", "digest"}, {"sodium.h"}),
     "json": ({"base", "proto"}, {"protobuf-c", "jansson.h"}),
-    "agreement": ({"base", "authz", "crypt", "json", "proto"}, set()),
     "bus": ({"base", "wire", "crypt"}, {"zmq.h", "czmq.h"}),
     "db": ({"base"}, {"libpq-fe.h", "libpq-events.h"}),
     "conf": ({"base"}, {"czmq.h"}),
