@@ -363,6 +363,7 @@ static enum jk_status read_size(struct jk_outbox *outbox, uint64_t ticket, int64
 /* words: of a dead letter; else NULL. */
 static enum jk_status keep_outcome(struct jk_outbox *outbox, uint64_t ticket, const char *const words[WORDS_OF_DEAD])
 {
+	const int word_count = words ? WORDS_OF_DEAD : 0;
 	struct outcome *outcome;
 	size_t words_size = 0;
 	int64_t bytes;
@@ -372,15 +373,19 @@ static enum jk_status keep_outcome(struct jk_outbox *outbox, uint64_t ticket, co
 		return JK_RETRY;
 	if (bytes < 0)
 		return JK_OK;
-	for (int i = 0; words && i < WORDS_OF_DEAD; i++)
+	for (int i = 0; i < word_count; i++)
 		words_size += strlen(words[i]) + 1;
 	outcome = malloc(sizeof *outcome + words_size);
 	if (!outcome)
 		return JK_RETRY;
 	*outcome = (struct outcome){.next = outbox->outcomes, .ticket = ticket, .dead = words != NULL};
 	at = outcome->words;
-	for (int i = 0; words && i < WORDS_OF_DEAD; at += strlen(words[i++]) + 1)
-		memcpy(at, words[i], strlen(words[i]) + 1);
+	for (int i = 0; i < word_count; i++) {
+		size_t size = strlen(words[i]) + 1;
+
+		memcpy(at, words[i], size);
+		at += size;
+	}
 	outbox->outcomes = outcome;
 	outbox->waiting--;
 	outbox->bytes -= (uint64_t)bytes;

@@ -143,8 +143,8 @@ struct dispatch_cursor_row {
 	char stream[DISPATCH_STREAM_BYTES];
 	struct dispatch_position position;
 };
-/* Cursors are saved without waiting for the disk and never lowered; those in `renewed` (stream unused) are removed before, and that is
- * waited for. */
+/* Cursors are saved without waiting for the disk and never lowered; those in `renewed` (stream unused) are removed before, and
+ * that is waited for. */
 struct dispatch_cursor_batch {
 	const struct dispatch_cursor_row *renewed, *rows;
 	size_t renewed_count, row_count;

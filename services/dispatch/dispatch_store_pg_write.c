@@ -181,8 +181,8 @@ static void reset_arrays(struct jk_db_array *arrays, const unsigned *oids, size_
 		jk_db_array_reset(&arrays[i], oids[i]);
 }
 
-/* First of a job. A cursor that is lost is saved again or leads to a repetition; one that comes back after it was to begin anew would
- * pass events over. */
+/* First of a job. A cursor that is lost is saved again or leads to a repetition; one that comes back after it was to begin anew
+ * would pass events over. */
 static void cursor_steps(struct dispatch_store *store, const struct dispatch_cursor_batch *cursors)
 {
 	static const unsigned oids[] = {

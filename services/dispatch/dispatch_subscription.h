@@ -92,11 +92,11 @@ struct dispatch_subscription {
 	bool backfill_told;                 /* the end of the backfill is on its way */
 	size_t unacked_bytes;
 	struct dispatch_share *share; /* its agency's, which counts them too */
-	int64_t policy_version; /* of the ranges */
-	uint64_t idle_since;    /* the feed's generation in which nothing was left to do; 0: look again */
-	int64_t beat_ms;        /* last beat or delivery */
-	int64_t head_beat_ms;   /* last beat that told a new head */
-	uint64_t told_head;     /* number of the newest signed head told */
+	int64_t policy_version;       /* of the ranges */
+	uint64_t idle_since;          /* the feed's generation in which nothing was left to do; 0: look again */
+	int64_t beat_ms;              /* last beat or delivery */
+	int64_t head_beat_ms;         /* last beat that told a new head */
+	uint64_t told_head;           /* number of the newest signed head told */
 	uint32_t window;
 	uint32_t batch_max_bytes; /* 0: one event a message */
 	bool lagging;             /* knows EVENT_KIND_LAGGING */
