@@ -1,6 +1,7 @@
 /* The session layer with messages as a peer may send them, one after another: known, revoked and unknown keys, any route, any
  * kind, any body. There is no socket: what is sent is looked at instead. A message is: who (1 byte), kind (1), size of the
  * body (2), body; a Publish or Ping in which bit 7 of `who` is set gets the number of the newest session. */
+#include "base/jk_log.h"
 #include "bus/bus_router.h"
 #include "fuzz.h"
 #include "jukwaa/v1/cases.pb-c.h"
@@ -150,6 +151,7 @@ static void open_house(void)
 	static struct jk_loop *loop;
 
 	if (watch == NULL) {
+		jk_log_init("fuzz", false, JK_LOG_ERROR); /* refusals are warnings: gigabytes in half an hour */
 		watch = open_watch();
 		fuzz_must(jk_crypt_init() == JK_OK);
 	}
