@@ -394,7 +394,8 @@ class ListTest(UnitTest):
                          (*THIKA, "AMBULANCE", ["ALS"], 1))
         self.assertLess(abs(unit.position_at_us / 1e6 - time.time()), 60)
         out = self.ask(peer, "UNIT_LIST", pb.UnitList(state=pb.UNIT_STATE_OUT_OF_SERVICE))
-        self.assertEqual([u.code for u in out.units], ["PAGE-5"])
+        self.assertEqual([u.code for u in out.units if u.code.startswith("PAGE-")], ["PAGE-5"])
+        self.assertEqual({u.state for u in out.units}, {pb.UNIT_STATE_OUT_OF_SERVICE})
         self.assertEqual(len(self.ask(peer, "UNIT_LIST", pb.UnitList(discipline="FIRE")).units), 0)
         self.assertEqual([u.code for u in self.ask(peer, "UNIT_LIST", pb.UnitList(code="PAGE-X")).units], [])
 
