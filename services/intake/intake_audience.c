@@ -48,8 +48,7 @@ bool intake_audience_fill(struct intake_item *item, const struct jk_registry *re
 		(struct intake_audience){.readers = jk_arena_alloc(item->arena, INTAKE_AUDIENCE_MAX * sizeof *audience->readers)};
 	if (audience->readers == NULL)
 		return false;
-	intake_wire_label(item, &label);
-	if (label.tlp == JK_TLP_NONE)
+	if (!intake_wire_label(item, &label))
 		return false;
 	label.recorded_at_us = now_us;
 	jk_registry_label_owner(&label, jk_registry_find_agency(registry, item->agency));

@@ -7,6 +7,9 @@
 #include "jukwaa/v1/incident.pb-c.h"
 #include "services/intake/intake_report.h"
 
+/* Of an external id; in CAP of identifier and sender each. */
+enum { INTAKE_NAME_MAX_BYTES = 256 };
+
 struct intake_decoded {
 	Jukwaa__V1__Incident *incident; /* arena; groups that hold nothing may be NULL */
 	/* Canonical content, hashed (keyed) to tell DUPLICATE from CONFLICT; arena memory or the payload itself. */

@@ -54,8 +54,9 @@ struct intake_filling {
 enum jk_status intake_wire_seal(
 	struct intake_item *item, const struct intake_filling *filling, struct jk_arena *arena) JK_MUST_CHECK;
 
-/* What decisions look at, of a report that was decided on; owner and county are left open. Borrows from the item. */
-void intake_wire_label(const struct intake_item *item, struct jk_label *ret);
+/* What decisions look at, of a report that was decided on; owner and county are left open. Borrows from the item. False: the
+ * item's arena is full. */
+bool intake_wire_label(const struct intake_item *item, struct jk_label *ret) JK_MUST_CHECK;
 
 /* Warnings as they are kept with the first answer; NULL with size 0 when there are none or the arena is full. */
 const uint8_t *intake_wire_pack_warnings(const struct intake_warnings *warnings, struct jk_arena *arena, size_t *ret_size);

@@ -78,8 +78,8 @@ static bool check_name(struct cap_reading *reading, const xmlNode *node, const c
 {
 	if (name[0] == '\0')
 		return cap_refuse(reading, JK_CODE_RULE_VIOLATION, node, "it is empty");
-	if (strlen(name) > CAP_NAME_MAX_BYTES)
-		return cap_refuse(reading, JK_CODE_INVALID_SCHEMA, node, "it is longer than %d bytes", CAP_NAME_MAX_BYTES);
+	if (strlen(name) > INTAKE_NAME_MAX_BYTES)
+		return cap_refuse(reading, JK_CODE_INVALID_SCHEMA, node, "it is longer than %d bytes", INTAKE_NAME_MAX_BYTES);
 	if (name[strcspn(name, " \t\r\n,<&")] != '\0')
 		return cap_refuse(reading, JK_CODE_RULE_VIOLATION, node, "it may hold no blank, comma, < or &");
 	return true;

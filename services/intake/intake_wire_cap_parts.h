@@ -21,7 +21,6 @@ enum {
 	CAP_RESOURCES_MAX = 256,
 	CAP_LIST_MAX = 256, /* codes; references; incidents; addresses: each */
 };
-enum { CAP_NAME_MAX_BYTES = 256 }; /* identifier, sender; as intake_wire_incident.c has it for external ids */
 
 /* Elements in the whole alert, repeats included: the size of the arrays to be filled. */
 struct cap_counts {

@@ -5,7 +5,7 @@
 #include "base/jk_text.h"
 #include "services/intake/intake_wire.h"
 
-enum { EXTERNAL_ID_MAX_BYTES = 256, RING_POINTS_MIN = 4 };
+enum { RING_POINTS_MIN = 4 };
 /* 1900-01-01 and 9999-12-31T23:59:59 in microseconds: what RFC 3339 can write. */
 #define TIME_MIN_US (INT64_C(-2208988800) * 1000000)
 #define TIME_MAX_US (INT64_C(253402300799) * 1000000)
@@ -43,7 +43,7 @@ static bool check_external_id(const struct check *check, const char *external_id
 
 	if (size == 0)
 		return invalid(check, field, "it is required");
-	return size <= EXTERNAL_ID_MAX_BYTES || invalid(check, field, "it is longer than 256 bytes");
+	return size <= INTAKE_NAME_MAX_BYTES || invalid(check, field, "it is longer than 256 bytes");
 }
 
 static bool check_identity(const struct check *check, Jukwaa__V1__Identity *identity)

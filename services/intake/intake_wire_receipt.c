@@ -127,14 +127,13 @@ static bool receipt_audience(Jukwaa__V1__Receipt *receipt, const struct intake_a
  * receipts lets thousands of them pile up. The publisher knows its report by the request. */
 static bool receipt_external_id(Jukwaa__V1__Receipt *receipt, const char *external_id, struct jk_arena *arena)
 {
-	enum { ECHO_MAX_BYTES = 256 };
 	char *cut;
 
-	if (external_id && strlen(external_id) > ECHO_MAX_BYTES) {
-		cut = jk_arena_alloc(arena, ECHO_MAX_BYTES + 1);
+	if (external_id && strlen(external_id) > INTAKE_NAME_MAX_BYTES) {
+		cut = jk_arena_alloc(arena, INTAKE_NAME_MAX_BYTES + 1);
 		if (!cut)
 			return false;
-		(void)jk_text_copy(cut, ECHO_MAX_BYTES + 1, external_id);
+		(void)jk_text_copy(cut, INTAKE_NAME_MAX_BYTES + 1, external_id);
 		receipt->external_id = cut;
 	} else if (external_id) {
 		receipt->external_id = (char *)external_id;

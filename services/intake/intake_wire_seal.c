@@ -110,7 +110,7 @@ static bool list_named(const Jukwaa__V1__Handling *handling, struct jk_arena *ar
 	return true;
 }
 
-void intake_wire_label(const struct intake_item *item, struct jk_label *ret)
+bool intake_wire_label(const struct intake_item *item, struct jk_label *ret)
 {
 	const Jukwaa__V1__Handling *handling = incident_of(item)->handling;
 	const struct intake_report *report = &item->report;
@@ -124,8 +124,10 @@ void intake_wire_label(const struct intake_item *item, struct jk_label *ret)
 		.scope = (enum jk_scope)handling->scope,
 		.status = report->status,
 	};
-	if (!list_named(handling, item->arena, ret))
-		ret->tlp = JK_TLP_NONE; /* a label that is not whole denies */
+	if (list_named(handling, item->arena, ret))
+		return true;
+	ret->tlp = JK_TLP_NONE; /* a label that is not whole denies */
+	return false;
 }
 
 static void keep_apart(struct intake_protected *ret, const struct jk_group *group)

@@ -70,7 +70,7 @@ static void test_without_memory_there_is_no_receipt(void **state)
 }
 
 /* The item of a report for these addresses alone, and its label. */
-static void label_of(char **addresses, size_t count, struct jk_label *ret)
+static bool label_of(char **addresses, size_t count, struct jk_label *ret)
 {
 	Jukwaa__V1__Handling handling = JUKWAA__V1__HANDLING__INIT;
 	Jukwaa__V1__Incident incident = JUKWAA__V1__INCIDENT__INIT;
@@ -82,7 +82,7 @@ static void label_of(char **addresses, size_t count, struct jk_label *ret)
 	handling.addresses = addresses;
 	handling.n_addresses = count;
 	incident.handling = &handling;
-	intake_wire_label(&item, ret);
+	return intake_wire_label(&item, ret);
 }
 
 static void test_a_label_names_whom_the_stored_event_will_name(void **state)
@@ -97,13 +97,13 @@ static void test_a_label_names_whom_the_stored_event_will_name(void **state)
 	for (size_t i = 0; i < ADDRESSES; i++)
 		addresses[i] = i % 2 ? longest : longer;
 	addresses[2 * JK_LABEL_NAMED_MAX - 1] = last; /* the last of those that are short enough */
-	label_of(addresses, ADDRESSES, &label);
+	assert_true(label_of(addresses, ADDRESSES, &label));
 	assert_int_equal(label.named_count, JK_LABEL_NAMED_MAX);
 	assert_string_equal(label.named[0], longest);
 	assert_string_equal(label.named[JK_LABEL_NAMED_MAX - 1], last);
-	label_of(addresses, 4, &label);
+	assert_true(label_of(addresses, 4, &label));
 	assert_int_equal(label.named_count, 2);
-	label_of(NULL, 0, &label);
+	assert_true(label_of(NULL, 0, &label));
 	assert_int_equal(label.named_count, 0);
 	assert_int_equal(label.tlp, JK_TLP_GREEN);
 }
@@ -118,7 +118,7 @@ static void test_a_label_without_memory_denies(void **state)
 	jk_arena_reset(arena);
 	while (jk_arena_alloc(arena, 1024))
 		;
-	label_of(address, 1, &label);
+	assert_false(label_of(address, 1, &label));
 	assert_int_equal(label.tlp, JK_TLP_NONE);
 	assert_int_equal(label.named_count, 0);
 }
