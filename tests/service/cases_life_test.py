@@ -325,17 +325,22 @@ class WhoTest(LifeTest):
         for action in actions:
             self.moved(key, case, **{action: {}})
 
-    def test_what_was_written_down_is_shown_where_narrative_is(self):
-        owner, full, coarse = Party(stack, "NARR"), Party(stack, "FULLY"), Party(stack, "COARSE")
-        own = stack.new_key("narr")
-        stack.admin("key", "add", "--file", f"{own}.pub", "--role", "publisher", "--agency", "NARR", "--any-sender")
-        desks = [stack.add_desk(f"{p.agency}-1", agency=p.agency, allow=()) for p in (full, coarse)]
-        agree(stack, "NARR-FULLY", owner, full, "FULL@1")
-        agree(stack, "NARR-COARSE", owner, coarse, "NO_NARRATIVE@1")
+    def full_and_less(self, owner, full, less):
+        """A case of the owner's, and two desks that see it: one whole, one without what was written down."""
+        owner, full, less = (Party(stack, agency) for agency in (owner, full, less))
+        desks = [stack.add_desk(f"{p.agency}-1", agency=p.agency, allow=()) for p in (full, less)]
+        agree(stack, f"{owner.agency}-{full.agency}", owner, full, "FULL@1")
+        agree(stack, f"{owner.agency}-{less.agency}", owner, less, "NO_NARRATIVE@1")
         for key in desks:
             stack.wait_known(key, "cases")
-        case = put(agency="NARR").incident
+        case = put(agency=owner.agency).incident
         wait_until(lambda: all(self.show(key, case).DESCRIPTOR.name == "CaseShown" for key in desks), what="agreements in force")
+        return case, desks
+
+    def test_what_was_written_down_is_shown_where_narrative_is(self):
+        case, desks = self.full_and_less("NARR", "FULLY", "COARSE")
+        own = stack.new_key("narr")
+        stack.admin("key", "add", "--file", f"{own}.pub", "--role", "publisher", "--agency", "NARR", "--any-sender")
         self.moved(desks[0], case, triage={"reason": "a secret reason"})
         for action in ({"note": {"text": "a secret note"}}, {"task_add": {"title": "a secret title"}}, {"number": {"number": "N/1"}},
                        {"evidence": {"digest": bytes(32), "location": "s3://secret", "media_type": "image/png"}}):
@@ -352,14 +357,7 @@ class WhoTest(LifeTest):
 
     def test_long_notes_hide_nothing_but_each_other(self):
         """What one answer has no room for is left out of the oldest notes; each line stays, for those too who see no notes."""
-        owner, full, less = (Party(stack, agency) for agency in ("LONGS", "LFULL", "LLESS"))
-        desks = [stack.add_desk(f"{p.agency}-1", agency=p.agency, allow=()) for p in (full, less)]
-        agree(stack, "LONGS-LFULL", owner, full, "FULL@1")
-        agree(stack, "LONGS-LLESS", owner, less, "NO_NARRATIVE@1")
-        for key in desks:
-            stack.wait_known(key, "cases")
-        case = put(agency="LONGS").incident
-        wait_until(lambda: all(self.show(key, case).DESCRIPTOR.name == "CaseShown" for key in desks), what="agreements in force")
+        case, desks = self.full_and_less("LONGS", "LFULL", "LLESS")
         self.moved(desks[0], case, triage={"reason": "first of all"})
         for i in range(260):
             self.done(desks[0], case, note={"text": f"{i:03} " + "x" * 4092})
