@@ -36,6 +36,7 @@ struct jk_commands {
 	enum stage stage;
 	unsigned passes;
 	size_t singly; /* so many are to be taken one by one: among them is one that the database does not take */
+	bool alone;    /* the batch is one of those */
 };
 
 static void free_command(struct jk_command *command)
@@ -144,6 +145,12 @@ static bool is_a_race(const struct jk_db_outcome *outcome)
 	return strcmp(outcome->sqlstate, "23505") == 0 || strcmp(outcome->sqlstate, "23P01") == 0;
 }
 
+/* It was decided upon a report that is not the newest any more, and the service may be far behind in reading the feed. */
+static bool is_stale(const struct jk_db_outcome *outcome)
+{
+	return strcmp(outcome->sqlstate, JK_DB_STALE) == 0;
+}
+
 /* Passes do not help: what stands in the way may be between two commands of this very batch, or one's alone. */
 static bool is_stuck(const struct jk_commands *commands, const struct jk_db_outcome *outcome)
 {
@@ -175,7 +182,8 @@ static void refuse_data(struct jk_commands *commands, const struct jk_db_outcome
 static void on_failed(struct jk_commands *commands, const struct jk_db_outcome *outcome)
 {
 	bool worth_it = outcome->status == JK_RETRY || (is_a_race(outcome) && commands->passes < RACES_MAX);
-	bool again = worth_it && ++commands->passes < PASSES_MAX && jk_db_is_up(commands->db);
+	bool tried = commands->alone && is_stale(outcome); /* with its batch */
+	bool again = worth_it && !tried && ++commands->passes < PASSES_MAX && jk_db_is_up(commands->db);
 
 	jk_log_limited(LOG_EVERY_MS, outcome->status == JK_RETRY ? JK_LOG_WARN : JK_LOG_ERROR, "commands_not_done",
 		"commands=%zu sqlstate=%s why=%s", commands->batch_count, outcome->sqlstate,
@@ -188,7 +196,8 @@ static void on_failed(struct jk_commands *commands, const struct jk_db_outcome *
 	else if (is_about_data(outcome))
 		refuse_data(commands, outcome);
 	else
-		refuse_batch(commands, "the database did not take it");
+		refuse_batch(commands,
+			is_stale(outcome) ? "a newer report of the incident is not read yet" : "the database did not take it");
 }
 
 static void on_stored(void *arg, const struct jk_db_outcome *outcome)
@@ -265,7 +274,8 @@ static void take_batch(struct jk_commands *commands)
 {
 	size_t most = commands->singly > 0 ? 1 : JK_COMMANDS_BATCH_MAX;
 
-	commands->singly -= commands->singly > 0;
+	commands->alone = commands->singly > 0;
+	commands->singly -= commands->alone;
 	while (commands->head != NULL && commands->batch_count < most) {
 		struct jk_command *command = commands->head;
 

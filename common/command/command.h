@@ -40,9 +40,9 @@ struct jk_command {
 };
 
 /* The service's part. A batch goes load -> on_loaded -> store -> on_stored; when the database asks to repeat (another process
- * changed a row in between: 40001), it starts again with load, with the refusals and answers cleared. Where that does not help,
- * or the database refuses data, each of its commands goes the same way alone, in their order. What steps point to must stay until
- * the next callback. */
+ * changed a row in between: 40001; a newer report has come: JK_DB_STALE), it starts again with load, with the refusals and
+ * answers cleared. Where that does not help, or the database refuses data, each of its commands goes the same way alone, in their
+ * order. What steps point to must stay until the next callback. */
 struct jk_command_service {
 	void *service;
 	/* Fills at most JK_COMMANDS_STEPS_MAX steps that read what the commands need to know (by command_id too: was it done

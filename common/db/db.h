@@ -38,6 +38,9 @@ struct jk_db_outcome {
 	PGresult *const *results;
 	size_t count;
 };
+/* feed.append's SQLSTATE (026_newest.sql): something was done about an incident whose newest report its service has not read yet.
+ */
+#define JK_DB_STALE "40J01"
 typedef void jk_db_done(void *arg, const struct jk_db_outcome *outcome);
 
 /* conninfo: libpq connection string; keepalives, client_encoding and options are added by us. A server that cannot be written to

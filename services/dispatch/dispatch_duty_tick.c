@@ -212,7 +212,8 @@ static bool has_failed(struct dispatch_tick *tick, const struct jk_db_outcome *o
 	return true;
 }
 
-/* One that the database refuses must not hold up the others: they go one by one past it, and then it is tried again. */
+/* One that the database refuses (or that a newer report has overtaken) must not hold up the others: they go one by one past it,
+ * and then it is tried again. */
 static void pass_by(struct dispatch_tick *tick)
 {
 	if (tick->due == 1)
@@ -239,10 +240,11 @@ static void step_aside(struct dispatch_tick *tick)
 static void on_stored(void *arg, const struct jk_db_outcome *outcome)
 {
 	struct dispatch_duties *duties = arg;
+	bool refused = outcome->status == JK_BROKEN || strcmp(outcome->sqlstate, JK_DB_STALE) == 0;
 
-	if (outcome->status == JK_BROKEN && duties->tick.looks_at_held)
+	if (refused && duties->tick.looks_at_held)
 		go_singly(&duties->tick);
-	else if (outcome->status == JK_BROKEN)
+	else if (refused)
 		pass_by(&duties->tick);
 	else if (outcome->status == JK_RETRY && !duties->tick.single && !duties->tick.looks_at_held)
 		step_aside(&duties->tick);

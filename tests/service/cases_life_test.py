@@ -390,6 +390,22 @@ class WhoTest(LifeTest):
         self.assertGreater(texts, 100)
 
 
+class OvertakenTest(LifeTest):
+    def test_a_step_waits_for_the_newest_report(self):
+        """A newer one has been stored, and cases has not read it yet: nothing is appended behind it with the older one's body."""
+        event = put(counties=("047", "001"))
+        case, ident = event.incident, os.urandom(16)
+        newer = feed.report_ahead(stack, event)
+        version = self.version(case)
+        self.assertIn("newer report", self.refused("UNAVAILABLE", desk, case, version, command_id=ident, triage={}).reason)
+        self.assertEqual(self.version(case), version)
+        append(stack, newer)
+        wait_applied()
+        self.done(desk, case, self.version(case), command_id=os.urandom(16), triage={})
+        self.assertEqual(stack.sql("SELECT kind, revision FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY stream, seq", str(case)),
+                         [(1, 1), (2, 2), (9, 2)] * 2)
+
+
 class OnceTest(LifeTest):
     def test_the_same_command_again(self):
         case = put().incident

@@ -719,7 +719,7 @@ class CliTest(UnitTest):
             self.run_cli(police, *args, status=2)
 
 
-class BatchTest(UnitTest):
+class OneBatch(UnitTest):
     """Commands that come while a commit is under way are committed together."""
 
     def send(self, peer, code, action, sub=None):
@@ -746,6 +746,8 @@ class BatchTest(UnitTest):
     def answer(self, peer):
         return peer.expect("COMMAND_DONE", "REFUSED", timeout=10)
 
+
+class BatchTest(OneBatch):
     def test_a_code_is_given_again_in_the_same_batch(self):
         mine, theirs, event = self.peer(police), self.peer(ambulance), self.incident()
         code, their_code = self.add(mine), f"U{random.getrandbits(60):X}"
@@ -779,6 +781,39 @@ class BatchTest(UnitTest):
         self.done(self.answer(theirs), "OUT_OF_SERVICE", 2)
         self.assertEqual(stack.sql("SELECT code, state FROM dispatch.unit WHERE code = ANY (%s) AND state <> 7",
                                    [before, stuck, after, other_one]), [(stuck, 1)])
+
+
+class OvertakenTest(OneBatch):
+    """A newer report has been stored, and dispatch has not read it yet: nothing is appended behind it with the older one's body."""
+
+    def revisions(self, event):
+        return stack.sql("SELECT kind, revision FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY stream, seq", str(event.incident))
+
+    def test_a_step_waits_for_the_newest_report(self):
+        for counties in (("047",), ("047", "022", "001", "010", "011")):  # few events and many are appended in two ways
+            with self.subTest(counties=len(counties)):
+                peer, event = self.peer(police), self.incident(counties=counties)
+                code, ident, newer = self.add(peer), uuid.uuid4().bytes, feed.report_ahead(stack, event)
+                answer = self.refused(self.assign(peer, code, event, command_id=ident), "UNAVAILABLE", "")
+                self.assertIn("newer report", answer.reason)
+                self.assertEqual(self.revisions(event), [(1, 1)] * len(counties))
+                append(stack, newer)
+                wait_until(lambda: self.assign(peer, code, event, command_id=ident).DESCRIPTOR.name == "CommandDone", 10, "done")
+                self.assertEqual(self.revisions(event), [(1, 1), (2, 2), (11, 2)] * len(counties))
+
+    def test_others_of_its_batch_do_not_wait(self):
+        mine, theirs, event, late = self.peer(police), self.peer(ambulance), self.incident(), self.incident()
+        codes, their_code = [self.add(mine) for _ in range(3)], self.add(theirs)
+        feed.report_ahead(stack, late)
+        with self.one_batch(mine, theirs):
+            for code, which in zip(codes, (late, event, late)):
+                self.send(mine, code, "assign", {"incident_id": which.incident.bytes})
+            self.send(theirs, their_code, "assign", {"incident_id": event.incident.bytes})
+        self.refused(self.answer(mine), "UNAVAILABLE", "")
+        self.done(self.answer(mine), "DISPATCHED", 2)
+        self.refused(self.answer(mine), "UNAVAILABLE", "")
+        self.done(self.answer(theirs), "DISPATCHED", 2)
+        self.assertEqual(self.revisions(late), [(1, 1)])
 
 
 class AgainTest(UnitTest):
