@@ -36,7 +36,7 @@ TARGETS = {
     "settings": (4096, ["common/conf/conf.c"]),
     "files": (4096, ["common/crypt/crypt_key.c", "common/client/client_resume.c", "services/cli/cli_config.c"]),
     "evidence": (16384, ["common/evidence/evidence_export.c", "common/evidence/evidence_proof.c", "common/evidence/evidence_witness.c",
-                         "common/evidence/evidence_check.c"]),
+                         "common/evidence/evidence_check*.c"]),
     "http": (4096, ["services/cli/status_http.c"]),
     "publish": (8192, ["services/cli/publish_input.c", "services/cli/json_slice.c"]),
     "text": (512, ["services/notify/notify_rules.c", "services/notify/notify_webhook.c", "services/cli/csv_time.c",
