@@ -285,12 +285,12 @@ static void enter(struct hand *hand, const struct cases_case *row, enum cases_en
 	cases_deeds_enter(&hand->batch->deeds, &line);
 }
 
-/* One event in each county stream of the case: the incident as it is known, and what was done. */
+/* One event in each county that the newest report is in: the incident as it is known, and what was done. */
 static void append_event(struct hand *hand, const struct jk_id *event_id, struct jk_span work)
 {
 	const struct cases_newest *newest = &hand->seat->newest;
 	char counties[JK_COUNTY_MAX][JK_COUNTY_BYTES];
-	size_t count = cases_county_list(hand->seat->row.counties, counties);
+	size_t count = cases_county_list(newest->counties, counties);
 	uint8_t commitment[JK_SHA256_BYTES];
 	struct jk_append_event event = {.event_id = *event_id,
 		.incident_id = hand->seat->row.case_id,
@@ -419,7 +419,7 @@ static void write_deed(struct hand *hand, enum cases_state from, bool tells)
 static bool check_room(struct hand *hand)
 {
 	const struct cases_seat *seat = hand->seat;
-	size_t bytes = seat->newest.size * (size_t)__builtin_popcountll(seat->row.counties);
+	size_t bytes = seat->newest.size * (size_t)__builtin_popcountll(seat->newest.counties);
 
 	if (!cases_life_moves(hand->command->action) || !seat->has_newest)
 		return true;

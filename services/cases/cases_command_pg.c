@@ -33,13 +33,15 @@ static const struct jk_db_statement find_cases = {
 	       " JOIN cases.\"case\" b ON b.case_id = k.merged_into WHERE k.case_id = u.id OFFSET 0) AS c",
 	.params = 1,
 };
+/* streams: the counties that the report went to, less those it left, however far each of them has been followed. */
 static const struct jk_db_statement find_newest = {
 	.name = "cases_command_newest",
 	.sql = "SELECT w.case_id, w.revision, w.tlp, w.category, CASE WHEN w.before + w.size <= $2::int8 OR w.before = 0 THEN "
-	       "w.body"
-	       " END FROM (SELECT c.case_id, e.revision, e.tlp, e.category, e.body, octet_length(e.body) AS size,"
-	       " sum(octet_length(e.body)) OVER (ORDER BY u.n) - octet_length(e.body) AS before"
-	       " FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)"
+	       "w.body END, w.streams FROM (SELECT c.case_id, e.revision, e.tlp, e.category, e.body, octet_length(e.body) AS "
+	       "size,"
+	       " sum(octet_length(e.body)) OVER (ORDER BY u.n) - octet_length(e.body) AS before,"
+	       " (SELECT bit_or(1::int8 << k.stream::int4) FROM feed.event k WHERE k.event_id = c.event_id AND k.kind < 16"
+	       " AND k.kind <> 5) AS streams FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)"
 	       " CROSS JOIN LATERAL (SELECT k.case_id, k.event_id FROM cases.\"case\" k WHERE k.case_id = u.id OFFSET 0) AS c"
 	       " CROSS JOIN LATERAL (SELECT k.revision, k.tlp, k.category, k.body FROM feed.event k WHERE k.event_id = c.event_id"
 	       " LIMIT 1) AS e) w",
@@ -234,6 +236,7 @@ static void take_newest(const PGresult *result, int row, const struct cases_comm
 		.revision = jk_db_get_int(result, row, 1),
 		.tlp = (int)jk_db_get_int(result, row, 2),
 		.category = (int)jk_db_get_int(result, row, 3),
+		.counties = (uint64_t)jk_db_get_int(result, row, 5),
 	};
 	newest.body = jk_db_get_bytes(result, row, 4, &newest.size);
 	taker->on_newest(taker->arg, &newest);

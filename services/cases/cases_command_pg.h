@@ -30,6 +30,7 @@ struct cases_newest {
 	struct jk_id case_id;
 	int64_t revision;
 	int tlp, category;
+	uint64_t counties;   /* it went to; bit n: county n */
 	const uint8_t *body; /* borrowed from the result */
 	size_t size;
 };

@@ -54,7 +54,7 @@ static const struct jk_db_statement load_bodies = {
 	       " CROSS JOIN LATERAL (SELECT e.event_id, e.kind, e.revision, e.tlp, e.category, e.body FROM "
 	       "dispatch.open_incident o"
 	       " JOIN feed.event e ON e.stream = o.stream AND e.seq = o.body_seq WHERE o.incident_id = i.incident_id"
-	       " ORDER BY o.revision DESC, o.stream LIMIT 1) AS b"
+	       " ORDER BY o.revision DESC, o.body_at DESC, o.stream LIMIT 1) AS b"
 	       " CROSS JOIN LATERAL (SELECT bit_or(1::int8 << k.stream::int4) AS streams FROM feed.event k"
 	       " WHERE k.event_id = CASE WHEN b.kind <> 8 THEN b.event_id ELSE (SELECT r.event_id FROM feed.event r"
 	       " WHERE r.incident_id = i.incident_id AND r.kind < 16 AND r.kind IN (1, 2, 3) AND r.revision = b.revision"

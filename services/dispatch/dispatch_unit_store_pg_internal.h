@@ -29,7 +29,8 @@ struct dispatch_unit_store {
 	" FROM (SELECT k.*, sum(CASE WHEN k.place = 1 THEN octet_length(k.body) ELSE 0 END)"                                     \
 	" OVER (ORDER BY k.incident_id, k.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before"                     \
 	" FROM (SELECT o.incident_id, o.stream, o.closed_at IS NULL AS open, e.revision, e.recorded_at, e.tlp, e.category,"      \
-	" o.lat, o.lon, e.body, row_number() OVER (PARTITION BY o.incident_id ORDER BY o.closed_at IS NOT NULL, o.stream)"       \
+	" o.lat, o.lon, e.body, row_number() OVER (PARTITION BY o.incident_id ORDER BY o.closed_at IS NOT NULL,"                 \
+	" e.revision DESC, o.stream)"                                                                                            \
 	" AS place FROM ids JOIN dispatch.open_incident AS o ON o.incident_id = ids.id"                                          \
 	" JOIN feed.event AS e ON e.stream = o.stream AND e.seq = o.body_seq) AS k) AS n ORDER BY n.incident_id, n.place"
 

@@ -391,6 +391,19 @@ class WhoTest(LifeTest):
 
 
 class OvertakenTest(LifeTest):
+    def test_a_county_that_was_left_is_told_nothing_more_however_far_it_was_followed(self):
+        event = put(counties=("047", "001"))
+        newer = Event(feed.UPDATE, ("001",), event.incident, revision=2, moved_away=("047",))
+        append(stack, copies=[("001", feed.UPDATE, newer)])  # this stream has been read, the other one not yet
+        wait_applied()
+        self.moved(desk, event.incident, triage={})
+        append(stack, copies=[("047", feed.MOVED_AWAY, newer)])
+        wait_applied()
+        self.moved(desk, event.incident, assign={})
+        self.assertEqual(stack.sql("SELECT stream, kind FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY stream, seq",
+                                   str(event.incident)),
+                         [("001", 1), ("001", 2), ("001", 9), ("001", 9), ("047", 1), ("047", 5)])
+
     def test_a_step_waits_for_the_newest_report(self):
         """A newer one has been stored, and cases has not read it yet: nothing is appended behind it with the older one's body."""
         event = put(counties=("047", "001"))
