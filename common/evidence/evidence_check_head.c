@@ -1,9 +1,9 @@
 /* evidence_check_head.c: signed heads, and those that somebody holds. */
+#include "evidence/evidence_check_internal.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "evidence/evidence_check_internal.h"
 
 /* How far what dispatch signs may be behind what is recorded: it may have been away. */
 #define LAG_MAX_US (24 * 3600 * UINT64_C(1000000))

@@ -72,7 +72,7 @@ struct jk_check {
 	struct jk_check_sum sum;
 };
 
-/* ---- evidence_check.c ---- */
+/* ---- evidence_check_stream.c ---- */
 
 JK_PRINTF(6, 7)
 void check_tell(
