@@ -117,7 +117,6 @@ struct stream *check_find(struct jk_check *check, const char *name)
 	return check->last = check->streams[place];
 }
 
-/* NULL without memory. */
 struct stream *check_find_or_add(struct jk_check *check, const char *name)
 {
 	struct stream *stream = check_find(check, name);

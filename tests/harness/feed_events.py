@@ -84,41 +84,44 @@ class Mail:
         yield self.stream, self.kind
 
 
-KNOW_AHEAD = ("INSERT INTO intake.incident (incident_id, agency_id, current_revision, current_event_id, counties, category, categories, severity)"
-              " VALUES (%s, 1, %s, %s, %s, 9, 512, 2) ON CONFLICT (incident_id) DO UPDATE SET current_revision = excluded.current_revision")
-
-
 def know_ahead(event):
-    """Arguments of KNOW_AHEAD."""
-    return str(event.incident), event.revision, str(event.event_id), list(event.counties)
+    """Statement and arguments that make a report known to intake, of which nobody has read the event yet."""
+    return ("INSERT INTO intake.incident (incident_id, agency_id, current_revision, current_event_id, counties, category, categories, severity)"
+            " VALUES (%s, 1, %s, %s, %s, 9, 512, 2) ON CONFLICT (incident_id) DO UPDATE SET current_revision = excluded.current_revision",
+            (str(event.incident), event.revision, str(event.event_id), list(event.counties)))
 
 
 def report_ahead(stack, event):
-    """Makes a newer report of the incident known to intake, of which nobody has read the event yet; that event, to be appended."""
+    """A newer report of the incident, known ahead; its event is to be appended."""
     newer = Event(UPDATE, event.counties, event.incident, event.revision + 1, event.agency, headline="It has been put right")
-    stack.sql(KNOW_AHEAD, *know_ahead(newer))
+    statement, arguments = know_ahead(newer)
+    stack.sql(statement, *arguments)
     return newer
 
 
-APPEND = ("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[], %s::int2[],"
-          " %s::bytea[], %s::bytea[])")
+def revisions(stack, event):
+    """(kind, revision) of all events of the incident, stream by stream."""
+    return stack.sql("SELECT kind, revision FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY stream, seq", str(event.incident))
 
 
-def columns(rows):
-    """Arguments of APPEND, of (stream, kind, event)."""
-    return list(map(list, zip(*[(stream, str(e.event_id), kind, str(e.incident), e.revision, e.tlp, e.category, Binary(e.commitment),
-                                 Binary(e.body)) for stream, kind, e in rows])))
+def appending(*events, copies=None):
+    """Statement and arguments that append each event to its streams; copies: (county, kind, event) in this order instead."""
+    rows = copies or [(county, kind, event) for event in events for county, kind in event.copies()]
+    columns = zip(*[(county, str(e.event_id), kind, str(e.incident), e.revision, e.tlp, e.category, Binary(e.commitment),
+                     Binary(e.body)) for county, kind, e in rows])
+    return ("SELECT count(*) FROM feed.append(%s::text[], %s::uuid[], %s::int2[], %s::uuid[], %s::int8[], %s::int2[], %s::int2[],"
+            " %s::bytea[], %s::bytea[])", list(map(list, columns)))
 
 
 def append(stack, *events, copies=None):
-    """Appends each event to its streams, all in one transaction; copies: (county, kind, event) in this order instead."""
-    arguments = columns(copies or [(county, kind, event) for event in events for county, kind in event.copies()])
+    """Appends them, all in one transaction."""
+    statement = appending(*events, copies=copies)
     if not hasattr(stack, "feed_connection") or stack.feed_connection.closed:
         stack.feed_connection = stack.cluster.connect(stack.database)
     try:
         with stack.feed_connection.cursor() as cursor:
-            cursor.execute(APPEND, arguments)
+            cursor.execute(*statement)
     except (InterfaceError, OperationalError):  # the database was restarted: once more, on a new connection
         stack.feed_connection = stack.cluster.connect(stack.database)
         with stack.feed_connection.cursor() as cursor:
-            cursor.execute(APPEND, arguments)
+            cursor.execute(*statement)

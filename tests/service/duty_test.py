@@ -749,35 +749,32 @@ class LostTest(DutyTest):
 class OvertakenTest(DutyTest):
     """A newer report has been stored, and dispatch has not read it yet: nothing is appended behind it with the older one's body."""
 
-    def revisions(self, event):
-        return stack.sql("SELECT kind, revision FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY seq", str(event.incident))
-
     def test_what_is_due_waits_for_the_newest_report_and_holds_up_nothing(self):
         first = Desk(self, "NAIROBI")
         late, duty = self.open(severity=1)  # before the other one, were it not for the newer report
         first.offered(duty)
-        before = self.revisions(late)
+        before = feed.revisions(stack, late)
         newer = feed.report_ahead(stack, late)
         self.time_passes(duty)
         _, other = self.open(severity=3)
         first.offered(other)
-        self.assertEqual((self.row(duty)["state"], self.revisions(late)), ("OFFERED", before))
+        self.assertEqual((self.row(duty)["state"], feed.revisions(stack, late)), ("OFFERED", before))
         append(stack, newer)
         self.wait(duty, "OFFERED", asked="KILIMANI")
-        self.assertEqual(self.revisions(late), [*before, (2, 2), (10, 2), (10, 2)])
+        self.assertEqual(feed.revisions(stack, late), [*before, (2, 2), (10, 2), (10, 2)])
 
     def test_an_answer_waits_for_the_newest_report(self):
         first = Desk(self, "NAIROBI")
         event, duty = self.open()
         first.offered(duty)
-        before, ident = self.revisions(event), os.urandom(16)
+        before, ident = feed.revisions(stack, event), os.urandom(16)
         newer = feed.report_ahead(stack, event)
         self.refused(first.do(duty, "accept", command_id=ident), "UNAVAILABLE")
-        self.assertEqual((self.row(duty)["state"], self.revisions(event)), ("OFFERED", before))
+        self.assertEqual((self.row(duty)["state"], feed.revisions(stack, event)), ("OFFERED", before))
         append(stack, newer)
         answer = wait_until(lambda: (got := first.do(duty, "accept", command_id=ident)).DESCRIPTOR.name == "CommandDone" and got, 10, "taken")
         self.done(answer, "HELD")
-        self.assertEqual(self.revisions(event), [*before, (2, 2), (10, 2)])
+        self.assertEqual(feed.revisions(stack, event), [*before, (2, 2), (10, 2)])
 
 
 class FaultTest(DutyTest):

@@ -786,9 +786,6 @@ class BatchTest(OneBatch):
 class OvertakenTest(OneBatch):
     """A newer report has been stored, and dispatch has not read it yet: nothing is appended behind it with the older one's body."""
 
-    def revisions(self, event):
-        return stack.sql("SELECT kind, revision FROM feed.event WHERE incident_id = %s AND kind < 16 ORDER BY stream, seq", str(event.incident))
-
     def test_a_step_waits_for_the_newest_report(self):
         for counties in (("047",), ("047", "022", "001", "010", "011")):  # few events and many are appended in two ways
             with self.subTest(counties=len(counties)):
@@ -796,10 +793,10 @@ class OvertakenTest(OneBatch):
                 code, ident, newer = self.add(peer), uuid.uuid4().bytes, feed.report_ahead(stack, event)
                 answer = self.refused(self.assign(peer, code, event, command_id=ident), "UNAVAILABLE", "")
                 self.assertIn("newer report", answer.reason)
-                self.assertEqual(self.revisions(event), [(1, 1)] * len(counties))
+                self.assertEqual(feed.revisions(stack, event), [(1, 1)] * len(counties))
                 append(stack, newer)
                 wait_until(lambda: self.assign(peer, code, event, command_id=ident).DESCRIPTOR.name == "CommandDone", 10, "done")
-                self.assertEqual(self.revisions(event), [(1, 1), (2, 2), (11, 2)] * len(counties))
+                self.assertEqual(feed.revisions(stack, event), [(1, 1), (2, 2), (11, 2)] * len(counties))
 
     def test_others_of_its_batch_do_not_wait(self):
         mine, theirs, event, late = self.peer(police), self.peer(ambulance), self.incident(), self.incident()
@@ -813,7 +810,7 @@ class OvertakenTest(OneBatch):
         self.done(self.answer(mine), "DISPATCHED", 2)
         self.refused(self.answer(mine), "UNAVAILABLE", "")
         self.done(self.answer(theirs), "DISPATCHED", 2)
-        self.assertEqual(self.revisions(late), [(1, 1)])
+        self.assertEqual(feed.revisions(stack, late), [(1, 1)])
 
 
 class AgainTest(UnitTest):

@@ -5,13 +5,8 @@ import unittest
 
 import psycopg2
 import psycopg2.extras
-from feed_events import (APPEND, CASE_STATE, HISTORY, INCIDENT, KNOW_AHEAD, UPDATE, Event, WorkEvent, append, columns, know_ahead,
-                         report_ahead)
+from feed_events import CASE_STATE, HISTORY, INCIDENT, UPDATE, Event, WorkEvent, append, appending, know_ahead, report_ahead
 from jukwaa_harness import Stack, protos, wait_until
-
-
-def arguments(event):
-    return columns([(county, kind, event) for county, kind in event.copies()])
 
 
 class NewestTest(unittest.TestCase):
@@ -62,24 +57,19 @@ class NewestTest(unittest.TestCase):
                 event = Event(counties=counties)
                 append(self.stack, event)
                 newer = Event(UPDATE, counties, event.incident, 2)
-                wait(step)
+                psycopg2.extras.wait_select(step)
                 with report.cursor() as cursor:
                     cursor.execute("BEGIN")
-                    cursor.execute(KNOW_AHEAD, know_ahead(newer))
-                    cursor.execute(APPEND, arguments(newer))
+                    cursor.execute(*know_ahead(newer))
+                    cursor.execute(*appending(newer))
                     waiting = step.cursor()  # held until its answer is there
-                    waiting.execute(APPEND, arguments(self.triage(event)))
+                    waiting.execute(*appending(self.triage(event)))
                     wait_until(lambda: self.stack.sql("SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
                                                       step.info.backend_pid)[0][0], 5, "it waits")
                     cursor.execute("COMMIT")
                 with self.assertRaises(psycopg2.Error) as caught:
-                    wait(step)
+                    psycopg2.extras.wait_select(step)
                 self.assertEqual(caught.exception.pgcode, "40J01", caught.exception)
-
-
-def wait(connection):
-    """Until an asynchronous connection has its answer; raises what it failed with."""
-    psycopg2.extras.wait_select(connection)
 
 
 if __name__ == "__main__":
