@@ -22,11 +22,16 @@ int64_t jk_time_now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int64_t jk_time_mono_ms(void)
+int64_t jk_time_mono_us(void)
 {
 	struct timespec now;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t jk_time_mono_ms(void)
+{
+	return jk_time_mono_us() / 1000;
 }
 
 static int64_t days_from_civil(int year, int month, int day)

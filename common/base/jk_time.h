@@ -7,7 +7,8 @@
 
 /* Microseconds since 1970-01-01 UTC. */
 int64_t jk_time_now_us(void);
-/* Milliseconds of a clock that never goes back. */
+/* Of a clock that never goes back. */
+int64_t jk_time_mono_us(void);
 int64_t jk_time_mono_ms(void);
 
 /* The first and the last time that can be written and read: years 1900 to 9999. */

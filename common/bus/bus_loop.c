@@ -2,6 +2,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "base/jk_time.h"
@@ -31,16 +33,47 @@ struct jk_loop {
 	size_t timer_count;
 	bool (*on_turn)(void *arg);
 	void *turn_arg;
+	int wake_fd; /* a timerfd */
 	bool again, stopped;
 };
 
+static int wake_fd(void *arg)
+{
+	return ((struct jk_loop *)arg)->wake_fd;
+}
+
+static short wake_events(void *arg)
+{
+	(void)arg;
+	return JK_LOOP_IN;
+}
+
+/* The turn that it is for comes by itself. */
+static void on_wake(void *arg)
+{
+	uint64_t expirations;
+	ssize_t got = read(((struct jk_loop *)arg)->wake_fd, &expirations, sizeof expirations);
+
+	assert(got == sizeof expirations || errno == EAGAIN);
+	(void)got;
+}
+
 struct jk_loop *jk_loop_new(void)
 {
-	return calloc(1, sizeof(struct jk_loop));
+	struct jk_loop *loop = calloc(1, sizeof *loop);
+
+	if (!loop)
+		return NULL;
+	loop->wake_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->wake_fd < 0 || jk_loop_add_fd(loop, wake_fd, wake_events, on_wake, loop) != JK_OK)
+		jk_loop_free(&loop);
+	return loop;
 }
 
 void jk_loop_free(struct jk_loop **loop_p)
 {
+	if (*loop_p && (*loop_p)->wake_fd >= 0)
+		close((*loop_p)->wake_fd);
 	free(*loop_p);
 	*loop_p = NULL;
 }
@@ -79,6 +112,14 @@ void jk_loop_set_turn(struct jk_loop *loop, bool (*on_turn)(void *arg), void *ar
 {
 	loop->on_turn = on_turn;
 	loop->turn_arg = arg;
+}
+
+void jk_loop_wake_in(struct jk_loop *loop, int us)
+{
+	const struct itimerspec at = {.it_value.tv_nsec = us * 1000L};
+
+	assert(us > 0 && us < 1000000);
+	(void)timerfd_settime(loop->wake_fd, 0, &at, NULL); /* refuses nothing but such numbers */
 }
 
 /* Fills items with what can become ready; owners[i] is the source of items[i]. */

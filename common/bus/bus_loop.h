@@ -27,6 +27,9 @@ enum jk_status jk_loop_add_fd(
 enum jk_status jk_loop_add_timer(struct jk_loop *loop, int interval_ms, jk_loop_ready *on_ready, void *arg) JK_MUST_CHECK;
 /* Called once at the end of every turn (flush queues, start batches). Returning true asks for another turn at once. */
 void jk_loop_set_turn(struct jk_loop *loop, bool (*on_turn)(void *arg), void *arg);
+/* Has a turn come in that many microseconds (1 to 999,999), whatever else is ready; the last wish counts. Timers are as coarse as
+ * zmq_poll: a millisecond. */
+void jk_loop_wake_in(struct jk_loop *loop, int us);
 /* Runs until jk_loop_stop is called from a callback. */
 void jk_loop_run(struct jk_loop *loop);
 void jk_loop_stop(struct jk_loop *loop);

@@ -40,6 +40,7 @@ struct intake_batch {
 	size_t stored;       /* of the part under way: decided to be */
 	size_t events_bytes; /* of these, in all streams */
 	int64_t started_ms, again_ms, commit_us;
+	int64_t taken_us, ended_us;      /* of this batch, or the last one */
 	int64_t down_since_ms;           /* 0: the database is up */
 	struct intake_warnings warnings; /* scratch */
 };
@@ -101,12 +102,13 @@ static void finish(struct intake_batch *batch)
 	batch->from += count;
 	batch->span = batch->count - batch->from;
 	batch->started_ms = jk_time_mono_ms();
+	batch->ended_us = jk_time_mono_us();
 	batch->state = BATCH_IDLE;
 	batch->arena = batch->arena == batch->arenas[0] ? batch->arenas[1] : batch->arenas[0];
 	if (batch->span)
 		load(batch);
 	else
-		intake_batch_run(batch);
+		(void)intake_batch_run(batch); /* where it pauses, the turn that follows asks how long */
 	for (size_t i = 0; i < count; i++)
 		batch->options.on_reply(batch->options.arg, answered[i]);
 }
@@ -430,11 +432,24 @@ static void take(struct intake_batch *batch)
 	intake_queue_end_draw(batch->options.queue);
 	batch->from = 0;
 	batch->span = batch->count;
+	batch->taken_us = jk_time_mono_us();
 	/* What waited through the patience for the database is answered without another wait. */
 	batch->started_ms = batch->down_since_ms ? batch->down_since_ms : jk_time_mono_ms();
 }
 
-void intake_batch_run(struct intake_batch *batch)
+static int pause_us(const struct intake_batch *batch)
+{
+	int64_t pause = (batch->ended_us - batch->taken_us) / 2;
+
+	if (!intake_queue_can_pause(batch->options.queue))
+		return 0;
+	if (pause > INTAKE_PAUSE_MAX_US)
+		pause = INTAKE_PAUSE_MAX_US;
+	pause -= jk_time_mono_us() - batch->ended_us;
+	return pause > 0 ? (int)pause : 0;
+}
+
+int intake_batch_run(struct intake_batch *batch)
 {
 	const struct jk_db *db = intake_store_db(batch->options.store);
 
@@ -445,12 +460,16 @@ void intake_batch_run(struct intake_batch *batch)
 	if (batch->state == BATCH_WAITING && jk_time_mono_ms() >= batch->again_ms)
 		load(batch);
 	if (batch->state != BATCH_IDLE || (jk_db_is_up(db) && !jk_db_is_idle(db)))
-		return;
+		return 0;
+	int pause = pause_us(batch);
+	if (pause)
+		return pause;
 	take(batch);
 	if (!batch->count)
-		return;
+		return 0;
 	if (intake_assume_ask(&batch->assume, may_assume(batch)))
 		assume(batch);
 	else
 		load(batch);
+	return 0;
 }

@@ -163,24 +163,43 @@ static bool is_busy(const struct waiting_key *key)
 	return key->count > INTAKE_DRAW_SHARED_MAX;
 }
 
+struct census {
+	size_t keys, busy;
+	size_t waiting; /* reports of keys that are not busy */
+};
+
+static struct census take_census(const struct intake_queue *queue)
+{
+	struct census census = {0};
+
+	for (const struct waiting_key *key = queue->keys; key; key = key->next) {
+		census.keys++;
+		census.busy += is_busy(key);
+		census.waiting += is_busy(key) ? 0 : key->count;
+	}
+	return census;
+}
+
+bool intake_queue_can_pause(const struct intake_queue *queue)
+{
+	const struct census census = take_census(queue);
+
+	return census.busy > 0 && census.busy < census.keys && census.waiting == 0;
+}
+
 /* Long draws carry most, and harm nobody while every key that is connected has more waiting than its share of a short one. Else
  * every second draw is of the keys that are not busy alone, when something of theirs waits: a batch of few is done soonest. */
 static void begin_draw(struct intake_queue *queue)
 {
-	size_t keys = 0, busy = 0, waiting = 0;
+	const struct census census = take_census(queue);
 
-	for (const struct waiting_key *key = queue->keys; key; key = key->next) {
-		keys++;
-		busy += is_busy(key);
-		waiting += is_busy(key) ? 0 : key->count;
-	}
-	queue->express = busy > 0 && waiting > 0 && !queue->express;
-	if (busy == keys || keys == 1 || keys >= INTAKE_BATCH_MAX)
+	queue->express = census.busy > 0 && census.waiting > 0 && !queue->express;
+	if (census.busy == census.keys || census.keys == 1 || census.keys >= INTAKE_BATCH_MAX)
 		queue->draw_max = INTAKE_BATCH_MAX;
 	else
-		queue->draw_max = keys > INTAKE_DRAW_SHARED_MAX ? keys : INTAKE_DRAW_SHARED_MAX;
-	if (queue->express && waiting < queue->draw_max)
-		queue->draw_max = waiting;
+		queue->draw_max = census.keys > INTAKE_DRAW_SHARED_MAX ? census.keys : INTAKE_DRAW_SHARED_MAX;
+	if (queue->express && census.waiting < queue->draw_max)
+		queue->draw_max = census.waiting;
 }
 
 static struct intake_item *take_from_lane(struct waiting_key *key)

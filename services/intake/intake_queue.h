@@ -1,7 +1,8 @@
 /* intake_queue.h: reports that are decoded and wait for a batch. Fair between keys, whatever number of sessions a key opens: keys
  * take turns, and within a key its sessions, each with a lane of its own. A batch is drawn by calling take until it gives NULL:
  * while a key that is connected has little waiting, a batch is short, and every second one is of such keys alone: a lone report
- * does not wait for hundreds of another's. What is in flight is bounded for each session, for each key and in all. */
+ * does not wait for hundreds of another's, and hardly for a few. What is in flight is bounded for each session, for each key and
+ * in all. */
 #pragma once
 
 #include "services/intake/intake_item.h"
@@ -34,6 +35,8 @@ struct intake_item *intake_queue_take(struct intake_queue *queue);
 void intake_queue_end_draw(struct intake_queue *queue);
 void intake_queue_done(struct intake_queue *queue, struct intake_item *item);
 
+/* What waits is of busy keys alone, and a key that is not busy is connected: it may have a report at any moment. */
+bool intake_queue_can_pause(const struct intake_queue *queue);
 /* Reports that wait; bytes in flight. */
 size_t intake_queue_count(const struct intake_queue *queue);
 size_t intake_queue_bytes(const struct intake_queue *queue);

@@ -303,7 +303,9 @@ static bool on_turn(void *arg)
 {
 	struct intake_service *service = arg;
 
-	intake_batch_run(service->batch);
+	int pause_us = intake_batch_run(service->batch);
+	if (pause_us)
+		jk_loop_wake_in(service->parts.loop, pause_us);
 	if (service->stopping && intake_batch_is_idle(service->batch) && intake_queue_count(service->queue) == 0)
 		jk_loop_stop(service->parts.loop);
 	return false;

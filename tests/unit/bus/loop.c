@@ -73,6 +73,45 @@ static void test_descriptor_timer_turn_and_stop(void **state)
 	close(seen.pipe[1]);
 }
 
+static bool on_turn_after_wake(void *arg)
+{
+	struct seen *seen = arg;
+	if (++seen->turns == 1) {
+		jk_loop_wake_in(seen->loop, 900000);
+		jk_loop_wake_in(seen->loop, 300);
+	} else {
+		jk_loop_stop(seen->loop);
+	}
+	return false;
+}
+
+static void test_a_turn_comes_within_less_than_a_millisecond_where_it_is_wanted(void **state)
+{
+	enum { TIMES = 100 };
+	int64_t took_us = 0;
+	(void)state;
+	struct seen seen = {.loop = jk_loop_new(), .shown = true};
+	assert_int_equal(pipe(seen.pipe), 0);
+	assert_int_equal(jk_loop_add_fd(seen.loop, fd_of, events_of, on_byte, &seen), JK_OK);
+	assert_int_equal(jk_loop_add_timer(seen.loop, 5000, on_tick, &seen), JK_OK);
+	jk_loop_set_turn(seen.loop, on_turn_after_wake, &seen);
+	for (int i = 0; i < TIMES; i++) {
+		seen.turns = 0;
+		assert_int_equal(write(seen.pipe[1], "1", 1), 1);
+		int64_t start_us = jk_time_mono_us();
+		jk_loop_run(seen.loop);
+		int64_t each_us = jk_time_mono_us() - start_us;
+		assert_in_range(each_us, 300, 400000); /* the wish before it is gone */
+		took_us = i == 0 || each_us < took_us ? each_us : took_us;
+	}
+	assert_in_range(took_us, 300, 990);
+	assert_int_equal(seen.turns, 2);
+	assert_int_equal(seen.ticks, 0);
+	jk_loop_free(&seen.loop);
+	close(seen.pipe[0]);
+	close(seen.pipe[1]);
+}
+
 static void on_message(void *arg)
 {
 	struct seen *seen = arg;
@@ -108,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_descriptor_timer_turn_and_stop),
+		cmocka_unit_test(test_a_turn_comes_within_less_than_a_millisecond_where_it_is_wanted),
 		cmocka_unit_test(test_a_socket_read_one_message_at_a_time_is_not_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,35 @@ static void test_a_flooding_key_keeps_nobody_waiting(void **state)
 		intake_queue_leave(queue, &lanes[i]);
 }
 
+/* Only while all that waits is of keys that flood, and there is somebody to pause for. */
+static void test_there_is_time_to_pause_beside_a_flood_alone(void **state)
+{
+	enum { BUSY = INTAKE_DRAW_SHARED_MAX + 1 };
+	static struct intake_item flood[BUSY], lone;
+	struct intake_item *drawn[INTAKE_BATCH_MAX];
+	struct intake_lane *lane = intake_queue_join(queue, KEY), *quiet = NULL;
+
+	(void)state;
+	assert_false(intake_queue_can_pause(queue)); /* nothing waits */
+	for (int i = 0; i < BUSY; i++)
+		intake_queue_put(queue, lane, &flood[i]);
+	assert_false(intake_queue_can_pause(queue)); /* nobody else is there */
+	quiet = intake_queue_join(queue, OTHER_KEY);
+	assert_true(intake_queue_can_pause(queue));
+	intake_queue_put(queue, quiet, &lone);
+	assert_false(intake_queue_can_pause(queue));
+	assert_int_equal(draw(drawn), 1);
+	assert_true(intake_queue_can_pause(queue));
+	finish(drawn, 1);
+	assert_int_equal(draw(drawn), INTAKE_DRAW_SHARED_MAX);
+	finish(drawn, INTAKE_DRAW_SHARED_MAX);
+	assert_false(intake_queue_can_pause(queue)); /* the one that is left makes nobody wait long */
+	assert_int_equal(draw(drawn), 1);
+	finish(drawn, 1);
+	intake_queue_leave(queue, &quiet);
+	intake_queue_leave(queue, &lane);
+}
+
 /* A batch that is full of bytes stops early: the next one begins a draw of its own and does not come away empty. */
 static void test_a_draw_that_is_ended_early_leaves_nothing_behind(void **state)
 {
@@ -248,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds_hold_until_done, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_memory_is_shared_between_keys, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_a_flooding_key_keeps_nobody_waiting, open_queue, close_queue),
+		cmocka_unit_test_setup_teardown(test_there_is_time_to_pause_beside_a_flood_alone, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_a_draw_that_is_ended_early_leaves_nothing_behind, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_keys_that_all_flood_share_long_draws, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(test_each_key_has_its_turn_in_each_draw, open_queue, close_queue),
