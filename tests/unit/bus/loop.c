@@ -101,7 +101,7 @@ static void test_a_turn_comes_within_less_than_a_millisecond_where_it_is_wanted(
 		int64_t start_us = jk_time_mono_us();
 		jk_loop_run(seen.loop);
 		int64_t each_us = jk_time_mono_us() - start_us;
-		assert_in_range(each_us, 300, 400000); /* the wish before it is gone */
+		assert_in_range(each_us, 300, 850000); /* the wish before it is gone */
 		took_us = i == 0 || each_us < took_us ? each_us : took_us;
 	}
 	assert_in_range(took_us, 300, 990);
