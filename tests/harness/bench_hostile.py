@@ -56,7 +56,7 @@ def modest_beside(stack, key, flooder):
 
 
 def use_log_once(stack):
-    """A new database makes each segment of its write-ahead log (16 MiB) within the commit that comes to it: 20 to 90 ms, for whoever
+    """A new database makes each segment of its write-ahead log (16 MiB) within the commit that comes to it: 17 to 86 ms, for whoever
     waits then. One that has been in use writes over old ones. This makes as many as three floods fill."""
     for _ in range(64):
         stack.sql("SELECT pg_logical_emit_message(false, 'bench', 'x')")
