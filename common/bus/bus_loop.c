@@ -12,7 +12,7 @@
 struct source {
 	void *socket; /* NULL: a descriptor */
 	int (*fd)(void *arg);
-	short (*events)(void *arg);
+	short (*events)(void *arg); /* NULL: always JK_LOOP_IN */
 	jk_loop_ready *on_ready;
 	void *arg;
 };
@@ -42,12 +42,6 @@ static int wake_fd(void *arg)
 	return ((struct jk_loop *)arg)->wake_fd;
 }
 
-static short wake_events(void *arg)
-{
-	(void)arg;
-	return JK_LOOP_IN;
-}
-
 /* The turn that it is for comes by itself. */
 static void on_wake(void *arg)
 {
@@ -65,7 +59,7 @@ struct jk_loop *jk_loop_new(void)
 	if (!loop)
 		return NULL;
 	loop->wake_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (loop->wake_fd < 0 || jk_loop_add_fd(loop, wake_fd, wake_events, on_wake, loop) != JK_OK)
+	if (loop->wake_fd < 0 || jk_loop_add_fd(loop, wake_fd, NULL, on_wake, loop) != JK_OK)
 		jk_loop_free(&loop);
 	return loop;
 }
@@ -131,7 +125,7 @@ static int collect(struct jk_loop *loop, zmq_pollitem_t *items, struct source **
 		zmq_pollitem_t item = {.socket = source->socket, .fd = -1, .events = ZMQ_POLLIN};
 		if (!source->socket) {
 			item.fd = source->fd(source->arg);
-			item.events = source->events(source->arg);
+			item.events = source->events ? source->events(source->arg) : JK_LOOP_IN;
 			if (item.fd < 0 || item.events == 0)
 				continue;
 		}

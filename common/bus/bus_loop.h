@@ -19,8 +19,8 @@ void jk_loop_free(struct jk_loop **loop_p);
 
 /* zmq_socket: a void * of libzmq. The callback must read until EAGAIN or a bound of its own; the loop is level-triggered. */
 enum jk_status jk_loop_add_socket(struct jk_loop *loop, void *zmq_socket, jk_loop_ready *on_ready, void *arg) JK_MUST_CHECK;
-/* events(arg) is asked before each turn: JK_LOOP_IN | JK_LOOP_OUT or 0; fd(arg) likewise, -1 for "none now" (a database
- * connection's descriptor changes with every reconnect). */
+/* events(arg) is asked before each turn: JK_LOOP_IN | JK_LOOP_OUT or 0 (events NULL: always JK_LOOP_IN); fd(arg) likewise, -1 for
+ * "none now" (a database connection's descriptor changes with every reconnect). */
 enum jk_status jk_loop_add_fd(
 	struct jk_loop *loop, int (*fd)(void *arg), short (*events)(void *arg), jk_loop_ready *on_ready, void *arg) JK_MUST_CHECK;
 /* Calls on_ready every interval_ms (first after one interval). */

@@ -73,12 +73,6 @@ static int signal_fd_of(void *arg)
 	return ((struct jk_daemon *)arg)->signal_fd;
 }
 
-static short signal_events(void *arg)
-{
-	(void)arg;
-	return JK_LOOP_IN;
-}
-
 static void on_signal(void *arg)
 {
 	struct jk_daemon *daemon = arg;
@@ -119,7 +113,7 @@ enum jk_status jk_daemon_watch(struct jk_daemon *daemon, struct jk_loop *loop, v
 	daemon->stop_arg = arg;
 	daemon->watchdog_ms = jk_daemon_watchdog_ms();
 	daemon->alive_ms = jk_time_mono_ms();
-	if (jk_loop_add_fd(loop, signal_fd_of, signal_events, on_signal, daemon) != JK_OK)
+	if (jk_loop_add_fd(loop, signal_fd_of, NULL, on_signal, daemon) != JK_OK)
 		return JK_BROKEN;
 	return jk_loop_add_timer(loop, TICK_MS, on_tick, daemon);
 }
