@@ -101,8 +101,8 @@ static void finish(struct intake_batch *batch)
 	memcpy(answered, batch->items + batch->from, count * sizeof *answered);
 	batch->from += count;
 	batch->span = batch->count - batch->from;
-	batch->started_ms = jk_time_mono_ms();
 	batch->ended_us = jk_time_mono_us();
+	batch->started_ms = batch->ended_us / 1000;
 	batch->state = BATCH_IDLE;
 	batch->arena = batch->arena == batch->arenas[0] ? batch->arenas[1] : batch->arenas[0];
 	if (batch->span)
@@ -441,12 +441,10 @@ static int pause_us(const struct intake_batch *batch)
 {
 	int64_t pause = (batch->ended_us - batch->taken_us) / 2;
 
-	if (!intake_queue_can_pause(batch->options.queue))
-		return 0;
 	if (pause > INTAKE_PAUSE_MAX_US)
 		pause = INTAKE_PAUSE_MAX_US;
 	pause -= jk_time_mono_us() - batch->ended_us;
-	return pause > 0 ? (int)pause : 0;
+	return pause > 0 && intake_queue_can_pause(batch->options.queue) ? (int)pause : 0;
 }
 
 int intake_batch_run(struct intake_batch *batch)
