@@ -9,7 +9,7 @@ import time
 
 import zmq
 from hostile_peers import closed_within, connect, cpu_s, dealer, descriptors, greeting, rss_kib
-from jukwaa_harness import BIN, Cluster, Stack, read_key, wait_until
+from jukwaa_harness import BIN, Stack, read_key, wait_until
 
 
 def start_bench(stack, key, *args):
@@ -66,8 +66,6 @@ def use_log_once(stack):
 
 def bench_fairness(cluster, options):
     """One publisher at 50/s: alone, beside a flooding key, beside a flooding key with a rate limit."""
-    del cluster  # one that keeps its log
-    cluster = Cluster(["min_wal_size = 1GB", "max_wal_size = 2GB"])
     stack = Stack(services=(), cluster=cluster)
     use_log_once(stack)
     stack.stop()
